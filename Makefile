@@ -1,0 +1,68 @@
+# One door for everything: what a developer runs, a build machine runs too.
+.POSIX:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The stamps: $(BASE) is the package alone, $(DEV) the package with what tests and documentation need.
+BASE = $(VENV)/.installed-base
+DEV = $(VENV)/.installed-dev
+
+help:
+	@echo 'make demo       show the program at work on a directory server of its own'
+	@echo 'make test       style, types, imports, documentation and tests'
+	@echo 'make test-long  the same, with the tests that take long'
+	@echo 'make check      style, types and imports only'
+	@echo 'make docs       the documentation, into docs/_build/html'
+	@echo 'make bench      measure'
+	@echo 'make clean      remove everything made here'
+
+demo: packages-demo $(BASE)
+	$(BIN)/python -m syncrepl_client.cli.demo
+
+# Tests come last, so that their summary ends the output.
+test: check docs
+	$(BIN)/python -m pytest
+
+test-long: check docs
+	$(BIN)/python -m pytest --long
+
+check: packages-dev $(DEV)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: packages-dev $(DEV)
+	$(BIN)/sphinx-build -n -W --keep-going --quiet docs docs/_build/html
+
+bench: packages-dev $(DEV)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) docs/_build build dist .coverage .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Looked at on every run: a stamp would not notice a package that went away.
+packages-demo:
+	@PYTHON='$(PYTHON)' sh scripts/install-packages demo
+
+packages-dev:
+	@PYTHON='$(PYTHON)' sh scripts/install-packages dev
+
+$(BASE): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --editable .
+	@touch $@
+
+$(DEV): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --editable '.[dev,docs]'
+	@touch $(BASE) $@
+
+.PHONY: help demo test test-long check docs bench clean packages-demo packages-dev

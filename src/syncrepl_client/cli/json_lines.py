@@ -1,0 +1,102 @@
+"""Changes as JSON, one object per line.
+
+An object has the same members whatever the change: ``op`` (``c`` create, ``u`` update, ``d`` delete, ``r`` read: an entry
+of the first load), ``entryUUID``, and the entry ``before`` and ``after`` the change, or null.  A rename is an update whose
+two DNs differ.  Values of an attribute are always an array; a value is a string, or an object with the one member
+``base64`` if it is not text.  The last rule holds per value, so a reader must expect both in one array.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Final, Literal, assert_never
+
+import msgspec
+
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Renamed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["JsonLines"]
+
+# Text may have lines and tabs; any other control character is a sign that octets happen to be UTF-8.
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+Operation = Literal["c", "u", "d", "r"]
+
+
+class _Octets(msgspec.Struct, frozen=True):
+    """A value that is not text."""
+
+    base64: str
+
+
+class _State(msgspec.Struct, frozen=True):
+    """An entry as it is or was."""
+
+    dn: str
+    attributes: dict[str, list[str | _Octets]]
+
+
+class _Record(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
+    """One line."""
+
+    op: Operation
+    uuid: str
+    before: _State | None
+    after: _State | None
+
+
+class JsonLines:
+    """The format of ``--json``."""
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder()
+
+    def begin(self) -> str:
+        """Return what comes first: nothing."""
+        return ""
+
+    def change(self, change: Change, *, snapshot: bool) -> str:
+        """Return the line of a change."""
+        match change:
+            case Added(after):
+                record = _record("r" if snapshot else "c", None, after)
+            case Modified(before, after) | Renamed(before, after):
+                record = _record("u", before, after)
+            case Deleted(before):
+                record = _record("d", before, None)
+            case _:
+                assert_never(change)
+        return self._encoder.encode(record).decode() + "\n"
+
+    def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
+        """Return what marks the end of a refresh: nothing."""
+        return ""
+
+    def cookie(self, cookie: bytes) -> str:  # noqa: ARG002 - the same
+        """Return what a cookie looks like: nothing."""
+        return ""
+
+
+def _record(op: Operation, before: Entry | None, after: Entry | None) -> _Record:
+    known = after or before
+    assert known is not None  # every change has one of them
+    return _Record(op, str(known.uuid), before and _state(before), after and _state(after))
+
+
+def _state(entry: Entry) -> _State:
+    return _State(entry.dn, {name: [_value(value) for value in values] for name, values in entry.attributes.items()})
+
+
+def _value(value: bytes) -> str | _Octets:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        pass
+    else:
+        if not _CONTROL.search(text):
+            return text
+    return _Octets(base64.b64encode(value).decode("ascii"))

@@ -1,0 +1,63 @@
+"""Where the password of a simple bind comes from, so that nobody reads it on the way.
+
+There is no option for the password itself: options show in the list of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from syncrepl_client.cli.terminal import Messages
+    from syncrepl_client.ldap.url import LDAPUrl
+
+__all__ = ["find_password"]
+
+
+def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> bytes | None:
+    """Return the password: from the file, the URL, or whoever sits at the terminal; None if there is none.
+
+    Raises:
+        click.UsageError: the file cannot be read, or is empty.
+    """
+    if url.bind_password:
+        messages.warn("a password in the URL shows in the list of processes; --password-file keeps it secret")
+    if not url.bind_name or url.bind_name.upper() == "GSSAPI":
+        if file is not None:
+            messages.warn("the password is not used, for the URL has no bindname")
+        return None
+    if file is not None:
+        return _from_file(file, messages)
+    if not url.bind_password and sys.stdin.isatty():
+        return _from_terminal(url.bind_name)
+    return None
+
+
+def _from_terminal(name: str) -> bytes:
+    prompted: str = click.prompt(f"Password of {name}", hide_input=True, err=True)
+    return prompted.encode()
+
+
+def _from_file(file: str, messages: Messages) -> bytes:
+    if file == "-":
+        password = click.get_binary_stream("stdin").read()
+    else:
+        try:
+            with Path(file).open("rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                password = stream.read()
+        except OSError as error:
+            raise click.UsageError(f"cannot read the password file {file!r}: {error.strerror}") from error
+        if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+            messages.warn(f"others can read the password file {file!r}; chmod 600 keeps it secret")
+    password = password.removesuffix(b"\n").removesuffix(b"\r")
+    if not password:
+        # RFC 4513 section 5.1.2: the server would take it for an anonymous bind.
+        raise click.UsageError("the password is empty")
+    return password

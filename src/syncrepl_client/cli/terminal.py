@@ -1,0 +1,113 @@
+"""What is said on standard error: messages, and how far a refresh is.
+
+Standard output is for data and belongs to ``output``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from syncrepl_client.exceptions import SyncreplError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Messages", "ProgressLine", "printable"]
+
+_CLEAR_LINE: Final = "\r\x1b[2K"
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey, or not show, by escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+class ProgressLine:
+    """One line that is overwritten while a refresh runs; nothing at all where nobody would see it.
+
+    Args:
+        enabled: False where other lines go to the same place, or where the user wants silence.
+    """
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled and sys.stderr.isatty()
+        self._console: Console | None = None
+        self._shown = False
+        # When this refresh was first heard of, with how many entries, and with how many last.
+        self._since = 0.0
+        self._first = self._last = 0
+
+    def __call__(self, received: int) -> None:
+        """Show how many entries came so far."""
+        if self._enabled:
+            self._show(received, self._rate(received, time.monotonic()))
+
+    def clear(self) -> None:
+        """Take the line away; a later call shows it again."""
+        if self._shown:
+            sys.stderr.write(_CLEAR_LINE)
+            sys.stderr.flush()
+            self._shown = False
+
+    def _rate(self, received: int, now: float) -> float:
+        """Return entries per second; fewer entries than before are those of another refresh."""
+        if not self._since or received < self._last:
+            self._since, self._first = now, received
+        self._last = received
+        return (received - self._first) / (now - self._since) if now > self._since else 0.0
+
+    def _show(self, received: int, rate: float) -> None:
+        if self._console is None:
+            # Late, for it takes longer to load than a small refresh to run.  It knows NO_COLOR and TERM.
+            from rich.console import Console  # noqa: PLC0415
+
+            self._console = Console(stderr=True, highlight=False)
+        if self._console.is_dumb_terminal:
+            self._enabled = False
+            return
+        sys.stderr.write(_CLEAR_LINE)
+        speed = f"  [dim]{rate:,.0f} per second[/dim]" if rate else ""
+        self._console.print(f"[bold]{received:,}[/bold] entries received{speed}", end="")
+        sys.stderr.flush()
+        self._shown = True
+
+
+class Messages:
+    """Lines on standard error.
+
+    Args:
+        progress: the line to take away before anything else is written.
+        quiet: say nothing but errors.
+    """
+
+    def __init__(self, progress: ProgressLine, *, quiet: bool) -> None:
+        self._progress = progress
+        self._quiet = quiet
+
+    def warn(self, text: str) -> None:
+        """Say what the user should know but need not act on at once."""
+        if not self._quiet:
+            self._line(f"warning: {text}")
+
+    def error(self, error: SyncreplError) -> None:
+        """Say what went wrong, and what can be done about it."""
+        self._line(f"error: {error}")
+        if error.hint:
+            self._line(f"hint: {error.hint}")
+
+    def trace(self, line: str) -> None:
+        """Write a line of the protocol exchange."""
+        self._line(line)
+
+    def _line(self, text: str) -> None:
+        self._progress.clear()
+        click.echo(printable(text), err=True)

@@ -1,0 +1,233 @@
+"""An LDAP connection that can be asked: bind, StartTLS, Who am I?, plain searches.
+
+It joins the sans-I/O codec with a transport.  A consumer sends its search through it and takes what arrives; the requests
+here wait for their own answers before that begins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.exceptions import ClosedError, ConnectionLost, ProtocolError
+from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import messages, results
+from syncrepl_client.ldap.attributes import decode_attributes
+from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE, Connection, EntryRun
+from syncrepl_client.ldap.messages import BindResponse, Control, ExtendedResponse, Message, SearchResultDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from syncrepl_client.transport.base import Transport
+
+__all__ = ["BoundConnection", "Client"]
+
+_ANSWER_TIMEOUT: Final = 30.0
+
+
+class Client:
+    """One connection to a server.
+
+    Args:
+        transport: connected.
+        max_message: the largest message that is accepted, in bytes.
+        trace: is given a line for each message, without credentials and values; None for silence.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        max_message: int = DEFAULT_MAX_MESSAGE,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._connection = Connection(max_message=max_message)
+        self._trace = trace
+
+    def send(self, operation: bytes, controls: Iterable[Control] = ()) -> int:
+        """Send a request; returns its message id."""
+        message_id, data = self._connection.request(operation, controls)
+        if self._trace is not None:
+            self._trace(f"> {message_id} {_REQUESTS.get(operation[0], 'request')}, {len(data)} bytes")
+        self._transport.send(data)
+        return message_id
+
+    def receive(self, timeout: float, *, patient: bool = False) -> list[Message | EntryRun]:
+        """Wait for messages, at most `timeout` seconds; see `Transport.read`.
+
+        Raises:
+            ConnectionLost: the stream ended, or the server announced that it will (RFC 4511 section 4.4.1).
+            ProtocolError: what came is not LDAP.
+        """
+        data = self._transport.read(timeout, patient=patient)
+        if data is None:
+            return []
+        items = self._connection.receive_data(data)
+        for item in items:
+            if self._trace is not None:
+                self._trace(_described(item))
+            if isinstance(item, Message) and item.message_id == 0:
+                _unsolicited(item)
+        return items
+
+    def ask(self, operation: bytes, *, timeout: float = _ANSWER_TIMEOUT) -> list[Message | EntryRun]:
+        """Send a request and wait for all of its answer, the last message of which is its result.
+
+        Raises:
+            ConnectionLost: no answer came in time.
+        """
+        message_id = self.send(operation)
+        answer: list[Message | EntryRun] = []
+        while True:
+            items = self.receive(timeout)
+            if not items and not self._connection.in_message:
+                raise ConnectionLost(f"no answer within {timeout:g} s", hint="the server is overloaded or hangs")
+            answer += (item for item in items if item.message_id == message_id)
+            if answer and isinstance(answer[-1], Message) and isinstance(answer[-1].operation, _RESULTS):
+                return answer
+
+    def start_tls(self, hostname: str) -> None:
+        """Encrypt the connection (RFC 4511 section 4.14).
+
+        Raises:
+            LDAPResultError: the server refuses.
+            ConnectionFailed: the handshake or the check of the certificate failed.
+        """
+        results.check("StartTLS", self._extended(messages.START_TLS).result)
+        if self._connection.in_message:
+            # Bytes that came in clear after the answer could have been put there by anybody.
+            raise ProtocolError("the server sent more in clear text after it agreed to encrypt")
+        self._transport.start_tls(hostname)
+
+    def bind(self, name: str, password: bytes) -> None:
+        """Bind with a name and a password; both empty is anonymous (RFC 4513 section 5.1).
+
+        Raises:
+            InvalidCredentials: the server does not accept them.
+        """
+        answer = self.ask(messages.bind_request(name, password))[-1]
+        if not isinstance(answer, Message) or not isinstance(answer.operation, BindResponse):
+            raise ProtocolError("a bind was not answered by a bind response")
+        results.check("bind", answer.operation.result)
+
+    def who_am_i(self) -> str:
+        """Return the authorization identity (RFC 4532)."""
+        response = self._extended(messages.WHO_AM_I)
+        results.check("Who am I?", response.result)
+        return (response.value or b"").decode(errors="replace")
+
+    def search(
+        self, base: str, scope: int, filter_: str, attributes: Iterable[str]
+    ) -> list[tuple[str, dict[str, list[bytes]]]]:
+        """Search once, for a small result.
+
+        Raises:
+            LDAPResultError: the search failed.
+        """
+        answer = self.ask(messages.search_request(base, scope, filters.encode(filter_), attributes))
+        done = answer[-1]
+        if not isinstance(done, Message) or not isinstance(done.operation, SearchResultDone):
+            raise ProtocolError("a search was not ended by its result")
+        results.check("search", done.operation.result)
+        return [
+            (dn.decode(), decode_attributes(attrs))
+            for item in answer
+            if isinstance(item, EntryRun)
+            for dn, attrs, _ in item.rows
+        ]
+
+    def _extended(self, oid: str) -> ExtendedResponse:
+        answer = self.ask(messages.extended_request(oid))[-1]
+        if not isinstance(answer, Message) or not isinstance(answer.operation, ExtendedResponse):
+            raise ProtocolError("an extended operation was not answered by its response")
+        return answer.operation
+
+    def wake(self) -> None:
+        """Let a `receive` that waits return at once; may be called from any thread and from a signal handler."""
+        self._transport.wake()
+
+    def close(self) -> None:
+        """Unbind and close the connection."""
+        try:
+            self.send(messages.unbind_request())
+        except ConnectionLost:
+            pass
+        finally:
+            self._transport.close()
+
+
+_RESULTS: Final = (BindResponse, SearchResultDone, ExtendedResponse)
+_REQUESTS: Final = {0x60: "bind", 0x42: "unbind", 0x63: "search", 0x50: "abandon", 0x77: "extended operation"}
+
+
+def _described(item: Message | EntryRun) -> str:
+    if isinstance(item, EntryRun):
+        return f"< {item.message_id} {len(item.rows)} entries, the first is {item.rows[0][0].decode(errors='replace')}"
+    return f"< {item.message_id} {item.operation}"
+
+
+def _unsolicited(message: Message) -> None:
+    operation = message.operation
+    if isinstance(operation, ExtendedResponse):
+        result = operation.result
+        raise ConnectionLost(
+            f"the server disconnects: {results.name_of(result.code)} ({result.code}): {result.diagnostic}",
+            hint="start again: the client resumes where it was",
+        )
+    raise ProtocolError(f"an unsolicited {type(operation).__name__}")
+
+
+class BoundConnection:
+    """What the callback `bind_complete` may ask the server; valid inside that call alone.
+
+    Its methods have the names of python-ldap's.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client: Client | None = client
+
+    def expire(self) -> None:
+        """Make every later call an error."""
+        self._client = None
+
+    @property
+    def _open(self) -> Client:
+        if self._client is None:
+            raise ClosedError("the connection given to bind_complete is valid inside that call alone")
+        return self._client
+
+    def whoami_s(self) -> str:
+        """Return the authorization identity, such as ``dn:cn=reader,dc=example,dc=com`` (RFC 4532)."""
+        return self._open.who_am_i()
+
+    def search_s(
+        self, base: str, scope: int, filterstr: str = "(objectClass=*)", attrlist: Iterable[str] | None = None
+    ) -> list[tuple[str, dict[str, list[bytes]]]]:
+        """Search; `scope` is 0 (base), 1 (one level) or 2 (subtree)."""
+        return self._open.search(base, scope, filterstr, attrlist or ())
+
+    def read_rootdse_s(
+        self, filterstr: str = "(objectClass=*)", attrlist: Iterable[str] | None = None
+    ) -> dict[str, list[bytes]]:
+        """Read the root DSE, its operational attributes included (RFC 4512 section 5.1)."""
+        found = self.search_s("", 0, filterstr, attrlist or ("*", "+"))
+        return found[0][1] if found else {}
+
+    def get_naming_contexts(self) -> list[bytes]:
+        """Return the suffixes that the server holds."""
+        return self.read_rootdse_s(attrlist=("namingContexts",)).get("namingContexts", [])
+
+    def search_subschemasubentry_s(self, dn: str = "") -> str | None:
+        """Return the DN of the entry that holds the schema for `dn` (RFC 4512 section 4.4)."""
+        found = self.search_s(dn, 0, attrlist=("subschemaSubentry",))
+        values = found[0][1].get("subschemaSubentry", []) if found else []
+        return values[0].decode() if values else None
+
+    def read_subschemasubentry_s(
+        self, subschemasubentry_dn: str, attrs: Iterable[str] | None = None
+    ) -> dict[str, list[bytes]] | None:
+        """Read the schema (RFC 4512 section 4.2)."""
+        wanted = attrs or ("attributeTypes", "objectClasses", "ldapSyntaxes", "matchingRules")
+        found = self.search_s(subschemasubentry_dn, 0, "(objectClass=subschema)", wanted)
+        return found[0][1] if found else None

@@ -1,0 +1,286 @@
+"""Every error the package raises.
+
+The tree, with whose fault each branch is::
+
+    SyncreplError                     the one base class; has ``hint``
+    ├── UsageError                    the caller's
+    │   ├── LDAPUrlError
+    │   │   ├── LDAPUrlParseError     (also: FilterError, DNError)
+    │   │   └── LDAPUrlConflict
+    │   ├── FilterError
+    │   ├── DNError
+    │   └── ClosedError
+    ├── LDAPError                     the server's, or its administrator's
+    │   ├── ProtocolError             what arrived is not LDAP, or not RFC 4533
+    │   └── LDAPResultError           an operation ended with another result than success
+    │       ├── InvalidCredentials
+    │       ├── InsufficientAccess
+    │       ├── SyncNotSupported
+    │       └── NoSuchBase
+    ├── ConnectionLost                the network's
+    │   └── ConnectionFailed
+    ├── MassDeletionHeld              a refresh that would delete too much
+    ├── CallbackError                 the program's callback broke the rules of the transaction
+    └── DBError                       our store's
+        ├── DBSchemaError
+        ├── SchemaVersionError
+        ├── DBSettingError
+        ├── DatabaseInUse
+        └── VersionError
+            └── VersionJumpError
+
+``DBConsistencyWarning`` is a warning, not an error.  Every error carries a ``hint``: what the reader can do about it, or
+an empty string.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CallbackError",
+    "ClosedError",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "DBConsistencyWarning",
+    "DBError",
+    "DBSchemaError",
+    "DBSettingError",
+    "DNError",
+    "DatabaseInUse",
+    "FilterError",
+    "InsufficientAccess",
+    "InvalidCredentials",
+    "LDAPError",
+    "LDAPResultError",
+    "LDAPUrlConflict",
+    "LDAPUrlError",
+    "LDAPUrlParseError",
+    "MassDeletionHeld",
+    "NoSuchBase",
+    "ProtocolError",
+    "SchemaVersionError",
+    "SyncNotSupported",
+    "SyncreplError",
+    "UsageError",
+    "VersionError",
+    "VersionJumpError",
+]
+
+
+class SyncreplError(Exception):
+    """The base of every error of this package.
+
+    Args:
+        message: what happened, one sentence without a full stop.
+        hint: what the reader can do about it; may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(SyncreplError):
+    """The caller asked for something that cannot be."""
+
+
+class LDAPUrlError(UsageError):
+    """Something is wrong with an LDAP URL."""
+
+
+class LDAPUrlParseError(LDAPUrlError):
+    """The text is not an LDAP URL (RFC 4516), or not one that names a search.
+
+    Args:
+        url: the URL as given, its password masked.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, url: str, reason: str = "it cannot be parsed", *, hint: str = "") -> None:
+        super().__init__(f"not a usable LDAP URL: {reason}: {url!r}", hint=hint)
+        self.url = url
+
+
+class LDAPUrlConflict(LDAPUrlError):
+    """The data file belongs to another search.
+
+    Args:
+        current_url: the search that the data file was made for.
+        new_url: the search that was asked for.
+    """
+
+    def __init__(self, current_url: str, new_url: str) -> None:
+        super().__init__(
+            f"the data file holds the search {current_url!r}, not {new_url!r}",
+            hint="use another data file for the new search, or delete this one to start afresh",
+        )
+        self.current_url = current_url
+        self.new_url = new_url
+
+
+class FilterError(UsageError):
+    """The text is not a search filter (RFC 4515).
+
+    Args:
+        text: the filter as given.
+        position: the index in it, in characters, at which reading stopped.
+        reason: what was expected there.
+    """
+
+    def __init__(self, text: str, position: int, reason: str) -> None:
+        super().__init__(f"not a search filter: {reason} at character {position} of {text!r}")
+        self.text = text
+        self.position = position
+
+
+class DNError(UsageError):
+    """The text is not a distinguished name (RFC 4514).
+
+    Args:
+        text: the name as given.
+        position: the index in it, in characters, at which reading stopped.
+        reason: what is wrong there.
+    """
+
+    def __init__(self, text: str, position: int, reason: str) -> None:
+        super().__init__(f"not a distinguished name: {reason} at character {position} of {text!r}")
+        self.text = text
+        self.position = position
+
+
+class ClosedError(UsageError):
+    """The client was closed by ``unbind`` or ``close``."""
+
+    def __init__(self, message: str = "the client is closed") -> None:
+        super().__init__(message, hint="make a new client; a closed one cannot be opened again")
+
+
+class LDAPError(SyncreplError):
+    """The server's answer is not what the protocol, or this program, needs."""
+
+
+class ProtocolError(LDAPError):
+    """What the server sent is not LDAP (RFC 4511) or not content synchronization (RFC 4533)."""
+
+
+class LDAPResultError(LDAPError):
+    """An operation ended with a result other than success (RFC 4511 section 4.1.9).
+
+    Args:
+        operation: what was asked for, for the reader: ``"bind"``, ``"search"``.
+        code: the numeric result code.
+        name: the code's name in the RFC.
+        diagnostic: the server's own message; may be empty.
+        matched_dn: the deepest entry found on the way to the base; may be empty.
+    """
+
+    def __init__(
+        self, operation: str, code: int, name: str, diagnostic: str = "", matched_dn: str = "", *, hint: str = ""
+    ) -> None:
+        said = f": {diagnostic}" if diagnostic else ""
+        super().__init__(f"{operation} failed: {name} ({code}){said}", hint=hint)
+        self.operation = operation
+        self.code = code
+        self.name = name
+        self.diagnostic = diagnostic
+        self.matched_dn = matched_dn
+
+
+class InvalidCredentials(LDAPResultError):
+    """The server did not accept the name or the password (49, 48, 53 on a bind)."""
+
+
+class InsufficientAccess(LDAPResultError):
+    """The identity may not do this (50), or must authenticate or encrypt first (8, 13)."""
+
+
+class SyncNotSupported(LDAPResultError):
+    """The server does not offer RFC 4533 for this base (12)."""
+
+
+class NoSuchBase(LDAPResultError):
+    """The search base does not exist, or is hidden from this identity (32)."""
+
+
+class ConnectionLost(SyncreplError):
+    """The connection to the server ended, or was never made."""
+
+
+class ConnectionFailed(ConnectionLost):
+    """No connection could be made: unknown host, refused, timed out, or TLS failed."""
+
+
+class MassDeletionHeld(SyncreplError):
+    """A refresh would delete more than allowed, so nothing of it was applied.
+
+    Args:
+        deletions: how many entries would go.
+        entries: how many entries the copy holds.
+    """
+
+    def __init__(self, deletions: int, entries: int) -> None:
+        super().__init__(
+            f"the refresh would delete {deletions} of {entries} entries; it is held, the copy is unchanged"
+        )
+        self.deletions = deletions
+        self.entries = entries
+
+
+class CallbackError(SyncreplError):
+    """A callback did what a callback inside the transaction cannot do."""
+
+
+class DBError(SyncreplError):
+    """Something is wrong with the data file."""
+
+
+class DBSchemaError(DBError):
+    """The file is a database, but not one of ours."""
+
+
+class SchemaVersionError(DBError):
+    """The data file was written by a newer version of this package.
+
+    Args:
+        found: the schema version in the file.
+        supported: the newest schema version that this program knows.
+    """
+
+    def __init__(self, found: int, supported: int) -> None:
+        super().__init__(
+            f"the data file has schema version {found}, this program knows versions up to {supported}",
+            hint="upgrade this program, or use another data file",
+        )
+        self.found = found
+        self.supported = supported
+
+
+class DBSettingError(DBError):
+    """A setting was asked for that the data file does not hold."""
+
+
+class DatabaseInUse(DBError):
+    """Another consumer, in this process or another, owns the data file."""
+
+
+class VersionError(DBError):
+    """A component has a version that does not fit.
+
+    Args:
+        component: what the version is of.
+        our_version: the version here.
+        their_version: the version found.
+    """
+
+    def __init__(self, component: str, our_version: object, their_version: object) -> None:
+        super().__init__(f"{component} has version {their_version}, expected {our_version}")
+        self.component = component
+        self.our_version = our_version
+        self.their_version = their_version
+
+
+class VersionJumpError(VersionError):
+    """A component's version is too far from ours to be migrated."""
+
+
+class DBConsistencyWarning(UserWarning):
+    """The data file was found in a state that should not be; the next refresh repairs it."""

@@ -1,0 +1,179 @@
+"""The attributes of an entry, kept as the octets that arrived and decoded when someone looks (RFC 4511 section 4.1.7).
+
+Decoding costs more than everything else that is done with an entry of a refresh, so it is paid by those who look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from syncrepl_client.exceptions import ProtocolError
+from syncrepl_client.ldap import ber
+
+__all__ = ["Attributes", "decode_attributes", "encode_attributes"]
+
+_NAMES: Final[dict[bytes, str]] = {}
+_NAMES_LIMIT: Final = 4096
+
+
+class Attributes(Mapping[str, list[bytes]]):
+    """A read-only mapping of attribute names to lists of values, in the server's spelling and order.
+
+    Lookup ignores the case of names.  Two are equal if they hold the same values for the same names in whatever order,
+    since LDAP orders neither.
+
+    Args:
+        wire: a PartialAttributeList with its tag and length.
+    """
+
+    __slots__ = ("_folded", "_values", "wire")
+
+    def __init__(self, wire: bytes) -> None:
+        self.wire = wire
+        self._values: dict[str, list[bytes]] | None = None
+        self._folded: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, list[bytes]]) -> Attributes:
+        """Make attributes from names and values."""
+        return cls(encode_attributes(values))
+
+    @property
+    def _decoded(self) -> dict[str, list[bytes]]:
+        if self._values is None:
+            self._values = decode_attributes(self.wire)
+        return self._values
+
+    def __getitem__(self, name: str) -> list[bytes]:
+        values = self._decoded
+        if name in values:
+            return values[name]
+        if self._folded is None:
+            self._folded = {known.lower(): known for known in values}
+        try:
+            return values[self._folded[name.lower()]]
+        except KeyError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded)
+
+    def __len__(self) -> int:
+        return len(self._decoded)
+
+    def items(self):  # type: ignore[no-untyped-def, override]  # noqa: ANN201 - the view of the dict is several times faster
+        """Return a view of the names and values."""
+        return self._decoded.items()
+
+    def values(self):  # type: ignore[no-untyped-def, override]  # noqa: ANN201
+        """Return a view of the values."""
+        return self._decoded.values()
+
+    def keys(self):  # type: ignore[no-untyped-def, override]  # noqa: ANN201
+        """Return a view of the names."""
+        return self._decoded.keys()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Attributes):
+            return self.wire == other.wire or self._canonical() == other._canonical()
+        if isinstance(other, Mapping):
+            return dict(self._decoded) == dict(other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(name.lower() for name in self._decoded))
+
+    def __repr__(self) -> str:
+        return f"Attributes({', '.join(self._decoded)})"
+
+    def _canonical(self) -> dict[str, list[bytes]]:
+        return {name.lower(): sorted(values) for name, values in self._decoded.items()}
+
+
+def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
+    """Decode a PartialAttributeList.
+
+    Args:
+        wire: the list with its tag and length.
+
+    Returns:
+        Names in the server's spelling with their values, in the order in which they came.
+
+    Raises:
+        ProtocolError: it is malformed.
+    """
+    tag, pos, end = ber.read(wire, 0, len(wire))
+    if tag != 0x30 or end != len(wire):  # noqa: PLR2004 - SEQUENCE
+        raise ProtocolError("an attribute list that is not one SEQUENCE")
+    decoded: dict[str, list[bytes]] = {}
+    names = _NAMES.get
+    while pos < end:
+        # The usual form: all of an attribute in less than 128 octets, so that each length is one octet.  If one of the
+        # inner lengths is in another form the ends do not meet, and the general decoder is asked.
+        try:
+            stop = pos + 2 + wire[pos + 1]
+            name_end = pos + 4 + wire[pos + 3]
+            at = name_end + 2
+            if (
+                wire[pos] != 0x30  # noqa: PLR2004
+                or wire[pos + 2] != 4  # noqa: PLR2004
+                or wire[name_end] != 0x31  # noqa: PLR2004
+                or at + wire[at - 1] != stop
+                or stop > end
+            ):
+                raise IndexError  # noqa: TRY301
+            values = []
+            while at < stop:
+                value_end = at + 2 + wire[at + 1]
+                if wire[at] != 4 or value_end > stop:  # noqa: PLR2004
+                    raise IndexError  # noqa: TRY301
+                values.append(wire[at + 2 : value_end])
+                at = value_end
+            raw = wire[pos + 4 : name_end]
+        except IndexError:
+            raw, values, stop = _decode_one(wire, pos, end)
+        name = names(raw) or _name(raw)
+        if name in decoded:
+            decoded[name] += values
+        else:
+            decoded[name] = values
+        pos = stop
+    return decoded
+
+
+def _decode_one(wire: bytes, pos: int, end: int) -> tuple[bytes, list[bytes], int]:
+    """Decode the attribute at `pos`, in whatever form its lengths are."""
+    tag, start, stop = ber.read(wire, pos, end)
+    parts = list(ber.children(wire, start, stop))
+    if tag != 0x30 or [part[0] for part in parts[:2]] != [0x04, 0x31]:  # noqa: PLR2004 - SEQUENCE of name and SET
+        raise ProtocolError(f"an attribute that is not a name and a set of values: {wire[pos : pos + 40].hex()}")
+    (_, name_start, name_end), (_, set_start, set_end) = parts[:2]
+    values = []
+    for found, inner, value_end in ber.children(wire, set_start, set_end):
+        if found != 0x04:  # noqa: PLR2004 - OCTET STRING
+            raise ProtocolError(f"an attribute value with tag 0x{found:02x}")
+        values.append(wire[inner:value_end])
+    return wire[name_start:name_end], values, stop
+
+
+def _name(raw: bytes) -> str:
+    """Decode an attribute name, and remember it: a directory has few of them."""
+    try:
+        name = raw.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"an attribute name that is not ASCII: {raw[:60]!r}") from error
+    if len(_NAMES) >= _NAMES_LIMIT:
+        _NAMES.clear()
+    _NAMES[raw] = name
+    return name
+
+
+def encode_attributes(values: Mapping[str, list[bytes]]) -> bytes:
+    """Encode names and values as a PartialAttributeList with its tag and length."""
+    return ber.sequence(
+        *(
+            ber.sequence(ber.octet_string(name.encode()), ber.set_of(*(ber.octet_string(value) for value in of_name)))
+            for name, of_name in values.items()
+        )
+    )

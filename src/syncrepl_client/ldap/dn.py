@@ -1,0 +1,254 @@
+"""Distinguished names (RFC 4514): parse, compare, parent, rebase.
+
+Two spellings of one name have one normal form: attribute types in lower case, values case-folded with their spaces collapsed,
+the pairs of a multi-valued RDN sorted, escapes in one way.  Most names that servers send are plain, and their normal form is
+their lower case; the regular expression `_ODD` tells which are not.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from functools import lru_cache
+from typing import Final
+
+from syncrepl_client.exceptions import DNError
+
+__all__ = [
+    "RDN",
+    "child_range",
+    "depth",
+    "escape_value",
+    "first_rdn",
+    "is_under",
+    "key",
+    "normalize",
+    "parent",
+    "parse",
+    "rebase",
+    "same",
+    "split_first",
+]
+
+RDN = tuple[tuple[str, str | bytes], ...]
+"""The pairs of type and value of one RDN, as written; a value is bytes where it was ``#hex`` or is not UTF-8."""
+
+# What a plain name does not have: escapes, quotes, several pairs, other separators, spaces that do not count.
+_ODD: Final = re.compile(r'[\\+"#;<>\x00-\x1f\x7f]|(?<![^,=]) | (?![^,= ])|[,=]\Z|,,|\A,|oid\.|[,=]\s|\A\d|,\d', re.IGNORECASE)
+_TYPE: Final = re.compile(r"\s*((?:[A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*)\s*=\s*")
+_HEX: Final = re.compile(r"#((?:[0-9a-fA-F]{2})+)\s*(?=[,;+]|\Z)")
+_PAIR: Final = re.compile(r'\\(?:([0-9a-fA-F]{2})|(.))', re.DOTALL)
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?=[,;+]|\Z)', re.DOTALL)
+_PLAIN: Final = re.compile(r"(?:[^,;+\\\"]|\\.)*", re.DOTALL)
+_SPECIAL: Final = re.compile(r'[\\+",;<>\x00]')
+
+_SHORT_NAMES: Final = {
+    "2.5.4.3": "cn",
+    "2.5.4.7": "l",
+    "2.5.4.8": "st",
+    "2.5.4.10": "o",
+    "2.5.4.11": "ou",
+    "2.5.4.6": "c",
+    "2.5.4.9": "street",
+    "0.9.2342.19200300.100.1.25": "dc",
+    "0.9.2342.19200300.100.1.1": "uid",
+}
+
+
+def parse(text: str) -> tuple[RDN, ...]:
+    """Parse a name into its RDNs, the entry's own first.
+
+    Spaces around separators, ``;`` as a separator and quoted values are read as RFC 2253 has them.
+
+    Raises:
+        DNError: it is not a name.
+    """
+    rdns: list[RDN] = []
+    pairs: list[tuple[str, str | bytes]] = []
+    pos = 0
+    if not text.strip():
+        return ()
+    while True:
+        match = _TYPE.match(text, pos)
+        if match is None:
+            raise DNError(text, pos, "expected an attribute type and '='")
+        value, pos = _value(text, match.end())
+        pairs.append((match[1], value))
+        separator = text[pos : pos + 1]
+        if separator != "+":
+            rdns.append(tuple(pairs))
+            pairs = []
+        if not separator:
+            return tuple(rdns)
+        pos += 1
+
+
+def _value(text: str, pos: int) -> tuple[str | bytes, int]:
+    """Read the value at `pos`; returns it and where the separator after it stands."""
+    if text.startswith("#", pos):
+        match = _HEX.match(text, pos)
+        if match is None:
+            raise DNError(text, pos, "expected pairs of hexadecimal digits after '#'")
+        return bytes.fromhex(match[1]), match.end()
+    quoted = _QUOTED.match(text, pos)
+    if quoted is not None:
+        return _unescape(quoted[1]), quoted.end()
+    plain = _PLAIN.match(text, pos)
+    end = plain.end() if plain else pos
+    if end < len(text) and text[end] not in ",;+":
+        raise DNError(text, end, "expected an escape or a separator")
+    raw = text[pos:end]
+    stripped = raw.rstrip(" ")
+    if len(stripped) < len(raw) and (len(stripped) - len(stripped.rstrip("\\"))) % 2:
+        stripped += " "
+    return _unescape(stripped), end
+
+
+def _unescape(raw: str) -> str | bytes:
+    if "\\" not in raw:
+        return raw
+    octets = bytearray()
+    last = 0
+    for match in _PAIR.finditer(raw):
+        octets += raw[last : match.start()].encode()
+        octets += bytes.fromhex(match[1]) if match[1] else match[2].encode()
+        last = match.end()
+    octets += raw[last:].encode()
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return bytes(octets)
+
+
+def escape_value(value: str) -> str:
+    """Escape a value so that it can stand in a name (RFC 4514 section 2.4)."""
+    escaped = _SPECIAL.sub(lambda match: "\\00" if match[0] == "\0" else "\\" + match[0], value)
+    if escaped.startswith(("#", " ")):
+        escaped = "\\" + escaped
+    if escaped.endswith(" ") and escaped != "\\ ":
+        escaped = escaped[:-1] + "\\ "
+    return escaped
+
+
+def normalize(text: str) -> str:
+    """Return the form that all spellings of a name share; a text that is no name is only case-folded."""
+    if text.isascii() and not _ODD.search(text):
+        return text.lower()
+    try:
+        rdns = parse(text)
+    except DNError:
+        return text.casefold()
+    return ",".join("+".join(sorted(f"{_normal_type(kind)}={_normal_value(value)}" for kind, value in rdn)) for rdn in rdns)
+
+
+def _normal_type(kind: str) -> str:
+    lowered = kind.lower().removeprefix("oid.")
+    return _SHORT_NAMES.get(lowered, lowered)
+
+
+def _normal_value(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return "#" + value.hex()
+    folded = " ".join(unicodedata.normalize("NFKC", value).casefold().split(" ")).strip(" ")
+    return escape_value(re.sub(" +", " ", folded))
+
+
+def split_first(normalized: str) -> tuple[str, str]:
+    """Split a normalized name into its first RDN and its parent's name."""
+    if "\\" not in normalized:
+        first, _, rest = normalized.partition(",")
+        return first, rest
+    pos = _first_end(normalized)
+    return normalized[:pos], normalized[pos + 1 :]
+
+
+def _first_end(text: str) -> int:
+    """Find where the first RDN ends."""
+    quoted = False
+    pos = 0
+    while pos < len(text):
+        char = text[pos]
+        if char == "\\":
+            pos += 1
+        elif char == '"':
+            quoted = not quoted
+        elif char in ",;" and not quoted:
+            return pos
+        pos += 1
+    return len(text)
+
+
+def first_rdn(text: str) -> str:
+    """Return the first RDN as it is spelled."""
+    return text[: _first_end(text)]
+
+
+def parent(text: str) -> str:
+    """Return the name above, as it is spelled; empty above the last RDN."""
+    return text[_first_end(text) + 1 :].lstrip(" ")
+
+
+def depth(text: str) -> int:
+    """Return the number of RDNs."""
+    if not text:
+        return 0
+    if "\\" not in text and '"' not in text and ";" not in text:
+        return text.count(",") + 1
+    count = 0
+    while text:
+        text = parent(text)
+        count += 1
+    return count
+
+
+def rebase(text: str, old: str, new: str) -> str:
+    """Return the name that an entry below `old` has when `old` is called `new`; its own part keeps its spelling."""
+    if text.endswith("," + old) and text[-len(old) - 2 : -len(old) - 1] != "\\":
+        return text[: -len(old)] + new
+    pos = 0
+    for _ in range(depth(text) - depth(old)):
+        pos += _first_end(text[pos:]) + 1
+    return text[:pos] + new
+
+
+def is_under(text: str, base: str) -> bool:
+    """Tell whether a name is `base` or below it."""
+    normal, top = normalize(text), normalize(base)
+    if not top or normal == top:
+        return True
+    if not normal.endswith("," + top):
+        return False
+    return "\\" not in normal or depth(normal) > depth(top) and _tail(normal, depth(top)) == top
+
+
+def _tail(normal: str, count: int) -> str:
+    for _ in range(depth(normal) - count):
+        normal = split_first(normal)[1]
+    return normal
+
+
+def same(first: str, second: str) -> bool:
+    """Tell whether two texts spell one name."""
+    return first == second or normalize(first) == normalize(second)
+
+
+def key(text: str) -> int:
+    """Return a stable 64-bit number for an index: the upper half stands for the parent, the lower half for the RDN.
+
+    Other names may have the same number, so whoever finds one by it compares the name.
+    """
+    rdn, above = split_first(normalize(text))
+    return _upper_half(above) | zlib.crc32(rdn.encode())
+
+
+@lru_cache(maxsize=1024)
+def _upper_half(normalized_parent: str) -> int:
+    number = zlib.crc32(normalized_parent.encode()) << 32
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def child_range(text: str) -> tuple[int, int]:
+    """Return the lowest and the highest `key` that a child of a name can have."""
+    low = _upper_half(normalize(text))
+    return low, low | 0xFFFFFFFF

@@ -1,0 +1,93 @@
+"""Result codes (RFC 4511 section 4.1.9 and appendix A), their names, and the error that each becomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.exceptions import (
+    InsufficientAccess,
+    InvalidCredentials,
+    LDAPResultError,
+    NoSuchBase,
+    SyncNotSupported,
+)
+
+if TYPE_CHECKING:
+    from syncrepl_client.ldap.messages import Result
+
+__all__ = ["CANCELED", "NO_SUCH_OBJECT", "check", "error_of", "name_of"]
+
+NO_SUCH_OBJECT: Final = 32
+CANCELED: Final = 118
+
+_NAMES: Final = {
+    0: "success",
+    1: "operationsError",
+    2: "protocolError",
+    3: "timeLimitExceeded",
+    4: "sizeLimitExceeded",
+    7: "authMethodNotSupported",
+    8: "strongerAuthRequired",
+    10: "referral",
+    11: "adminLimitExceeded",
+    12: "unavailableCriticalExtension",
+    13: "confidentialityRequired",
+    14: "saslBindInProgress",
+    16: "noSuchAttribute",
+    17: "undefinedAttributeType",
+    18: "inappropriateMatching",
+    21: "invalidAttributeSyntax",
+    32: "noSuchObject",
+    34: "invalidDNSyntax",
+    48: "inappropriateAuthentication",
+    49: "invalidCredentials",
+    50: "insufficientAccessRights",
+    51: "busy",
+    52: "unavailable",
+    53: "unwillingToPerform",
+    80: "other",
+    118: "canceled",
+    119: "noSuchOperation",
+    120: "tooLate",
+    121: "cannotCancel",
+    4096: "e-syncRefreshRequired",
+}
+
+_KINDS: Final[dict[int, tuple[type[LDAPResultError], str]]] = {
+    8: (InsufficientAccess, "the server wants a bind, or a stronger one"),
+    12: (
+        SyncNotSupported,
+        "the server does not offer RFC 4533 for this base; on OpenLDAP add 'overlay syncprov' to the database, "
+        "on 389 Directory Server turn on the plugins Content Synchronization and Retro Changelog",
+    ),
+    13: (InsufficientAccess, "the server wants encryption: use ldaps:// or StartTLS"),
+    32: (NoSuchBase, "check the base DN of the URL, and that the bound identity may see it"),
+    48: (InvalidCredentials, "the server does not accept this kind of bind, anonymous perhaps"),
+    49: (InvalidCredentials, "check the bind DN and the password"),
+    50: (InsufficientAccess, "give the bound identity the right to use the sync control and to read the base"),
+}
+_HINTS: Final = {
+    3: "raise the server's time limit for this identity",
+    4: "raise the server's size limit for this identity; a refresh cut short is never applied",
+}
+
+
+def name_of(code: int) -> str:
+    """Return the name of a result code, or the word 'result'."""
+    return _NAMES.get(code, "result")
+
+
+def error_of(operation: str, result: Result) -> LDAPResultError:
+    """Make the error that a result other than success is."""
+    kind, hint = _KINDS.get(result.code, (LDAPResultError, _HINTS.get(result.code, "")))
+    return kind(operation, result.code, name_of(result.code), result.diagnostic, result.matched_dn, hint=hint)
+
+
+def check(operation: str, result: Result) -> None:
+    """Raise for a result other than success.
+
+    Raises:
+        LDAPResultError: or the kind of it that fits.
+    """
+    if result.code != 0:
+        raise error_of(operation, result)

@@ -1,0 +1,167 @@
+"""LDAP URLs (RFC 4516): the server, the search, and who asks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+from urllib.parse import quote, unquote
+
+from syncrepl_client.exceptions import DNError, FilterError, LDAPUrlParseError
+from syncrepl_client.ldap import dn
+from syncrepl_client.ldap import filter as filters
+
+__all__ = ["DEFAULT_FILTER", "LDAPUrl", "Scope", "parse"]
+
+DEFAULT_FILTER: Final = "(objectClass=*)"
+_PORTS: Final = {"ldap": 389, "ldaps": 636, "ldapi": 0}
+_DEFAULT_SOCKET: Final = "/var/run/slapd/ldapi"
+_FORM: Final = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<host>[^/?]*)(?:/(?P<rest>.*))?", re.DOTALL)
+_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>\d+))?")
+_PASSWORD: Final = re.compile(r"(X-BINDPW=)[^,]*", re.IGNORECASE)
+_KNOWN: Final = frozenset({"bindname", "x-bindpw"})
+_MOST_PARTS: Final = 5
+
+
+class Scope(IntEnum):
+    """How far below its base a search looks (RFC 4511 section 4.5.1.2)."""
+
+    BASE = 0
+    ONE = 1
+    SUB = 2
+
+
+_SCOPES: Final = {"": Scope.SUB, "base": Scope.BASE, "one": Scope.ONE, "onelevel": Scope.ONE, "sub": Scope.SUB}
+_SCOPE_NAMES: Final = {Scope.BASE: "base", Scope.ONE: "one", Scope.SUB: "sub"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LDAPUrl:
+    """An LDAP URL.  Its text never shows the password.
+
+    Args:
+        scheme: ``ldap``, ``ldaps`` or ``ldapi``.
+        host: name or address; for ``ldapi`` the path of the socket.
+        port: the TCP port.
+        base: DN of the search base.
+        attributes: what to return; empty means all user attributes.
+        scope: how far below the base.
+        filter: which entries.
+        extensions: criticality, name and value of each.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    base: str = ""
+    attributes: tuple[str, ...] = ()
+    scope: Scope = Scope.SUB
+    filter: str = DEFAULT_FILTER
+    extensions: tuple[tuple[bool, str, str | None], ...] = ()
+
+    def _extension(self, wanted: str) -> str | None:
+        return next((value for _, name, value in self.extensions if name.lower() == wanted), None)
+
+    @property
+    def bind_name(self) -> str | None:
+        """The DN to bind as, or None."""
+        return self._extension("bindname") or None
+
+    @property
+    def bind_password(self) -> str | None:
+        """The password that stood in the URL, or None."""
+        return self._extension("x-bindpw")
+
+    @property
+    def socket_path(self) -> str:
+        """The path of the socket of an ``ldapi`` URL."""
+        return self.host or _DEFAULT_SOCKET
+
+    def search_url(self) -> str:
+        """Return the search alone, in one spelling: two URLs with the same name the same search."""
+        attributes = ",".join(sorted({name.lower() for name in self.attributes}))
+        return f"{dn.normalize(self.base)}?{attributes}?{_SCOPE_NAMES[self.scope]}?{self.filter}"
+
+    def __str__(self) -> str:
+        shown = [
+            f"{'!' if critical else ''}{name}" + ("" if value is None else "=" + quote(value, safe="=+@/ ").replace(" ", "%20"))
+            for critical, name, value in self.extensions
+            if name.lower() != "x-bindpw"
+        ]
+        parts = [
+            quote(self.base, safe="=,+@;:"),
+            ",".join(quote(name, safe=";*+") for name in self.attributes),
+            _SCOPE_NAMES[self.scope],
+            quote(self.filter, safe="=()&|!*:<>~,+@\\;"),
+            ",".join(shown).replace("/", "%2F"),
+        ]
+        return f"{self.scheme}://{self._where()}/{'?'.join(parts).rstrip('?')}"
+
+    def _where(self) -> str:
+        if self.scheme == "ldapi":
+            return quote(self.host, safe="")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __repr__(self) -> str:
+        return f"LDAPUrl({str(self)!r})"
+
+
+def parse(text: str) -> LDAPUrl:
+    """Parse an LDAP URL.
+
+    A missing scope means the whole subtree, and a missing filter every entry.
+
+    Raises:
+        LDAPUrlParseError: it is not an LDAP URL, or its base, scope, filter or extensions are not usable.
+    """
+    shown = _PASSWORD.sub(r"\1***", text)
+    match = _FORM.fullmatch(text)
+    scheme = match["scheme"].lower() if match else ""
+    if match is None or scheme not in _PORTS:
+        raise LDAPUrlParseError(shown, "it does not begin with ldap://, ldaps:// or ldapi://")
+    host, port = _host(shown, scheme, match["host"])
+    parts = (match["rest"] or "").split("?")
+    if len(parts) > _MOST_PARTS:
+        raise LDAPUrlParseError(shown, "it has more than five parts after the host")
+    base, attributes, scope, filter_, extensions = parts + [""] * (_MOST_PARTS - len(parts))
+    if scope.lower() not in _SCOPES:
+        raise LDAPUrlParseError(shown, f"the scope {scope!r} is none of base, one and sub")
+    url = LDAPUrl(
+        scheme,
+        host,
+        port,
+        unquote(base),
+        tuple(unquote(name).strip() for name in attributes.split(",") if name.strip()),
+        _SCOPES[scope.lower()],
+        unquote(filter_) or DEFAULT_FILTER,
+        _extensions(shown, extensions),
+    )
+    try:
+        dn.parse(url.base)
+        filters.encode(url.filter)
+    except (DNError, FilterError) as error:
+        raise LDAPUrlParseError(shown, str(error)) from error
+    return url
+
+
+def _host(shown: str, scheme: str, text: str) -> tuple[str, int]:
+    if scheme == "ldapi":
+        return unquote(text), 0
+    match = _HOST.fullmatch(text)
+    if match is None or (match["port"] and not 0 < int(match["port"]) < 1 << 16):
+        raise LDAPUrlParseError(shown, f"{text!r} is not a host and port")
+    return unquote(match["host"]).strip("[]"), int(match["port"] or _PORTS[scheme])
+
+
+def _extensions(shown: str, text: str) -> tuple[tuple[bool, str, str | None], ...]:
+    found = []
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        critical = name.startswith("!")
+        name = unquote(name.removeprefix("!"))
+        if critical and name.lower() not in _KNOWN:
+            raise LDAPUrlParseError(shown, f"the critical extension {name!r} is not known")
+        found.append((critical, name, unquote(value) if equals else None))
+    return tuple(found)

@@ -1,0 +1,80 @@
+"""The words that the package and its users share: entries, changes and the mode of a client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from syncrepl_client.ldap.attributes import Attributes
+
+__all__ = ["Added", "Attributes", "Change", "Deleted", "Entry", "Modified", "Renamed", "SyncreplMode"]
+
+
+class SyncreplMode(StrEnum):
+    """What a client does when the refresh is complete: end, or go on listening."""
+
+    REFRESH_ONLY = "refreshOnly"
+    REFRESH_AND_PERSIST = "refreshAndPersist"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the copy."""
+
+    uuid: UUID
+    dn: str
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """An entry is new in the content."""
+
+    after: Entry
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that the change is about."""
+        return self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """An entry is gone, or no longer in the content; `before` is what it was last."""
+
+    before: Entry
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that the change is about."""
+        return self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """The attributes of an entry changed; its name did not."""
+
+    before: Entry
+    after: Entry
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that the change is about, as it is now."""
+        return self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The name of an entry changed by at least one octet; its attributes may have changed as well."""
+
+    before: Entry
+    after: Entry
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that the change is about, as it is now."""
+        return self.after
+
+
+Change = Added | Modified | Renamed | Deleted

@@ -1,0 +1,276 @@
+"""The wiring: `Replica` joins a URL, a data file and a listener.
+
+It opens the store, connects and binds, and hands both to a consumer.  Nothing of the protocol and no SQL is here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from syncrepl_client.client import BoundConnection, Client
+from syncrepl_client.consumer import Consumer, Search
+from syncrepl_client.contentsync.session import Mode
+from syncrepl_client.exceptions import ClosedError, LDAPUrlError, UsageError
+from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import url as urls
+from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
+from syncrepl_client.ldap.url import LDAPUrl
+from syncrepl_client.model import SyncreplMode
+from syncrepl_client.store.database import Interrupted, data_file
+from syncrepl_client.store.store import Store
+from syncrepl_client.transport.sockets import connect
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from syncrepl_client.ldap.attributes import Attributes
+    from syncrepl_client.model import Change
+    from syncrepl_client.store.entries import Entries
+
+__all__ = ["Replica"]
+
+_MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND_PERSIST: Mode.REFRESH_AND_PERSIST}
+
+
+class Replica:
+    """A durable local copy of one LDAP search that stays in step with the server.
+
+    Use it as a context manager, or call `open` and `close`.  All calls but `stop` belong to one thread.
+
+    Args:
+        url: the server and the search, as text or parsed; None means the one stored in the data file.
+        path: the data file; a folder gets a ``syncrepl.db`` in it.
+        mode: whether to end when the refresh is complete or to go on listening.
+        listener: an object with any of the methods ``bound(connection)``, ``change(change, *, snapshot, cursor)``,
+            ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, all but the first called inside the transaction that
+            makes the change durable; raising in them undoes it.
+        starttls: whether to encrypt an ``ldap://`` connection before binding.
+        password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
+        progress: is called with the number of entries received, a few times each second of a refresh.
+        trace: is called with one line for each protocol message, without credentials.
+        max_message: the largest message that is accepted, in bytes.
+    """
+
+    def __init__(  # noqa: PLR0913 - the options of the package's front door
+        self,
+        url: str | LDAPUrl | None,
+        path: str | os.PathLike[str],
+        *,
+        mode: SyncreplMode = SyncreplMode.REFRESH_AND_PERSIST,
+        listener: object | None = None,
+        starttls: bool = False,
+        password: bytes | None = None,
+        progress: Callable[[int], None] | None = None,
+        trace: Callable[[str], None] | None = None,
+        max_message: int = DEFAULT_MAX_MESSAGE,
+    ) -> None:
+        self._url = urls.parse(url) if isinstance(url, str) else url
+        self.path = data_file(path)
+        self.mode = SyncreplMode(mode)
+        self._listener = None if listener is None else _Relay(listener)
+        self._starttls = starttls
+        self._password = password
+        self._progress = progress
+        self._trace = trace
+        self._max_message = max_message
+        self._store: Store | None = None
+        self._client: Client | None = None
+        self._consumer: Consumer | None = None
+        self._stop_asked = False
+        self._closed = False
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def open(self) -> Self:
+        """Open the data file, connect, bind and start the search.
+
+        Raises:
+            DBError: the data file cannot be used.
+            ConnectionFailed: no connection can be made.
+            LDAPResultError: the server refuses.
+        """
+        if self._closed:
+            raise ClosedError
+        try:
+            self.open_store()
+            self._connect()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def open_store(self) -> None:
+        """Open the data file alone, and find out which search it is for."""
+        if self._store is not None:
+            return
+        self._store = Store(self.path, lambda: self._stop_asked)
+        state = self._store.state()
+        if self._url is None:
+            if state.url is None:
+                raise LDAPUrlError(
+                    f"no URL was given, and {self.path} holds none", hint="give the URL of the search the first time"
+                )
+            self._url = urls.parse(state.url)
+        if self._starttls and self._url.scheme != "ldap":
+            raise UsageError(f"StartTLS is for ldap://, not {self._url.scheme}://", hint="leave it out")
+
+    def _connect(self) -> None:
+        url, store = self.url, self.store
+        transport = connect(url)
+        self._client = client = Client(transport, max_message=self._max_message, trace=self._trace)
+        if self._starttls:
+            client.start_tls(url.host or "localhost")
+        password = self._password if self._password is not None else (url.bind_password or "").encode()
+        if url.bind_name:
+            if not password:
+                # RFC 4513 section 5.1.2: a name without a password would be an anonymous bind that looks like more.
+                raise UsageError(f"no password for {url.bind_name!r}", hint="give one, or leave the bindname out")
+            client.bind(url.bind_name, password)
+        search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
+        store.set_search(str(url), search.fingerprint)
+        if self._listener is not None:
+            self._listener.bound(client)
+        self._consumer = Consumer(
+            client,
+            store,
+            search,
+            _MODES[self.mode],
+            self._listener if self._listener is not None and self._listener.hears_changes else None,
+            stopping=lambda: self._stop_asked,
+            progress=self._progress,
+        )
+        self._consumer.start()
+
+    def close(self) -> None:
+        """Disconnect and close the data file.  A refresh in progress is dropped."""
+        self._closed = True
+        client, self._client = self._client, None
+        store, self._store = self._store, None
+        try:
+            if client is not None:
+                client.close()
+        finally:
+            if store is not None:
+                store.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    def step(self, timeout: float = 3.0) -> bool:
+        """Handle what has arrived, waiting at most `timeout` seconds for something.
+
+        Returns:
+            Whether to go on calling.  False: the refresh is complete (refresh only), or the client was stopped.
+
+        Raises:
+            SyncreplError: the session is over; close this replica and open a new one, which resumes where it was.
+        """
+        if self._consumer is None or self._closed:
+            raise ClosedError
+        if self._stop_asked:
+            return False
+        try:
+            return self._consumer.step(timeout)
+        except Interrupted:
+            return False
+
+    def refresh(self) -> int:
+        """Call `step` until the refresh is complete.
+
+        Returns:
+            The number of entries in the copy.
+        """
+        while self._consumer is None or self._consumer.refreshing:
+            if not self.step():
+                break
+        return len(self.entries)
+
+    def run(self) -> None:
+        """Call `step` until it returns False."""
+        while self.step():
+            pass
+
+    def finish(self) -> None:
+        """End once a refresh in progress is complete: go on with `step` until it returns False."""
+        if self._consumer is not None:
+            self._consumer.finish()
+
+    def stop(self) -> None:
+        """Make `step` return False at once and drop a refresh in progress; for any thread and for signal handlers."""
+        self._stop_asked = True
+        client = self._client
+        if client is not None:
+            client.wake()
+
+    def wake(self) -> None:
+        """Make a `step` that waits return; for any thread and for signal handlers."""
+        client = self._client
+        if client is not None:
+            client.wake()
+
+    # --- what is here -------------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> LDAPUrl:
+        """The search that the copy is of."""
+        if self._url is None:
+            raise ClosedError("the replica was not opened yet")
+        return self._url
+
+    @property
+    def store(self) -> Store:
+        """The store; for the fronts."""
+        if self._store is None:
+            raise ClosedError("the replica is not open")
+        return self._store
+
+    @property
+    def entries(self) -> Entries:
+        """The copy as a read-only mapping of DN, in any spelling, to attributes."""
+        return self.store.entries
+
+    @property
+    def refreshing(self) -> bool:
+        """Whether a refresh is in progress."""
+        return self._consumer is not None and self._consumer.refreshing
+
+
+class _Relay:
+    """Calls those methods that a listener has."""
+
+    def __init__(self, listener: object) -> None:
+        self._bound = getattr(listener, "bound", None)
+        self._change = getattr(listener, "change", None)
+        self._refresh_done = getattr(listener, "refresh_done", None)
+        self._cookie = getattr(listener, "cookie", None)
+        self.hears_changes = any((self._change, self._refresh_done, self._cookie))
+
+    def bound(self, client: Client) -> None:
+        if self._bound is not None:
+            connection = BoundConnection(client)
+            try:
+                self._bound(connection)
+            finally:
+                connection.expire()
+
+    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
+        if self._change is not None:
+            self._change(change, snapshot=snapshot, cursor=cursor)
+
+    def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
+        if self._refresh_done is not None:
+            self._refresh_done(entries, cursor)
+
+    def cookie(self, cookie: bytes) -> None:
+        if self._cookie is not None:
+            self._cookie(cookie)

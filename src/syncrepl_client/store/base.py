@@ -1,0 +1,30 @@
+"""What the store asks of those who listen inside its transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from syncrepl_client.ldap.attributes import Attributes
+    from syncrepl_client.model import Change
+
+__all__ = ["Listener"]
+
+
+class Listener(Protocol):
+    """Is told of changes inside the transaction that makes them durable; raising undoes it.
+
+    `cursor` is a cursor of that transaction.
+    """
+
+    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
+        """One change; `snapshot` if it is an entry of a first load."""
+
+    def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
+        """All changes of a refresh were told; `entries` is the copy, readable inside the call."""
+
+    def cookie(self, cookie: bytes) -> None:
+        """A new cookie is about to be stored."""

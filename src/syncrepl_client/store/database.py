@@ -1,0 +1,300 @@
+"""The data file: who may open it, how a transaction begins and ends, and what a callback may do inside one.
+
+Facts about Python's ``sqlite3`` that shaped this module:
+
+* Opening and closing a second descriptor of a database file drops the locks that SQLite holds in this process, so the lock
+  of the owner is on a file beside it.
+* A ``COMMIT`` prepared through ``execute`` is cached and may slip past an authorizer, so the engine begins by
+  ``execute`` and ends by the connection's ``commit`` and ``rollback``.
+* A handler for a signal runs between bytecodes only; while SQLite builds an index there are none.  The progress handler
+  is bytecode, so a stop ends a long statement through it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.exceptions import CallbackError, DatabaseInUse, DBError, DBSchemaError, SchemaVersionError
+from syncrepl_client.store import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Database", "Interrupted", "connect", "data_file", "owner_in_callback"]
+
+_log = logging.getLogger("syncrepl_client.store")
+
+_BUSY_LIMIT: Final = 30.0
+_BUSY_PAUSE: Final = 0.01
+_PROGRESS_STEPS: Final = 50_000
+_LARGE_WAL: Final = 64 * 1024 * 1024
+_PAGE_SIZE: Final = 8192
+_CACHE_KIB: Final = 8192
+
+_WRITES: Final = frozenset(
+    {
+        sqlite3.SQLITE_INSERT,
+        sqlite3.SQLITE_UPDATE,
+        sqlite3.SQLITE_DELETE,
+        sqlite3.SQLITE_CREATE_TABLE,
+        sqlite3.SQLITE_CREATE_VIEW,
+        sqlite3.SQLITE_DROP_TABLE,
+        sqlite3.SQLITE_DROP_VIEW,
+    }
+)
+_ENDS: Final = frozenset({sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
+
+# Which thread is inside a callback of which file: what a second connection asks before it waits for itself.
+_in_callback: dict[str, int] = {}
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """The work was dropped because a stop was asked for; nothing of it was kept."""
+
+
+def data_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path of the data file for what a program named: a folder gets a ``syncrepl.db`` in it."""
+    text = os.fspath(path)
+    return Path(text, "syncrepl.db") if text.endswith(("/", os.sep)) or Path(text).is_dir() else Path(text)
+
+
+def owner_in_callback(path: Path) -> bool:
+    """Tell whether this thread is inside a callback of the consumer that owns the file."""
+    return _in_callback.get(str(path.resolve())) == threading.get_ident()
+
+
+def connect(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
+    """Open a connection to a data file that exists.
+
+    Raises:
+        DBError: it cannot be opened.
+    """
+    try:
+        return sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=rw",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+    except sqlite3.Error as error:
+        raise DBError(f"cannot open the data file {path}: {error}", hint="check its path and permissions") from error
+
+
+class Database:
+    """The writing connection of the one consumer that owns a data file.
+
+    Args:
+        path: the data file; made if it does not exist, readable by its owner alone.
+        stopping: tells whether a stop was asked for; long statements ask it.
+    """
+
+    def __init__(self, path: Path, stopping: Callable[[], bool]) -> None:
+        self.path = path
+        self._stopping = stopping
+        self._key = str(path.resolve())
+        # Inside a callback: what the authorizer refused last.
+        self._guarded = False
+        self._refused = ""
+        self._lock = self._take_lock()
+        try:
+            self._create_file()
+            self.connection = connect(path, timeout=0)
+            self._prepare()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _take_lock(self) -> int:
+        lock_path = self.path.with_name(self.path.name + "-lock")
+        try:
+            lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DBError(
+                f"cannot create {lock_path}: {error.strerror}",
+                hint="the data file needs a folder that can be written to",
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise DatabaseInUse(
+                f"another consumer is using {self.path}",
+                hint="one consumer per data file: stop the other one, or use another file",
+            ) from error
+        return lock
+
+    def _create_file(self) -> None:
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise DBError(
+                f"cannot open the data file {self.path}: {error.strerror}", hint="check its path and permissions"
+            ) from error
+
+    def _prepare(self) -> None:
+        try:
+            self._check_file()
+            self._migrate()
+            self.connection.set_authorizer(self._authorize)
+            self.connection.set_progress_handler(lambda: self._stopping() and not self._guarded, _PROGRESS_STEPS)
+        except sqlite3.DatabaseError as error:
+            self.connection.close()
+            raise self.translated(error) from error
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _check_file(self) -> None:
+        """Refuse a file that is not ours before the first byte of it is changed."""
+        execute = self.connection.execute
+        tables = [name for (name,) in execute("SELECT name FROM sqlite_master")]
+        (application,) = execute("PRAGMA application_id").fetchone()
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if application == schema.APPLICATION_ID:
+            if version > schema.SCHEMA_VERSION:
+                raise SchemaVersionError(version, schema.SCHEMA_VERSION)
+        elif any(name.startswith("syncrepl") for name in tables):
+            raise DBSchemaError(
+                f"{self.path} was made by another implementation of this client",
+                hint="its contents cannot be taken over: start afresh with another data file",
+            )
+        elif tables or application:
+            raise DBSchemaError(
+                f"{self.path} is the database of another program", hint="use a data file of its own for each search"
+            )
+
+    def _migrate(self) -> None:
+        execute = self.connection.execute
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        execute("PRAGMA journal_mode = WAL").fetchone()
+        execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        execute("PRAGMA synchronous = FULL")
+        for number, statements in enumerate(schema.MIGRATIONS[version:], version + 1):
+            with self.transaction():
+                for statement in statements:
+                    execute(statement)
+                execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+                execute(f"PRAGMA user_version = {number}")
+
+    def close(self) -> None:
+        """Close the connection and give up the ownership."""
+        self.connection.close()
+        os.close(self._lock)
+
+    # --- transactions -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Run a block in one transaction: it is committed whole, or nothing of it happened.
+
+        Args:
+            durable: whether the commit must survive a power cut; staging need not.
+
+        Raises:
+            Interrupted: a stop was asked for while waiting or in the middle of a statement.
+            DBError: the file is locked by another writer for long, the disk is full or read-only.
+        """
+        self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self._begin()
+        try:
+            yield self.connection
+            self.connection.commit()
+        except sqlite3.DatabaseError as error:
+            self._roll_back()
+            raise self.translated(error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + _BUSY_LIMIT
+        while True:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise self.translated(error) from error
+                if self._stopping():
+                    raise Interrupted from None
+                time.sleep(_BUSY_PAUSE)
+            else:
+                return
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.rollback()
+
+    def translated(self, error: sqlite3.Error) -> Exception:
+        """Make one of our errors out of SQLite's."""
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return Interrupted()
+        hints = {
+            sqlite3.SQLITE_FULL: "free some space on its disk; nothing was lost, the copy is as it was",
+            sqlite3.SQLITE_READONLY: "the file, its folder or its disk cannot be written to",
+            sqlite3.SQLITE_CANTOPEN: "the file, its folder or its disk cannot be written to",
+            sqlite3.SQLITE_IOERR: "check the disk; nothing was lost, the copy is as it was",
+            sqlite3.SQLITE_BUSY: "another program holds a write lock on the file: let it commit",
+            sqlite3.SQLITE_NOTADB: "it is not an SQLite database: use another data file",
+            sqlite3.SQLITE_CORRUPT: "the file is damaged: delete it and start afresh",
+        }
+        return DBError(f"the data file {self.path}: {error}", hint=hints.get(code & 0xFF, ""))
+
+    def log_large_wal(self) -> None:
+        """Tell of a write-ahead log that grew because somebody reads for long."""
+        busy, pages, moved = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        size = pages * _PAGE_SIZE
+        if (busy or moved < pages) and size > _LARGE_WAL:
+            _log.warning(
+                "a reader holds the write-ahead log of %s at %d bytes", self.path, size, extra={"wal_bytes": size}
+            )
+
+    # --- callbacks ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Run a callback: it can write to its own tables, but not end the transaction nor touch ours."""
+        self._guarded = True
+        self._refused = ""
+        _in_callback[self._key] = threading.get_ident()
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if self._refused:
+                raise CallbackError(
+                    f"a callback tried to {self._refused}",
+                    hint="its writes are committed together with the change; it must not commit, roll back, attach, "
+                    "or write to tables whose names begin with syncrepl",
+                ) from error
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise CallbackError(
+                    "a callback wrote through another connection to the data file, which waits for the callback itself",
+                    hint="write through the cursor that the callback is given",
+                ) from error
+            raise
+        finally:
+            self._guarded = False
+            del _in_callback[self._key]
+
+    def _authorize(self, action: int, first: str | None, _second: str | None, _db: str | None, _by: str | None) -> int:
+        if not self._guarded:
+            return sqlite3.SQLITE_OK
+        if action in _ENDS:
+            self._refused = f"{first or 'attach a database'} inside the transaction".lower()
+        elif action in _WRITES and (first or "").lower().startswith("syncrepl"):
+            self._refused = f"write to the table {first}"
+        else:
+            return sqlite3.SQLITE_OK
+        return sqlite3.SQLITE_DENY

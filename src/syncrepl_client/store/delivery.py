@@ -1,0 +1,206 @@
+"""The net difference of a refresh, applied and told in an order that a program keyed by DN can follow.
+
+Deletes come first, children before parents; then renames, each when its new name is free; then changes; then adds, parents
+before children.  A rename whose new name is still held by an entry that will be renamed waits for it: chains are delivered
+from their free end.  What is left are circles (two entries that swapped names are the smallest).  One member of each is
+delivered as a delete at its turn and as an add when its new name is free.
+
+Everything is read in pages and memory stays flat, also when every entry was renamed or deleted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.ldap import dn as names
+from syncrepl_client.ldap.attributes import Attributes
+from syncrepl_client.model import Added, Deleted, Modified, Renamed
+from syncrepl_client.store.entries import to_entry
+from syncrepl_client.store.names import DepthOrder
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from syncrepl_client.model import Change
+    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.database import Database
+
+__all__ = ["Delivery"]
+
+_PAGE: Final = 500
+_GONE: Final = 2
+
+_ENTRY: Final = "SELECT uuid, dn, attrs FROM syncrepl_entry WHERE id = ?"
+_DELETE: Final = "DELETE FROM syncrepl_entry WHERE id = ?"
+_UPDATE: Final = "UPDATE syncrepl_entry SET key = ?, dn = ?, attrs = ? WHERE id = ?"
+_INSERT: Final = "INSERT INTO syncrepl_entry (uuid, key, dn, attrs) VALUES (?, ?, ?, ?)"
+_INSERT_ALL: Final = """
+    INSERT INTO syncrepl_entry (uuid, key, dn, attrs)
+    SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE entry IS NULL ORDER BY id
+"""
+_UPDATE_ALL: Final = """
+    UPDATE syncrepl_entry SET key = d.new_key, dn = d.dn, attrs = coalesce(d.attrs, syncrepl_entry.attrs)
+    FROM syncrepl_diff d WHERE d.entry = syncrepl_entry.id
+"""
+_RENAMES: Final = """
+    SELECT d.id, d.entry, d.old_key, d.new_key, d.dn, d.attrs FROM syncrepl_diff d
+"""
+_NEXT_RENAMES: Final = _RENAMES + "WHERE d.renamed AND NOT d.done AND d.id > ? ORDER BY d.id LIMIT 200"
+_WANTING: Final = _RENAMES + "WHERE d.renamed AND NOT d.done AND d.new_key = ?"
+_STILL_TO_DO: Final = "SELECT 1 FROM syncrepl_diff WHERE id = ? AND NOT done"
+_HOLDING: Final = """
+    SELECT e.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
+    WHERE d.renamed AND NOT d.done AND d.old_key = ? AND d.id <> ?
+"""
+_DONE: Final = "UPDATE syncrepl_diff SET done = 1 WHERE id = ?"
+_CHANGES: Final = """
+    SELECT id, entry, new_key, dn, attrs FROM syncrepl_diff
+    WHERE entry IS NOT NULL AND NOT renamed AND id > ? ORDER BY id LIMIT 500
+"""
+_ADDS: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
+_ADD: Final = "SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE id = ?"
+
+_Rename = tuple[int, int, int, int, str, bytes | None]
+"""Its id, the id of the entry, the keys of the old and new name, the new name, the new attributes or None."""
+
+
+class Delivery:
+    """Applies the staged difference of one refresh inside a transaction.
+
+    Args:
+        database: the data file.
+        connection: its connection, in the transaction.
+        listener: who is told of the changes; None if nobody is.
+        marks: one byte for each row id; 2 where the entry is gone.
+    """
+
+    def __init__(
+        self, database: Database, connection: sqlite3.Connection, listener: Listener | None, marks: bytearray
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._listener = listener
+        self._marks = marks
+        self._cursor = connection.cursor()
+
+    def run(self) -> None:
+        """Apply everything."""
+        if self._listener is None:
+            self._connection.executemany(_DELETE, ((row,) for row in self._gone()))
+            self._connection.execute(_UPDATE_ALL)
+            self._connection.execute(_INSERT_ALL)
+            return
+        self._deletes()
+        self._renames()
+        self._changes()
+        self._adds()
+
+    def _tell(self, change: Change) -> None:
+        if self._listener is not None:
+            with self._database.guarded():
+                self._listener.change(change, snapshot=False, cursor=self._cursor)
+
+    def _gone(self) -> Iterator[int]:
+        row = self._marks.find(_GONE)
+        while row >= 0:
+            yield row
+            row = self._marks.find(_GONE, row + 1)
+
+    # --- deletes ------------------------------------------------------------------------------------------------------
+
+    def _deletes(self) -> None:
+        order = DepthOrder()
+        for row in self._gone():
+            found = self._connection.execute(_ENTRY, (row,)).fetchone()
+            if found:
+                order.add(found[1], row)
+        for page in order.pages(_PAGE, deepest_first=True):
+            for row in page:
+                entry = to_entry(*self._connection.execute(_ENTRY, (row,)).fetchone())
+                self._connection.execute(_DELETE, (row,))
+                self._tell(Deleted(entry))
+
+    # --- renames ------------------------------------------------------------------------------------------------------
+
+    def _renames(self) -> None:
+        for rename in self._undone():
+            if self._is_free(rename):
+                self._chain(rename)
+        for rename in self._undone():
+            self._circle(rename)
+
+    def _undone(self) -> Iterator[_Rename]:
+        last = 0
+        while page := self._connection.execute(_NEXT_RENAMES, (last,)).fetchall():
+            last = page[-1][0]
+            for rename in page:
+                if self._connection.execute(_STILL_TO_DO, (rename[0],)).fetchone():
+                    yield rename
+
+    def _is_free(self, rename: _Rename) -> bool:
+        """Tell whether no entry that is still to be renamed holds the new name."""
+        number, _, _, new_key, dn, _ = rename
+        holders = self._connection.execute(_HOLDING, (new_key, number)).fetchall()
+        return not any(names.same(held, dn) for (held,) in holders)
+
+    def _chain(self, rename: _Rename | None) -> None:
+        """Deliver a rename, then the one that waited for the name it frees, and so on."""
+        while rename is not None:
+            freed = self._apply_rename(rename)
+            rename = self._waiting_for(rename[2], freed)
+
+    def _waiting_for(self, key: int, dn: str) -> _Rename | None:
+        for candidate in self._connection.execute(_WANTING, (key,)).fetchall():
+            if names.same(candidate[4], dn):
+                found: _Rename = candidate
+                return found
+        return None
+
+    def _apply_rename(self, rename: _Rename) -> str:
+        """Apply and tell one rename; returns the name that is free now."""
+        number, row, _, new_key, dn, attrs = rename
+        uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
+        before = to_entry(uuid, old_dn, old_attrs)
+        after = to_entry(uuid, dn, old_attrs if attrs is None else attrs)
+        self._connection.execute(_UPDATE, (new_key, dn, after.attributes.wire, row))
+        self._connection.execute(_DONE, (number,))
+        self._tell(Renamed(before, after))
+        return str(old_dn)
+
+    def _circle(self, cut: _Rename) -> None:
+        """Deliver a circle of names: one member leaves it, the others move up, and the member comes back."""
+        number, row, old_key, new_key, dn, attrs = cut
+        uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
+        after = to_entry(uuid, dn, old_attrs if attrs is None else attrs)
+        self._connection.execute(_DONE, (number,))
+        self._tell(Deleted(to_entry(uuid, old_dn, old_attrs)))
+        self._chain(self._waiting_for(old_key, old_dn))
+        self._connection.execute(_UPDATE, (new_key, dn, after.attributes.wire, row))
+        self._tell(Added(after))
+
+    # --- changes and adds ---------------------------------------------------------------------------------------------
+
+    def _changes(self) -> None:
+        last = 0
+        while page := self._connection.execute(_CHANGES, (last,)).fetchall():
+            last = page[-1][0]
+            for _, row, key, dn, attrs in page:
+                uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
+                self._connection.execute(_UPDATE, (key, dn, attrs, row))
+                # Servers repeat values in another order and send changes that change nothing.
+                if Attributes(old_attrs) != Attributes(attrs):
+                    self._tell(Modified(to_entry(uuid, old_dn, old_attrs), to_entry(uuid, dn, attrs)))
+
+    def _adds(self) -> None:
+        order = DepthOrder()
+        last = 0
+        while page := self._connection.execute(_ADDS, (last,)).fetchall():
+            last = page[-1][0]
+            for number, dn in page:
+                order.add(dn, number)
+        for ids in order.pages(_PAGE):
+            for number in ids:
+                uuid, key, dn, attrs = self._connection.execute(_ADD, (number,)).fetchone()
+                self._connection.execute(_INSERT, (uuid, key, dn, attrs))
+                self._tell(Added(to_entry(uuid, dn, attrs)))

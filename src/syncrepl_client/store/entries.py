@@ -1,0 +1,119 @@
+"""Reading the copy: by name, by UUID, page by page.
+
+A reader sees the copy as of its last whole refresh or change.  No read transaction is held between two pages, so that a slow
+reader does not make the write-ahead log grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from syncrepl_client.exceptions import DBError
+from syncrepl_client.ldap import dn as names
+from syncrepl_client.ldap.attributes import Attributes
+from syncrepl_client.model import Entry
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["Entries", "children", "descendants", "to_entry"]
+
+_PAGE: Final = 500
+
+_PAGE_OF_COPY: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_copy WHERE id > ? ORDER BY id LIMIT ?"
+_BY_KEY: Final = """
+    SELECT id, uuid, dn, attrs FROM syncrepl_entry WHERE key = ? AND (SELECT visible FROM syncrepl_state)
+"""
+_BY_UUID: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_copy WHERE uuid = ?"
+_COUNT: Final = "SELECT count(*) FROM syncrepl_copy"
+_CHILDREN: Final = """
+    SELECT id, uuid, dn FROM syncrepl_entry WHERE key BETWEEN ? AND ? AND id > ? ORDER BY id LIMIT ?
+"""
+
+
+def to_entry(uuid: bytes, dn: str, attrs: bytes) -> Entry:
+    """Make an entry of the columns of its row."""
+    return Entry(UUID(bytes=uuid), dn, Attributes(attrs))
+
+
+def children(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, bytes, str]]:
+    """Find id, UUID and DN of the entries right below a name, whether the copy is whole or not.
+
+    The caller may change the rows as they come: they are read in pages by id.
+    """
+    low, high = names.child_range(dn)
+    parent = names.normalize(dn)
+    last = 0
+    while rows := connection.execute(_CHILDREN, (low, high, last, _PAGE)).fetchall():
+        last = rows[-1][0]
+        # Two names may have one hash, so the name itself decides.
+        yield from (row for row in rows if row[2] and names.split_first(names.normalize(row[2]))[1] == parent)
+
+
+def descendants(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, bytes, str]]:
+    """Find id, UUID and DN of all entries below a name, children before their parents."""
+    for row in children(connection, dn):
+        yield from descendants(connection, row[2])
+        yield row
+
+
+class Entries(Mapping[str, Attributes]):
+    """The copy as a read-only mapping of DN to attributes; a DN is found in any spelling.
+
+    Args:
+        connection: a connection to the data file.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        object.__setattr__(self, "_connection", connection)
+
+    _connection: sqlite3.Connection
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"the copy cannot be changed: {name!r}")
+
+    def __setitem__(self, dn: str, value: object) -> None:
+        raise AttributeError(f"the copy cannot be changed: {dn!r}")
+
+    def __delitem__(self, dn: str) -> None:
+        raise AttributeError(f"the copy cannot be changed: {dn!r}")
+
+    def entry(self, dn: str) -> Entry | None:
+        """Find an entry by its name, the exact spelling first."""
+        found = self._connection.execute(_BY_KEY, (names.key(dn),)).fetchall()
+        row = next((row for row in found if row[2] == dn), None)
+        row = row or next((row for row in found if names.same(row[2], dn)), None)
+        return to_entry(*row[1:]) if row else None
+
+    def by_uuid(self, uuid: UUID) -> Entry | None:
+        """Find an entry by its UUID."""
+        row = self._connection.execute(_BY_UUID, (uuid.bytes,)).fetchone()
+        return to_entry(*row[1:]) if row else None
+
+    def all(self) -> Iterator[Entry]:
+        """Iterate over the entries in constant memory."""
+        last = 0
+        while rows := self._connection.execute(_PAGE_OF_COPY, (last, _PAGE)).fetchall():
+            last = rows[-1][0]
+            for row in rows:
+                yield to_entry(*row[1:])
+
+    def __getitem__(self, dn: str) -> Attributes:
+        entry = self.entry(dn)
+        if entry is None:
+            raise KeyError(dn)
+        return entry.attributes
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.dn for entry in self.all())
+
+    def __len__(self) -> int:
+        row = self._connection.execute(_COUNT).fetchone()
+        if row is None:
+            raise DBError("the copy cannot be counted")
+        return int(row[0])
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} entries>"

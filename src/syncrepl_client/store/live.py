@@ -1,0 +1,170 @@
+"""Changes of the persist stage, applied as they come.
+
+What the server said stands in events; what is different here is found by looking at the copy.  One batch of events is one
+transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
+from syncrepl_client.ldap import dn as names
+from syncrepl_client.model import Added, Deleted, Modified, Renamed
+from syncrepl_client.store.entries import children, descendants, to_entry
+from syncrepl_client.store.names import text
+from syncrepl_client.store.refresh import same_values
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from syncrepl_client.contentsync.events import Event, SentEntry
+    from syncrepl_client.model import Change
+    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.database import Database
+
+__all__ = ["Doubts", "LiveBatch", "doubts_about"]
+
+_FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
+_ATTRS: Final = "SELECT attrs FROM syncrepl_entry WHERE id = ?"
+_INSERT: Final = "INSERT INTO syncrepl_entry (uuid, key, dn, attrs) VALUES (?, ?, ?, ?)"
+_UPDATE: Final = "UPDATE syncrepl_entry SET key = ?, dn = ?, attrs = ? WHERE id = ?"
+_RENAME: Final = "UPDATE syncrepl_entry SET key = ?, dn = ? WHERE id = ?"
+_DELETE: Final = "DELETE FROM syncrepl_entry WHERE id = ?"
+
+
+@dataclass(slots=True)
+class Doubts:
+    """What the events leave open and only the server can answer.
+
+    Servers tell of a moved subtree by one message for its top (RFC 4533 section 4.1), so entries below may have come with
+    it or gone with it.
+    """
+
+    # Names of entries that are new here: entries below them may have been moved in along.
+    below: list[str] = field(default_factory=list)
+    # UUIDs of entries here whose parent is gone, nobody knows where to.
+    entries: list[bytes] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.below or self.entries)
+
+
+def doubts_about(connection: sqlite3.Connection, events: Iterable[Event]) -> Doubts:
+    """Find what a batch of the persist stage leaves open."""
+    doubts = Doubts()
+    gone: set[bytes] = set()
+    for event in events:
+        if isinstance(event, EntriesSent):
+            for uuid, dn, _ in event.rows:
+                if connection.execute(_FIND, (uuid,)).fetchone() is None:
+                    doubts.below.append(text(dn))
+        elif isinstance(event, EntriesDeleted):
+            gone.update(event.uuids)
+            for uuid in event.uuids:
+                found = connection.execute(_FIND, (uuid,)).fetchone()
+                if found and (event.dn is None or names.same(text(event.dn), found[1])):
+                    doubts.entries += (child for _, child, _ in descendants(connection, found[1]))
+    doubts.entries = [uuid for uuid in dict.fromkeys(doubts.entries) if uuid not in gone]
+    return doubts
+
+
+class LiveBatch:
+    """Applies events inside a transaction.
+
+    Args:
+        database: the data file.
+        connection: its connection, in the transaction.
+        listener: who is told of the changes; None if nobody is.
+        in_content: tells whether a name lies within the base and scope of the search.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        connection: sqlite3.Connection,
+        listener: Listener | None,
+        in_content: Callable[[str], bool],
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._listener = listener
+        self._in_content = in_content
+        self._cursor = connection.cursor()
+        self.changes = 0
+
+    def apply(self, events: Iterable[Event]) -> bytes | None:
+        """Apply events in their order.
+
+        Returns:
+            The last cookie among them, or None.
+        """
+        cookie = None
+        for event in events:
+            if isinstance(event, EntriesSent):
+                for row in event.rows:
+                    self._sent(row)
+            elif isinstance(event, EntriesDeleted):
+                for uuid in event.uuids:
+                    self._deleted(uuid, None if event.dn is None else text(event.dn))
+            elif isinstance(event, CookieReceived):
+                cookie = event.cookie
+        return cookie
+
+    def _tell(self, change: Change) -> None:
+        self.changes += 1
+        if self._listener is not None:
+            with self._database.guarded():
+                self._listener.change(change, snapshot=False, cursor=self._cursor)
+
+    def _sent(self, row: SentEntry) -> None:
+        uuid, raw_dn, attrs = row
+        dn = text(raw_dn)
+        found = self._connection.execute(_FIND, (uuid,)).fetchone()
+        after = to_entry(uuid, dn, attrs)
+        if found is None:
+            self._connection.execute(_INSERT, (uuid, names.key(dn), dn, attrs))
+            self._tell(Added(after))
+            return
+        number, old_dn, old_attrs = found
+        if old_dn == dn and old_attrs == attrs:
+            return
+        before = to_entry(uuid, old_dn, old_attrs)
+        self._connection.execute(_UPDATE, (names.key(dn), dn, attrs, number))
+        if old_dn != dn:
+            self._tell(Renamed(before, after))
+            self._rename_below(old_dn, dn)
+        elif not same_values(old_attrs, attrs):
+            self._tell(Modified(before, after))
+
+    def _rename_below(self, old: str, new: str) -> None:
+        """Give the entries below a renamed one their new names: the server tells of the parent alone."""
+        for number, uuid, dn in children(self._connection, old):
+            renamed = names.rebase(dn, old, new)
+            if renamed == dn:
+                continue
+            self._connection.execute(_RENAME, (names.key(renamed), renamed, number))
+            (attrs,) = self._connection.execute(_ATTRS, (number,)).fetchone()
+            self._tell(Renamed(to_entry(uuid, dn, attrs), to_entry(uuid, renamed, attrs)))
+            self._rename_below(dn, renamed)
+
+    def _deleted(self, uuid: bytes, said_dn: str | None) -> None:
+        found = self._connection.execute(_FIND, (uuid,)).fetchone()
+        if found is None:
+            # Log replays and foreign changes name entries that were never here.
+            return
+        number, dn, attrs = found
+        moved = said_dn is not None and not names.same(said_dn, dn)
+        if moved and said_dn is not None and not self._in_content(said_dn):
+            # It was moved out of the base, and its children with it.
+            for child, child_uuid, child_dn in descendants(self._connection, dn):
+                (child_attrs,) = self._connection.execute(_ATTRS, (child,)).fetchone()
+                self._connection.execute(_DELETE, (child,))
+                self._tell(Deleted(to_entry(child_uuid, child_dn, child_attrs)))
+        self._connection.execute(_DELETE, (number,))
+        self._tell(Deleted(to_entry(uuid, dn, attrs)))
+        if moved and said_dn is not None:
+            # Renamed so that the filter hides it: its children are still content, below its new name.
+            self._rename_below(dn, said_dn)

@@ -1,0 +1,138 @@
+"""A first load: rows are appended unseen, indexed at the end and made visible in one commit.
+
+Nothing of it can be read before that: the view of the copy is empty until the state says that the copy is whole.  A load
+that did not come to its end is thrown away when the file is opened next.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.ldap import dn as names
+from syncrepl_client.model import Added
+from syncrepl_client.store import schema
+from syncrepl_client.store.entries import to_entry
+from syncrepl_client.store.names import DepthOrder, text
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator
+
+    from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.database import Database
+
+__all__ = ["FirstLoad"]
+
+_PAGE: Final = 256
+_SPARSE: Final = 4
+
+_APPEND: Final = "INSERT INTO syncrepl_entry (id, uuid, key, dn, attrs) VALUES (?, ?, ?, ?, ?)"
+_CLEAR: Final = "DELETE FROM syncrepl_entry"
+_DROP_REPEATED: Final = """
+    DELETE FROM syncrepl_entry WHERE id NOT IN (SELECT max(id) FROM syncrepl_entry GROUP BY uuid)
+"""
+_DROP_DELETED: Final = "DELETE FROM syncrepl_entry WHERE uuid = ? AND id <= ?"
+_RANGE: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_entry WHERE id BETWEEN ? AND ? ORDER BY id"
+_ONE: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_entry WHERE id = ?"
+
+_Row = tuple[int, bytes, str, bytes]
+
+
+class FirstLoad:
+    """Stages the entries of a refresh into an empty copy.
+
+    Args:
+        database: the data file.
+        ordered: whether the entries will be delivered, so that their order must be remembered.
+    """
+
+    def __init__(self, database: Database, *, ordered: bool) -> None:
+        self._database = database
+        self._rows = 0
+        self._order = DepthOrder() if ordered else None
+        # UUIDs that were named as deleted after they may have been sent, with the last row at that time.
+        self._deleted: dict[bytes, int] = {}
+        # UUIDs that were named as present although nothing can be known yet.
+        self.unknown: set[bytes] = set()
+        self.received = 0
+        with database.transaction(durable=False) as connection:
+            for statement in (*schema.DROP_INDEXES, _CLEAR):
+                connection.execute(statement)
+
+    def sent(self, rows: list[SentEntry]) -> None:
+        """Append entries."""
+        key = names.key
+        batch = []
+        row = self._rows
+        try:
+            for row, (uuid, dn, attrs) in enumerate(rows, row + 1):
+                name = dn.decode()
+                batch.append((row, uuid, key(name), name, attrs))
+        except UnicodeDecodeError:
+            text(dn)
+            raise
+        if self._order is not None:
+            for number, _, _, name, _ in batch:
+                self._order.add(name, number)
+        with self._database.transaction(durable=False) as connection:
+            connection.executemany(_APPEND, batch)
+        self._rows = row
+        self.received += len(rows)
+
+    def present(self, uuids: tuple[bytes, ...]) -> None:
+        """Remember entries that the server takes to be known here."""
+        self.unknown.update(uuids)
+
+    def deleted(self, uuids: tuple[bytes, ...]) -> None:
+        """Remember entries that are gone again."""
+        self._deleted.update(dict.fromkeys(uuids, self._rows))
+
+    def present_phase_ended(self) -> None:
+        """Nothing was there before, so nothing is swept."""
+
+    def new_names(self) -> Iterator[str]:
+        """Nothing is new to an empty copy: all of the content is sent."""
+        return iter(())
+
+    def orphans(self) -> Iterator[bytes]:
+        """Nothing was there that could have lost its parent."""
+        return iter(())
+
+    def settle(self) -> None:
+        """Make the staged rows a table like that of a copy: each UUID once, indexed."""
+        with self._database.transaction(durable=False) as connection:
+            try:
+                connection.execute(schema.CREATE_UUID_INDEX)
+            except sqlite3.IntegrityError:
+                # A UUID was sent twice: the last one says how the entry is.
+                connection.execute(_DROP_REPEATED)
+                connection.execute(schema.CREATE_UUID_INDEX)
+            connection.executemany(_DROP_DELETED, self._deleted.items())
+            connection.execute(schema.CREATE_KEY_INDEX)
+
+    def deliver(self, connection: sqlite3.Connection, listener: Listener | None) -> None:
+        """Tell of every entry, parents before their children."""
+        if listener is None or self._order is None:
+            return
+        cursor = connection.cursor()
+        guarded = self._database.guarded
+        for ids in self._order.pages(_PAGE):
+            with guarded():
+                for _, uuid, dn, attrs in _fetch(connection, ids):
+                    listener.change(Added(to_entry(uuid, dn, attrs)), snapshot=True, cursor=cursor)
+
+
+def _fetch(connection: sqlite3.Connection, ids: array[int]) -> Iterator[_Row]:
+    """Read rows by their ids, which grow: as a range where they are dense."""
+    if ids[-1] - ids[0] > len(ids) * _SPARSE:
+        for number in ids:
+            yield from connection.execute(_ONE, (number,)).fetchall()
+        return
+    rows = connection.execute(_RANGE, (ids[0], ids[-1])).fetchall()
+    if len(rows) == len(ids) == ids[-1] - ids[0] + 1:
+        yield from rows
+    else:
+        wanted = set(ids)
+        yield from (row for row in rows if row[0] in wanted)

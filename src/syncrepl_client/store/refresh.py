@@ -1,0 +1,186 @@
+"""A refresh over a copy: what arrives is compared with what is here, and only the difference is staged.
+
+A byte for each row of the copy remembers whether the server named it; everything else stands on disk, so memory does not
+grow with the copy or with the difference.  The last message about an entry wins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.ldap import dn as names
+from syncrepl_client.ldap.attributes import Attributes
+from syncrepl_client.store import schema
+from syncrepl_client.store.delivery import Delivery
+from syncrepl_client.store.entries import children
+from syncrepl_client.store.names import text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.database import Database
+
+__all__ = ["GONE", "Update"]
+
+UNMENTIONED: Final = 0
+SEEN: Final = 1
+GONE: Final = 2
+
+_SWEEP: Final = bytes((GONE, SEEN, GONE)) + bytes(range(3, 256))
+
+_MAX_ID: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_entry"
+_FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
+_FIND_ID: Final = "SELECT id FROM syncrepl_entry WHERE uuid = ?"
+_NAME: Final = "SELECT uuid, dn FROM syncrepl_entry WHERE id = ?"
+_STAGED: Final = "SELECT 1 FROM syncrepl_diff WHERE uuid = ?"
+_STAGE: Final = """
+    INSERT INTO syncrepl_diff (uuid, entry, renamed, old_key, new_key, dn, attrs) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (uuid) DO UPDATE SET
+        entry = excluded.entry, renamed = excluded.renamed, old_key = excluded.old_key, new_key = excluded.new_key,
+        dn = excluded.dn, attrs = excluded.attrs
+"""
+_UNSTAGE: Final = "DELETE FROM syncrepl_diff WHERE uuid = ?"
+_CLEAR: Final = "DELETE FROM syncrepl_diff"
+_NEW: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
+_RENAMED: Final = """
+    SELECT d.id, e.dn, d.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
+    WHERE d.renamed AND d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
+"""
+_LAST_DIFF: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_diff"
+
+
+class Update:
+    """Stages a refresh over a copy.
+
+    Args:
+        database: the data file.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        with database.transaction(durable=False) as connection:
+            for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
+                connection.execute(statement)
+            (last,) = connection.execute(_MAX_ID).fetchone()
+        self._connection = database.connection
+        # One byte for each row id of the copy: UNMENTIONED, SEEN or GONE.
+        self.marks = bytearray(last + 1)
+        self._staged = 0
+        # UUIDs that were named as present but are not here.
+        self.unknown: set[bytes] = set()
+        self.received = 0
+
+    # --- what the server said -----------------------------------------------------------------------------------------
+
+    def sent(self, rows: list[SentEntry]) -> None:
+        """Compare entries with the copy and stage those that differ."""
+        marks = self.marks
+        find = self._connection.execute
+        # By UUID, so that the last of two messages in one batch wins; None where the copy needs no change.
+        outcome: dict[bytes, tuple[object, ...] | None] = {}
+        for uuid, dn, attrs in rows:
+            name = text(dn)
+            found = find(_FIND, (uuid,)).fetchone()
+            if found is None:
+                outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
+                continue
+            row, old_name, old_attrs = found
+            marks[row] = SEEN
+            if old_name == name and old_attrs == attrs:
+                outcome[uuid] = None
+            else:
+                old_key = names.key(old_name)
+                outcome[uuid] = (uuid, row, int(old_name != name), old_key, names.key(name), name, attrs)
+        self.received += len(rows)
+        self._stage(outcome)
+
+    def _stage(self, outcome: dict[bytes, tuple[object, ...] | None]) -> None:
+        staged = [row for row in outcome.values() if row is not None]
+        if not staged and not self._staged:
+            return
+        with self._database.transaction(durable=False) as connection:
+            connection.executemany(_UNSTAGE, ((uuid,) for uuid, row in outcome.items() if row is None))
+            connection.executemany(_STAGE, staged)
+        self._staged += len(staged)
+
+    def present(self, uuids: tuple[bytes, ...]) -> None:
+        """Mark entries that are unchanged."""
+        for uuid in uuids:
+            found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
+            if found:
+                self.marks[found[0]] = SEEN
+            elif not (self._staged and self._connection.execute(_STAGED, (uuid,)).fetchone()):
+                self.unknown.add(uuid)
+        self.received += len(uuids)
+
+    def deleted(self, uuids: tuple[bytes, ...]) -> None:
+        """Mark entries that are gone; one that was never here is none of our business (log replays name many)."""
+        for uuid in uuids:
+            self.unknown.discard(uuid)
+            found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
+            if found:
+                self.marks[found[0]] = GONE
+        if self._staged:
+            with self._database.transaction(durable=False) as connection:
+                connection.executemany(_UNSTAGE, ((uuid,) for uuid in uuids))
+
+    def present_phase_ended(self) -> None:
+        """Whatever was not named until here is gone (RFC 4533 section 3.3.1)."""
+        self.marks = self.marks.translate(_SWEEP)
+
+    def settle(self) -> None:
+        """Complete the difference by the new names below entries that were renamed."""
+        with self._database.transaction(durable=False) as connection:
+            last = 0
+            (end,) = connection.execute(_LAST_DIFF).fetchone()
+            while rows := connection.execute(_RENAMED, (last, end)).fetchall():
+                last = rows[-1][0]
+                for _, old, new in rows:
+                    self._rename_below(connection, old, new)
+            for statement in schema.CREATE_DIFF_INDEXES:
+                connection.execute(statement)
+
+    def _rename_below(self, connection: sqlite3.Connection, old: str, new: str) -> None:
+        """Stage the new names of unsent entries below a renamed one: servers tell of the parent alone (RFC 4533 §4.1)."""
+        for row, uuid, dn in children(connection, old):
+            if self.marks[row] == GONE or connection.execute(_STAGED, (uuid,)).fetchone():
+                continue
+            renamed = names.rebase(dn, old, new)
+            connection.execute(_STAGE, (uuid, row, 1, names.key(dn), names.key(renamed), renamed, None))
+            self._rename_below(connection, dn, renamed)
+
+    # --- what the server did not say ----------------------------------------------------------------------------------
+
+    def new_names(self) -> Iterator[str]:
+        """Iterate over the names of entries that are not in the copy yet."""
+        last = 0
+        while rows := self._connection.execute(_NEW, (last,)).fetchall():
+            last = rows[-1][0]
+            yield from (dn for _, dn in rows)
+
+    def orphans(self) -> Iterator[bytes]:
+        """Iterate over UUIDs of entries right below ones that are gone, which nobody told a new name for."""
+        row = self.marks.find(GONE)
+        while row >= 0:
+            found = self._connection.execute(_NAME, (row,)).fetchone()
+            if found:
+                for child, uuid, _ in children(self._connection, found[1]):
+                    if self.marks[child] != GONE and not self._connection.execute(_STAGED, (uuid,)).fetchone():
+                        yield uuid
+            row = self.marks.find(GONE, row + 1)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def deliver(self, connection: sqlite3.Connection, listener: Listener | None) -> None:
+        """Apply the difference, telling of each change: deletes, renames, changes, adds."""
+        Delivery(self._database, connection, listener, self.marks).run()
+        for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
+            connection.execute(statement)
+
+
+def same_values(first: bytes, second: bytes) -> bool:
+    """Tell whether two attribute lists hold the same values, in whatever order."""
+    return first == second or Attributes(first) == Attributes(second)

@@ -1,0 +1,74 @@
+"""The tables of a data file and how older ones become newer ones.
+
+========================  =============================================================================================
+``syncrepl_entry``        the copy: one row for each entry, keyed by UUID; a first load in progress stands here too
+``syncrepl_diff``         what a refresh over a copy has brought so far and differs from it
+``syncrepl_state``        one row: cookie, fingerprint, whether the copy is whole
+``syncrepl_setting``      named values of programs (`DBInterface.get_setting`)
+``syncrepl_copy``         a view: the entries, if the copy is whole
+========================  =============================================================================================
+
+`key` is a 64-bit number made of a hash of the parent's name and a hash of the first RDN (`ldap.dn.key`), so that one
+index finds an entry by its name and the children of an entry.  It is not unique: names may be held twice for a moment while
+changes are applied, and hashes may collide, so whoever looks up by it compares the name itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "APPLICATION_ID",
+    "CREATE_DIFF_INDEXES",
+    "CREATE_KEY_INDEX",
+    "CREATE_UUID_INDEX",
+    "DROP_DIFF_INDEXES",
+    "DROP_INDEXES",
+    "MIGRATIONS",
+    "SCHEMA_VERSION",
+]
+
+APPLICATION_ID: Final = 0x53594E43
+"""What marks a SQLite file as one of ours: the letters SYNC."""
+
+_VERSION_1: Final = (
+    """
+    CREATE TABLE syncrepl_entry (
+        id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, key INTEGER NOT NULL, dn TEXT NOT NULL, attrs BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE syncrepl_diff (
+        id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, entry INTEGER, renamed INTEGER NOT NULL DEFAULT 0,
+        old_key INTEGER, new_key INTEGER NOT NULL, dn TEXT NOT NULL, attrs BLOB, done INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+    """,
+    """
+    CREATE TABLE syncrepl_state (
+        id INTEGER PRIMARY KEY CHECK (id = 1), url TEXT, fingerprint TEXT, cookie BLOB, visible INTEGER NOT NULL
+    ) STRICT
+    """,
+    "INSERT INTO syncrepl_state VALUES (1, NULL, NULL, NULL, 0)",
+    "CREATE TABLE syncrepl_setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
+    """
+    CREATE VIEW syncrepl_copy AS
+    SELECT id, uuid, dn, attrs FROM syncrepl_entry WHERE (SELECT visible FROM syncrepl_state)
+    """,
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1,)
+"""The statements that lead from each version to the next; version 0 is an empty file."""
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+# The indexes of the copy are made at the end of a first load: kept up to date row by row, random UUIDs cost three times as
+# much as the rows themselves.
+CREATE_UUID_INDEX: Final = "CREATE UNIQUE INDEX syncrepl_entry_uuid ON syncrepl_entry (uuid)"
+CREATE_KEY_INDEX: Final = "CREATE INDEX syncrepl_entry_key ON syncrepl_entry (key)"
+DROP_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_entry_uuid", "DROP INDEX IF EXISTS syncrepl_entry_key")
+
+CREATE_DIFF_INDEXES: Final = (
+    "CREATE INDEX syncrepl_diff_old ON syncrepl_diff (old_key) WHERE renamed AND NOT done",
+    "CREATE INDEX syncrepl_diff_new ON syncrepl_diff (new_key) WHERE renamed AND NOT done",
+)
+DROP_DIFF_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_diff_old", "DROP INDEX IF EXISTS syncrepl_diff_new")

@@ -1,0 +1,154 @@
+"""The store: the durable copy of one search, its cookie, and the transactions that change both.
+
+The cookie is saved in the transaction that saves what it covers, so it may lag the data and never leads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.store import schema
+from syncrepl_client.store.database import Database
+from syncrepl_client.store.entries import Entries
+from syncrepl_client.store.live import LiveBatch, doubts_about
+from syncrepl_client.store.loading import FirstLoad
+from syncrepl_client.store.refresh import Update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from syncrepl_client.contentsync.events import Event
+    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.live import Doubts
+
+__all__ = ["State", "Store"]
+
+_WITNESSES: Final = 3
+_READ: Final = "SELECT url, fingerprint, cookie, visible FROM syncrepl_state"
+_SET_SEARCH: Final = "UPDATE syncrepl_state SET url = ?, fingerprint = ?"
+_SET_COOKIE: Final = "UPDATE syncrepl_state SET cookie = ?"
+_SET_WHOLE: Final = "UPDATE syncrepl_state SET visible = 1, fingerprint = ?, cookie = coalesce(?, cookie)"
+_FORGET: Final = "UPDATE syncrepl_state SET cookie = NULL"
+_SOME: Final = "SELECT uuid FROM syncrepl_entry ORDER BY id DESC LIMIT ?"
+_CLEAR: Final = "DELETE FROM syncrepl_entry"
+_CLEAR_DIFF: Final = "DELETE FROM syncrepl_diff"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the data file says of itself.
+
+    `whole` tells whether it holds a copy; `fingerprint` stands for all parameters that `cookie` belongs to.
+    """
+
+    url: str | None
+    fingerprint: str | None
+    cookie: bytes | None
+    whole: bool
+
+
+class Store:
+    """The data file of one consumer.
+
+    Args:
+        path: the data file.
+        stopping: tells whether a stop was asked for.
+
+    Raises:
+        DatabaseInUse: another consumer owns the file.
+        DBError: the file cannot be opened, or is not ours.
+    """
+
+    def __init__(self, path: Path, stopping: Callable[[], bool]) -> None:
+        self.database = Database(path, stopping)
+        self.entries = Entries(self.database.connection)
+        try:
+            if not self.state().whole:
+                self._drop_unfinished()
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _drop_unfinished(self) -> None:
+        """Throw away what a first load that did not end has left."""
+        connection = self.database.connection
+        if connection.execute("SELECT 1 FROM syncrepl_entry LIMIT 1").fetchone():
+            with self.database.transaction(durable=False):
+                for statement in (*schema.DROP_INDEXES, _CLEAR, _CLEAR_DIFF):
+                    connection.execute(statement)
+
+    def close(self) -> None:
+        """Close the data file."""
+        self.database.close()
+
+    def state(self) -> State:
+        """Read what the file says of itself."""
+        url, fingerprint, cookie, visible = self.database.connection.execute(_READ).fetchone()
+        return State(url, fingerprint, cookie, bool(visible))
+
+    def set_search(self, url: str, fingerprint: str) -> None:
+        """Remember which search the copy is of; a cookie of other parameters is forgotten."""
+        state = self.state()
+        if (url, fingerprint) == (state.url, state.fingerprint):
+            return
+        with self.database.transaction() as connection:
+            connection.execute(_SET_SEARCH, (url, fingerprint))
+            if fingerprint != state.fingerprint:
+                connection.execute(_FORGET)
+
+    # --- refresh ------------------------------------------------------------------------------------------------------
+
+    def begin_refresh(self, *, ordered: bool) -> FirstLoad | Update:
+        """Begin to stage a refresh.
+
+        Args:
+            ordered: whether somebody will be told of the changes.
+        """
+        if self.state().whole:
+            return Update(self.database)
+        return FirstLoad(self.database, ordered=ordered)
+
+    def finish_refresh(
+        self, staged: FirstLoad | Update, fingerprint: str, cookie: bytes | None, listener: Listener | None
+    ) -> None:
+        """Apply a staged refresh whole, tell of it, and make it durable with its cookie."""
+        with self.database.transaction() as connection:
+            former = self.state().cookie
+            staged.deliver(connection, listener)
+            connection.execute(_SET_WHOLE, (fingerprint, cookie))
+            if listener is not None:
+                if cookie is not None and cookie != former:
+                    with self.database.guarded():
+                        listener.cookie(cookie)
+                with self.database.guarded():
+                    listener.refresh_done(self.entries, connection.cursor())
+        self.database.log_large_wal()
+
+    def some_uuids(self, *, exclude: set[bytes]) -> list[bytes]:
+        """Return the UUIDs of a few entries of the copy that are not among `exclude`."""
+        found = self.database.connection.execute(_SOME, (_WITNESSES + len(exclude),))
+        return [uuid for (uuid,) in found if uuid not in exclude][:_WITNESSES]
+
+    # --- persist ------------------------------------------------------------------------------------------------------
+
+    def doubts_about(self, events: list[Event]) -> Doubts:
+        """Find what a batch of the persist stage leaves open."""
+        return doubts_about(self.database.connection, events)
+
+    def apply(self, events: list[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> int:
+        """Apply a batch of the persist stage in one transaction.
+
+        Returns:
+            The number of changes.
+        """
+        with self.database.transaction() as connection:
+            batch = LiveBatch(self.database, connection, listener, in_content)
+            cookie = batch.apply(events)
+            if cookie is not None:
+                if listener is not None:
+                    with self.database.guarded():
+                        listener.cookie(cookie)
+                connection.execute(_SET_COOKIE, (cookie,))
+        return batch.changes

@@ -1,0 +1,136 @@
+"""`Syncrepl`: the class that the project was started from, a thin front on `Replica`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from syncrepl_client.callbacks import CallbackListener
+from syncrepl_client.db import DBInterface
+from syncrepl_client.exceptions import ClosedError, LDAPUrlConflict
+from syncrepl_client.ldap import url as urls
+from syncrepl_client.ldap.url import LDAPUrl
+from syncrepl_client.model import SyncreplMode
+from syncrepl_client.replica import Replica
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from types import TracebackType
+    from typing import Any
+
+__all__ = ["Syncrepl"]
+
+
+class Syncrepl:
+    """A client for one search: it connects, binds and starts the search at once.
+
+    Args:
+        data_path: the local data file; a folder gets a ``syncrepl.db`` in it.
+        callback: a class or an instance with any of the methods of `callbacks.BaseCallback`.
+        mode: whether to end when the refresh is complete or to go on listening.
+        ldap_url: the server and the search; None means the one stored in the data file.
+        starttls: whether to encrypt an ``ldap://`` connection before binding.
+        kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``.
+
+    Raises:
+        LDAPUrlConflict: the data file holds another search.
+        SyncreplError: the data file, the connection or the bind failed.
+    """
+
+    def __init__(
+        self,
+        data_path: str | os.PathLike[str],
+        callback: object,
+        mode: SyncreplMode | str,
+        ldap_url: str | LDAPUrl | None = None,
+        starttls: bool = False,  # noqa: FBT001, FBT002 - the seed's signature
+        **kwargs: Any,
+    ) -> None:
+        self._listener = CallbackListener(callback, self._cursor)
+        self._closed = False
+        self._please_stop = False
+        self._replica = Replica(
+            ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **kwargs
+        )
+        try:
+            self._replica.open_store()
+            self._refuse_another_search()
+            self._replica.open()
+        except BaseException:
+            self._replica.close()
+            raise
+
+    def _refuse_another_search(self) -> None:
+        stored = self._replica.store.state().url
+        url = self._replica.url
+        if stored is not None and urls.parse(stored).search_url() != url.search_url():
+            raise LDAPUrlConflict(stored, str(url))
+
+    def _cursor(self) -> sqlite3.Cursor:
+        return self._replica.store.database.connection.cursor()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError
+
+    def poll(self, timeout: float = 3.0) -> bool:
+        """Handle what has arrived, waiting at most `timeout` seconds for something.
+
+        Returns:
+            True: go on calling.  False: the refresh is complete (refresh only) or the stop is complete (persist).
+
+        Raises:
+            ClosedError: after `unbind`.
+            SyncreplError: the session is over; make a new client, which resumes where this one was.
+        """
+        self._check_open()
+        if self._please_stop:
+            self._replica.finish()
+        return self._replica.step(timeout)
+
+    def run(self) -> None:
+        """Poll until there is nothing more to do; the target for a thread."""
+        self.db_reconnect()
+        while self.poll():
+            pass
+
+    def please_stop(self) -> None:
+        """Ask for a clean end; the only call that is safe from other threads and from signal handlers.
+
+        A refresh in progress is finished first; go on polling until `poll` returns False.
+        """
+        self._check_open()
+        self._please_stop = True
+        self._replica.wake()
+
+    def sync(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - the seed's signature
+        """Do nothing: whatever was called back is durable already."""
+        del force
+        self._check_open()
+
+    def unbind(self) -> None:
+        """Disconnect and close the data file; every later call raises `ClosedError`."""
+        self._check_open()
+        self._closed = True
+        self._replica.close()
+
+    def db(self) -> DBInterface:
+        """Return a database handle of the caller's own on the data file."""
+        self._check_open()
+        return DBInterface(self._replica.path)
+
+    def db_reconnect(self) -> None:
+        """Let the calling thread be the one that polls from here on.
+
+        The connection to the data file may be used by one thread after another, so nothing needs to be opened again.
+        """
+        self._check_open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._closed:
+            self.unbind()

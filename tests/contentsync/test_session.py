@@ -1,0 +1,231 @@
+"""RFC 4533 as a table: messages in, events out."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from syncrepl_client.contentsync.events import (
+    CookieReceived,
+    EntriesDeleted,
+    EntriesPresent,
+    EntriesSent,
+    Event,
+    PresentPhaseEnded,
+    RefreshEnded,
+    RefreshRequired,
+    SearchEnded,
+)
+from syncrepl_client.contentsync.session import Mode, Session, State
+from syncrepl_client.exceptions import ProtocolError
+from syncrepl_client.ldap import ber
+from syncrepl_client.ldap.connection import Connection
+from tests import wire
+
+A, B, C = (UUID(int=number).bytes for number in (1, 2, 3))
+CSN1 = b"20260101000000.000000Z#000000#001#000000"
+CSN2 = b"20260102000000.000000Z#000000#002#000000"
+CSN3 = b"20260103000000.000000Z#000000#001#000000"
+COOKIE = b"rid=000,csn=" + CSN1
+
+
+def said(session: Session, *data: bytes) -> list[Event]:
+    """Let a session receive messages."""
+    return [event for item in Connection().receive_data(b"".join(data)) for event in session.receive(item)]
+
+
+def entry(state: int, uuid: bytes, cookie: bytes | None = None, dn: str = "cn=a,dc=x") -> bytes:
+    return wire.message(1, wire.entry(dn, {"cn": [b"a"]}), wire.state(state, uuid, cookie))
+
+
+def id_set(*uuids: bytes, deletes: bool | None = None, cookie: bytes | None = None) -> bytes:
+    parts = [] if cookie is None else [ber.octet_string(cookie)]
+    if deletes is not None:
+        parts.append(ber.boolean(deletes))
+    return wire.info(1, ber.tlv(0xA3, *parts, ber.set_of(*(ber.octet_string(uuid) for uuid in uuids))))
+
+
+def phase(tag: int, *, done: bool | None = None, cookie: bytes | None = None) -> bytes:
+    parts = [] if cookie is None else [ber.octet_string(cookie)]
+    if done is not None:
+        parts.append(ber.boolean(done))
+    return wire.info(1, ber.tlv(tag, *parts))
+
+
+DELETE, PRESENT = 0xA1, 0xA2
+
+
+def test_a_first_refresh_sweeps_whatever_its_flag_says() -> None:
+    session = Session(Mode.REFRESH_ONLY, None)
+
+    events = said(session, entry(1, A), entry(1, B), wire.done(1, 0, wire.sync_done(COOKIE, deletes=True)))
+
+    sent = events[0]
+    assert isinstance(sent, EntriesSent)
+    assert [A, B] == [row[0] for row in sent.rows]
+    assert RefreshEnded(sweep=True, cookie=COOKIE) == events[1]
+    assert isinstance(events[2], SearchEnded)
+    assert State.ENDED is session.state
+
+
+@pytest.mark.parametrize(("deletes", "sweep"), [(None, True), (False, True), (True, False)])
+def test_a_later_refresh_sweeps_after_a_present_phase_alone(deletes: bool | None, sweep: bool) -> None:  # noqa: FBT001
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+
+    events = said(session, id_set(A, B), wire.done(1, 0, wire.sync_done(deletes=deletes)))
+
+    assert [EntriesPresent((A, B)), RefreshEnded(sweep=sweep, cookie=None)] == events[:2]
+
+
+@pytest.mark.parametrize(("tag", "sweep"), [(PRESENT, True), (DELETE, False)])
+@pytest.mark.parametrize("cookie", [None, COOKIE])
+@pytest.mark.parametrize("done", [None, True])
+def test_the_end_of_a_refresh_in_persist_mode(tag: int, sweep: bool, cookie: bytes | None, done: bool | None) -> None:  # noqa: FBT001
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+
+    events = said(session, phase(tag, done=done, cookie=cookie))
+
+    assert [RefreshEnded(sweep=sweep, cookie=cookie)] == events
+    assert State.PERSIST is session.state
+
+
+def test_a_separator_ends_the_present_phase_and_the_delete_phase_sweeps_nothing() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+
+    events = said(session, id_set(A), phase(PRESENT, done=False), id_set(B, deletes=True), phase(DELETE))
+
+    assert [
+        EntriesPresent((A,)),
+        PresentPhaseEnded(),
+        EntriesDeleted((B,)),
+        RefreshEnded(sweep=False, cookie=None),
+    ] == events
+
+
+@pytest.mark.parametrize("deletes", [None, False, True])
+@pytest.mark.parametrize("cookie", [None, b"rid=000,csn=x"])
+@pytest.mark.parametrize("uuids", [(), (A,), (A, B)])
+def test_id_sets_are_decoded_in_every_combination(
+    deletes: bool | None,  # noqa: FBT001
+    cookie: bytes | None,
+    uuids: tuple[bytes, ...],
+) -> None:
+    events = said(Session(Mode.REFRESH_ONLY, COOKIE), id_set(*uuids, deletes=deletes, cookie=cookie))
+
+    assert [EntriesDeleted(uuids) if deletes else EntriesPresent(uuids)] == events
+
+
+@pytest.mark.parametrize("cookie", [None, b"", COOKIE])
+@pytest.mark.parametrize("deletes", [None, False, True])
+def test_sync_done_is_decoded_in_every_combination(cookie: bytes | None, deletes: bool | None) -> None:  # noqa: FBT001
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+
+    events = said(session, wire.done(1, 0, wire.sync_done(cookie, deletes=deletes)))
+
+    assert RefreshEnded(sweep=not deletes, cookie=cookie or None) == events[0]
+
+
+def test_persist_messages_are_changes_with_their_cookies() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    said(session, phase(DELETE))
+
+    events = said(
+        session,
+        entry(1, A, b"rid=000,sid=001,csn=" + CSN3),
+        entry(3, B, b"rid=000,csn=" + CSN2, dn="cn=b,dc=y"),
+        entry(2, C, b"rid=000"),
+    )
+
+    assert isinstance(events[0], EntriesSent)
+    assert [
+        CookieReceived(b"rid=000,csn=" + CSN3),
+        EntriesDeleted((B,), b"cn=b,dc=y"),
+        CookieReceived(b"rid=000,csn=" + CSN3 + b";" + CSN2),
+    ] == events[1:4]
+    assert isinstance(events[4], EntriesSent)
+    assert 5 == len(events)
+
+
+def test_cookies_inside_a_refresh_are_not_kept() -> None:
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+
+    events = said(session, id_set(A, deletes=True, cookie=b"rid=000,csn=" + CSN3), wire.done(1, 0, wire.sync_done()))
+
+    assert [RefreshEnded(sweep=True, cookie=None)] == [event for event in events if isinstance(event, RefreshEnded)]
+    assert not any(isinstance(event, CookieReceived) for event in events)
+
+
+def test_the_cookie_is_sent_without_server_id_and_delete_mark() -> None:
+    session = Session(Mode.REFRESH_ONLY, b"rid=000,sid=001,csn=" + CSN2 + b";" + CSN1 + b",delcsn=" + CSN3)
+
+    assert b"rid=000,csn=" + CSN1 + b";" + CSN2 == session.sent_cookie
+
+
+@pytest.mark.parametrize("cookie", [b"", b"rid=000", b"rid=000,csn=", b"rid=000,csn=garbage"])
+def test_a_cookie_without_a_csn_is_neither_kept_nor_sent(cookie: bytes) -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, None)
+
+    assert [RefreshEnded(sweep=True, cookie=None)] == said(session, phase(DELETE, cookie=cookie))
+    assert Session(Mode.REFRESH_ONLY, cookie).sent_cookie is None
+
+
+def test_cookies_of_unknown_servers_are_not_resumed_from() -> None:
+    session = Session(Mode.REFRESH_ONLY, b"host:389#cn=x:dc=y:(a=*)#7")
+
+    assert session.sent_cookie is None
+    (end, _) = said(session, wire.done(1, 0, wire.sync_done(b"host:389#cn=x:dc=y:(a=*)#8")))
+    assert RefreshEnded(sweep=True, cookie=None) == end
+
+
+@pytest.mark.parametrize(("cookie", "kept"), [(COOKIE, COOKIE), (None, None), (b"", None)])
+def test_refresh_required_comes_with_or_without_a_cookie(cookie: bytes | None, kept: bytes | None) -> None:
+    controls = [] if cookie is None else [wire.sync_done(cookie)]
+
+    assert [RefreshRequired(kept, "")] == said(
+        Session(Mode.REFRESH_ONLY, COOKIE), entry(1, A), wire.done(1, 4096, *controls)
+    )[1:]
+
+
+def test_a_failure_is_the_end_of_the_search_and_not_of_the_refresh() -> None:
+    events = said(Session(Mode.REFRESH_ONLY, COOKIE), id_set(A, deletes=True), wire.done(1, 32))
+
+    assert [EntriesDeleted, SearchEnded] == [type(event) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("mode", "before", "wrong"),
+    [
+        (Mode.REFRESH_ONLY, [], wire.done(1)),
+        (Mode.REFRESH_ONLY, [], phase(PRESENT)),
+        (Mode.REFRESH_ONLY, [], phase(DELETE)),
+        (Mode.REFRESH_AND_PERSIST, [], wire.done(1, 0, wire.sync_done(COOKIE))),
+        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], phase(DELETE)),
+        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], id_set(A)),
+        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], entry(0, A)),
+        (Mode.REFRESH_AND_PERSIST, [phase(PRESENT, done=False)], id_set(A)),
+        (Mode.REFRESH_ONLY, [], wire.message(1, wire.entry("cn=a", {"cn": [b"a"]}))),
+        (Mode.REFRESH_ONLY, [], entry(7, A)),
+        (Mode.REFRESH_ONLY, [], entry(1, A[:15])),
+        (Mode.REFRESH_ONLY, [], id_set(A[:15])),
+        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA4))),
+        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA3))),
+        (Mode.REFRESH_ONLY, [], wire.info(1, b"")),
+        (Mode.REFRESH_ONLY, [], wire.message(1, wire.result(0x61))),
+        (Mode.REFRESH_ONLY, [wire.done(1, 0, wire.sync_done())], entry(1, A)),
+    ],
+)
+def test_what_the_table_does_not_allow_is_a_protocol_error(mode: Mode, before: list[bytes], wrong: bytes) -> None:
+    session = Session(mode, COOKIE)
+    said(session, *before)
+
+    with pytest.raises(ProtocolError):
+        said(session, wrong)
+
+
+def test_other_intermediate_responses_and_continuations_mean_nothing() -> None:
+    session = Session(Mode.REFRESH_ONLY, None)
+
+    assert [] == said(
+        session, wire.intermediate(1, "1.2.3", b"x"), wire.message(1, ber.tlv(0x73, ber.octet_string(b"ldap://b")))
+    )
