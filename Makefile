@@ -4,6 +4,7 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
+N ?= 200000
 VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -41,7 +42,7 @@ docs: packages-dev $(DEV)
 	$(BIN)/sphinx-build -n -W --keep-going --quiet docs docs/_build/html
 
 bench: packages-dev $(DEV)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m bench --entries $(N)
 
 clean:
 	rm -rf $(VENV) docs/_build build dist .coverage .hypothesis .import_linter_cache

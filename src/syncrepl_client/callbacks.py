@@ -1,25 +1,26 @@
 """Callbacks by DN: the interface that the project was started from.
 
-A program writes a class with any of the methods of `BaseCallback`.  All of them but `bind_complete` and `debug` are called
-inside the transaction that makes the change durable: what they write through the cursor is committed together with the
-change, and an exception undoes both.
+A program writes a class with any of the methods of `BaseCallback`.  All of them but `bind_complete` and `debug` are
+called inside the transaction that makes the change durable: what they write through the cursor is committed together
+with the change, and an exception undoes both.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar, TextIO, assert_never
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TextIO, assert_never
 
 from syncrepl_client.model import Added, Deleted, Modified, Renamed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from syncrepl_client.client import BoundConnection
     from syncrepl_client.ldap.attributes import Attributes
-    from syncrepl_client.model import Change
+    from syncrepl_client.model import Change, Entry
 
 __all__ = ["BaseCallback", "CallbackListener", "LoggingCallback"]
 
@@ -29,7 +30,7 @@ class BaseCallback:
 
     @classmethod
     def bind_complete(cls, ldap: BoundConnection, cursor: sqlite3.Cursor) -> None:
-        """Act on being bound, before the search begins; `ldap` answers ``whoami_s`` and ``search_s`` inside the call."""
+        """Act on being bound, before the search begins; `ldap` answers ``whoami_s``, ``search_s`` inside the call."""
 
     @classmethod
     def refresh_done(cls, items: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
@@ -64,6 +65,7 @@ class LoggingCallback(BaseCallback):
     """Prints each callback to `dest`."""
 
     dest: ClassVar[TextIO] = sys.stdout
+    # ruff: noqa: ARG003 - every callback has the arguments of its kind, used or not
 
     @classmethod
     def _print(cls, *lines: str) -> None:
@@ -122,7 +124,8 @@ class CallbackListener:
     """Turns changes into calls of a program's callback.
 
     Args:
-        callback: a class or an instance; its methods may be classmethods, staticmethods or plain, take the cursor or not,
+        callback: a class or an instance; its methods may be classmethods, staticmethods or plain, take the cursor or
+        not,
             and any may be missing.
         cursor: makes a cursor for `bind_complete`, which is called outside of any transaction.
     """
@@ -145,33 +148,27 @@ class CallbackListener:
 
     def bound(self, connection: BoundConnection) -> None:
         """Call `bind_complete`."""
-        if self._bind is not None:
-            self._bind((connection,), self._make_cursor(), None)
+        self._bind((connection,), self._make_cursor(), None)
 
     def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:  # noqa: ARG002
         """Call the method that fits."""
         match change:
             case Added(after):
-                if self._add is not None:
-                    self._add((after.dn, after.attributes), cursor, after)
+                self._add((after.dn, after.attributes), cursor, after)
             case Deleted(before):
-                if self._delete is not None:
-                    self._delete((before.dn,), cursor, before)
+                self._delete((before.dn,), cursor, before)
             case Renamed(before, after):
-                if self._rename is not None:
-                    self._rename((before.dn, after.dn), cursor, after)
-                if self._modify is not None and before.attributes != after.attributes:
+                self._rename((before.dn, after.dn), cursor, after)
+                if before.attributes != after.attributes:
                     self._modify((after.dn, before.attributes, after.attributes), cursor, after)
             case Modified(before, after):
-                if self._modify is not None:
-                    self._modify((after.dn, before.attributes, after.attributes), cursor, after)
+                self._modify((after.dn, before.attributes, after.attributes), cursor, after)
             case _:
                 assert_never(change)
 
     def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
         """Call `refresh_done`."""
-        if self._done is not None:
-            self._done((entries,), cursor, None)
+        self._done((entries,), cursor, None)
 
     def cookie(self, cookie: bytes) -> None:
         """Call `cookie_change`."""
@@ -179,7 +176,14 @@ class CallbackListener:
             self._cookie(cookie)
 
 
-def _adapted(callback: object, name: str, arguments: int) -> Callable[[tuple[Any, ...], sqlite3.Cursor, Any], None] | None:
+_Call = Callable[[tuple[object, ...], "sqlite3.Cursor", "Entry | None"], None]
+
+
+def _ignore(values: tuple[object, ...], cursor: sqlite3.Cursor, entry: Entry | None) -> None:
+    """Stand in for a method that a callback does not have."""
+
+
+def _adapted(callback: object, name: str, arguments: int) -> _Call:
     """Look at a method's signature once, and return a function that calls it the way it wants.
 
     Two generations of signatures exist, with and without the cursor at the end; a parameter named `uuid` is given the
@@ -187,7 +191,7 @@ def _adapted(callback: object, name: str, arguments: int) -> Callable[[tuple[Any
     """
     method = getattr(callback, name, None)
     if method is None:
-        return None
+        return _ignore
     if inspect.isclass(callback) and _is_plain(callback, name):
         # A plain method of a class that was given instead of an instance: an instance is made of it.
         method = getattr(callback(), name)
@@ -199,9 +203,11 @@ def _adapted(callback: object, name: str, arguments: int) -> Callable[[tuple[Any
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} and parameter.name != "uuid"
     ]
     takes_all = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-    with_cursor = takes_all or len(positional) > arguments or any(parameter.name == "cursor" for parameter in parameters)
+    with_cursor = (
+        takes_all or len(positional) > arguments or any(parameter.name == "cursor" for parameter in parameters)
+    )
 
-    def call(values: tuple[Any, ...], cursor: sqlite3.Cursor, entry: Any) -> None:
+    def call(values: tuple[object, ...], cursor: sqlite3.Cursor, entry: Entry | None) -> None:
         named: dict[str, object] = {"uuid": entry.uuid} if by_name and entry is not None else {}
         if with_cursor and not (takes_all or len(positional) > arguments):
             named["cursor"] = cursor

@@ -1,7 +1,7 @@
 """An LDAP connection that can be asked: bind, StartTLS, Who am I?, plain searches.
 
-It joins the sans-I/O codec with a transport.  A consumer sends its search through it and takes what arrives; the requests
-here wait for their own answers before that begins.
+It joins the sans-I/O codec with a transport.  A consumer sends its search through it and takes what arrives; the
+requests here wait for their own answers before that begins.
 """
 
 from __future__ import annotations

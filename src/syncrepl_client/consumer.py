@@ -1,8 +1,8 @@
 """Pump 1: from the connection through the session into the store.
 
-A consumer owns one connection, one content synchronization search and the store of its copy.  `Consumer.step` reads once and
-carries what came all the way: bytes become messages, messages become events, events become a staged refresh or a
-transaction.  Who listens to the changes it does not know.
+A consumer owns one connection, one content synchronization search and the store of its copy.  `Consumer.step` reads
+once and carries what came all the way: bytes become messages, messages become events, events become a staged refresh or
+a transaction.  Who listens to the changes it does not know.
 
 A step that fails ends the session; the only recovery is a new consumer that resumes from the stored cookie.
 """
@@ -13,7 +13,7 @@ import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 from uuid import UUID
 
 from syncrepl_client.contentsync.events import (
@@ -29,16 +29,15 @@ from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, ProtocolError
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.connection import EntryRun
-from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, SearchResultDone
+from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message
 from syncrepl_client.store.database import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from syncrepl_client.client import Client
     from syncrepl_client.contentsync.events import Event, SentEntry
-    from syncrepl_client.ldap.messages import Result
+    from syncrepl_client.ldap.connection import EntryRun
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.loading import FirstLoad
     from syncrepl_client.store.refresh import Update
@@ -93,7 +92,7 @@ class Search:
         return names.is_under(dn, self.base)
 
 
-class _NeedsEverything(Exception):  # noqa: N818 - a decision, not an error
+class _NeedsEverything(Exception):
     """What is left open can only be answered by a refresh without a cookie."""
 
 
@@ -110,7 +109,7 @@ class Consumer:
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
 
-    def __init__(  # noqa: PLR0913 - the wiring of one pump
+    def __init__(
         self,
         client: Client,
         store: Store,
@@ -211,14 +210,8 @@ class Consumer:
         if staged is None:
             return
         match event:
-            case EntriesSent(rows):
-                staged.sent(rows)
-            case EntriesPresent(uuids):
-                staged.present(uuids)
-            case EntriesDeleted(uuids):
-                staged.deleted(uuids)
-            case PresentPhaseEnded():
-                staged.present_phase_ended()
+            case EntriesSent() | EntriesPresent() | EntriesDeleted() | PresentPhaseEnded():
+                _stage_content(staged, event)
             case RefreshEnded():
                 self._end_refresh(staged, event)
             case RefreshRequired(cookie, diagnostic):
@@ -291,7 +284,7 @@ class Consumer:
     def _live(self, events: list[Event]) -> None:
         """Apply what one read brought as one transaction."""
         ends = [event for event in events if isinstance(event, RefreshRequired | SearchEnded)]
-        changes = [event for event in events if not isinstance(event, RefreshRequired | SearchEnded)]
+        changes: list[Event] = [event for event in events if not isinstance(event, RefreshRequired | SearchEnded)]
         if changes:
             try:
                 changes += self._answers(changes)
@@ -302,7 +295,7 @@ class Consumer:
         for end in ends:
             self._search_ended(end)
 
-    def _answers(self, events: list[Event]) -> list[Event]:
+    def _answers(self, events: Sequence[Event]) -> list[EntriesSent | EntriesDeleted]:
         """Ask the server for what a batch leaves open, before the transaction begins."""
         doubts = self._store.doubts_about(events)
         if self._search.scope != 2:  # noqa: PLR2004 - only a subtree search has content below its entries
@@ -345,8 +338,8 @@ class Consumer:
     def _fetch_entries(self, uuids: set[bytes]) -> list[SentEntry]:
         """Fetch entries by UUID; those that are not among the answers are not in the content.
 
-        An identity that may not search by entryUUID would find none at all, so each search asks for some entries besides
-        that are known to be there; if none of those is found either, the answer means nothing.
+        An identity that may not search by entryUUID would find none at all, so each search asks for some entries
+        besides that are known to be there; if none of those is found either, the answer means nothing.
         """
         found: list[SentEntry] = []
         wanted = sorted(uuids)
@@ -370,16 +363,10 @@ class Consumer:
             if self._stopping():
                 raise Interrupted
             for item in self._client.receive(1.0):
-                if item.message_id != message_id:
+                if item.message_id == message_id:
+                    rows += _fetched(session, item)
+                else:
                     self._backlog.extend(self._own([item]))
-                    continue
-                if _is_no_such_object(item):
-                    return []
-                for event in session.receive(item):
-                    if isinstance(event, EntriesSent):
-                        rows += event.rows
-                    elif isinstance(event, SearchEnded):
-                        results.check("search for moved entries", event.result)
             if session.state is State.ENDED:
                 return rows
 
@@ -402,6 +389,22 @@ class Consumer:
         self.finished = True
 
 
+def _stage_content(
+    staged: FirstLoad | Update, event: EntriesSent | EntriesPresent | EntriesDeleted | PresentPhaseEnded
+) -> None:
+    match event:
+        case EntriesSent(rows):
+            staged.sent(rows)
+        case EntriesPresent(uuids):
+            staged.present(uuids)
+        case EntriesDeleted(uuids):
+            staged.deleted(uuids)
+        case PresentPhaseEnded():
+            staged.present_phase_ended()
+        case _:
+            assert_never(event)
+
+
 def _uuids(event: Event) -> Iterator[bytes]:
     if isinstance(event, EntriesSent):
         yield from (row[0] for row in event.rows)
@@ -420,14 +423,12 @@ def _uuid_filter(uuid: bytes) -> bytes:
     return ber.tlv(0xA3, ber.octet_string(b"entryUUID"), ber.octet_string(str(UUID(bytes=uuid)).encode()))
 
 
-def _is_no_such_object(item: Message | EntryRun) -> bool:
-    result = _result_of(item)
-    return result is not None and result.code == results.NO_SUCH_OBJECT
-
-
-def _result_of(item: Message | EntryRun) -> Result | None:
-    if isinstance(item, Message) and isinstance(item.operation, SearchResultDone):
-        return item.operation.result
-    return None
-
-
+def _fetched(session: Session, item: Message | EntryRun) -> list[SentEntry]:
+    """Return the entries that a message of a fetch brings; a base that is gone has none."""
+    rows: list[SentEntry] = []
+    for event in session.receive(item):
+        if isinstance(event, EntriesSent):
+            rows += event.rows
+        elif isinstance(event, SearchEnded) and event.result.code != results.NO_SUCH_OBJECT:
+            results.check("search for moved entries", event.result)
+    return rows

@@ -29,8 +29,8 @@ The tree, with whose fault each branch is::
         └── VersionError
             └── VersionJumpError
 
-``DBConsistencyWarning`` is a warning, not an error.  Every error carries a ``hint``: what the reader can do about it, or
-an empty string.
+``DBConsistencyWarning`` is a warning, not an error.  Every error carries a ``hint``: what the reader can do about it,
+or an empty string.
 """
 
 from __future__ import annotations

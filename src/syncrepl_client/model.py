@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from syncrepl_client.ldap.attributes import Attributes
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 __all__ = ["Added", "Attributes", "Change", "Deleted", "Entry", "Modified", "Renamed", "SyncreplMode"]
 

@@ -14,7 +14,6 @@ from syncrepl_client.exceptions import ClosedError, LDAPUrlError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
-from syncrepl_client.ldap.url import LDAPUrl
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.store.database import Interrupted, data_file
 from syncrepl_client.store.store import Store
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syncrepl_client.ldap.attributes import Attributes
+    from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.model import Change
     from syncrepl_client.store.entries import Entries
 
@@ -45,8 +45,8 @@ class Replica:
         path: the data file; a folder gets a ``syncrepl.db`` in it.
         mode: whether to end when the refresh is complete or to go on listening.
         listener: an object with any of the methods ``bound(connection)``, ``change(change, *, snapshot, cursor)``,
-            ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, all but the first called inside the transaction that
-            makes the change durable; raising in them undoes it.
+            ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, all but the first called inside the transaction
+            that makes the change durable; raising in them undoes it.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         progress: is called with the number of entries received, a few times each second of a refresh.
@@ -54,7 +54,7 @@ class Replica:
         max_message: the largest message that is accepted, in bytes.
     """
 
-    def __init__(  # noqa: PLR0913 - the options of the package's front door
+    def __init__(
         self,
         url: str | LDAPUrl | None,
         path: str | os.PathLike[str],

@@ -8,7 +8,6 @@ from syncrepl_client.callbacks import CallbackListener
 from syncrepl_client.db import DBInterface
 from syncrepl_client.exceptions import ClosedError, LDAPUrlConflict
 from syncrepl_client.ldap import url as urls
-from syncrepl_client.ldap.url import LDAPUrl
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     import sqlite3
     from types import TracebackType
     from typing import Any
+
+    from syncrepl_client.ldap.url import LDAPUrl
 
 __all__ = ["Syncrepl"]
 
@@ -44,7 +45,7 @@ class Syncrepl:
         mode: SyncreplMode | str,
         ldap_url: str | LDAPUrl | None = None,
         starttls: bool = False,  # noqa: FBT001, FBT002 - the seed's signature
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401 - passed on to Replica as they are
     ) -> None:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False

@@ -63,7 +63,7 @@ def test_a_first_refresh_sweeps_whatever_its_flag_says() -> None:
 
     sent = events[0]
     assert isinstance(sent, EntriesSent)
-    assert [A, B] == [row[0] for row in sent.rows]
+    assert [row[0] for row in sent.rows] == [A, B]
     assert RefreshEnded(sweep=True, cookie=COOKIE) == events[1]
     assert isinstance(events[2], SearchEnded)
     assert State.ENDED is session.state
@@ -144,7 +144,7 @@ def test_persist_messages_are_changes_with_their_cookies() -> None:
         CookieReceived(b"rid=000,csn=" + CSN3 + b";" + CSN2),
     ] == events[1:4]
     assert isinstance(events[4], EntriesSent)
-    assert 5 == len(events)
+    assert len(events) == 5
 
 
 def test_cookies_inside_a_refresh_are_not_kept() -> None:
@@ -159,7 +159,7 @@ def test_cookies_inside_a_refresh_are_not_kept() -> None:
 def test_the_cookie_is_sent_without_server_id_and_delete_mark() -> None:
     session = Session(Mode.REFRESH_ONLY, b"rid=000,sid=001,csn=" + CSN2 + b";" + CSN1 + b",delcsn=" + CSN3)
 
-    assert b"rid=000,csn=" + CSN1 + b";" + CSN2 == session.sent_cookie
+    assert session.sent_cookie == b"rid=000,csn=" + CSN1 + b";" + CSN2
 
 
 @pytest.mark.parametrize("cookie", [b"", b"rid=000", b"rid=000,csn=", b"rid=000,csn=garbage"])
@@ -226,6 +226,9 @@ def test_what_the_table_does_not_allow_is_a_protocol_error(mode: Mode, before: l
 def test_other_intermediate_responses_and_continuations_mean_nothing() -> None:
     session = Session(Mode.REFRESH_ONLY, None)
 
-    assert [] == said(
-        session, wire.intermediate(1, "1.2.3", b"x"), wire.message(1, ber.tlv(0x73, ber.octet_string(b"ldap://b")))
+    assert (
+        said(
+            session, wire.intermediate(1, "1.2.3", b"x"), wire.message(1, ber.tlv(0x73, ber.octet_string(b"ldap://b")))
+        )
+        == []
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from uuid import UUID
 
 import pytest
@@ -56,7 +57,7 @@ def test_entries_of_one_search_that_stand_together_are_one_run() -> None:
 
     assert [EntryRun, EntryRun, Message, EntryRun, Message] == [type(item) for item in items]
     assert isinstance(items[0], EntryRun)
-    assert [b"cn=a,dc=x", b"cn=b,dc=x", b"cn=c,dc=x"] == [row[0] for row in items[0].rows[:3]]
+    assert [row[0] for row in items[0].rows[:3]] == [b"cn=a,dc=x", b"cn=b,dc=x", b"cn=c,dc=x"]
 
 
 @given(st.lists(st.integers(1, 72_000), max_size=8))
@@ -130,7 +131,7 @@ def test_optional_members_are_told_apart_by_their_tags() -> None:
 
     assert isinstance(item, Message)
     assert isinstance(item.operation, ExtendedResponse)
-    assert (None, b"v") == (item.operation.name, item.operation.value)
+    assert (item.operation.name, item.operation.value) == (None, b"v")
 
 
 def test_controls_are_decoded_with_any_of_their_members() -> None:
@@ -139,8 +140,10 @@ def test_controls_are_decoded_with_any_of_their_members() -> None:
     (item,) = Connection().receive_data(wire.message(1, wire.result(0x65), *controls))
 
     assert isinstance(item, Message)
-    assert [("1.2", False, None), ("1.3", False, b"v"), ("1.4", True, b"w")] == [
-        (control.oid, control.critical, control.value) for control in item.controls
+    assert [(control.oid, control.critical, control.value) for control in item.controls] == [
+        ("1.2", False, None),
+        ("1.3", False, b"v"),
+        ("1.4", True, b"w"),
     ]
 
 
@@ -174,7 +177,5 @@ def test_malformed_messages_are_protocol_errors(data: bytes) -> None:
 def test_garbage_is_a_protocol_error_or_waits_for_more(tail: bytes, at: int, replacement: bytes) -> None:
     data = stream()[:1600]
     data = data[:at] + replacement + data[at + len(replacement) :] + tail
-    try:
+    with contextlib.suppress(ProtocolError):
         Connection().receive_data(data)
-    except ProtocolError:
-        pass

@@ -56,9 +56,9 @@ _STEPS: Final = (
         f"added {_person('grace')}",
     ),
     _Step(
-        "change her title, and give her two telephone numbers",
+        "change her title, and give her two mail addresses",
         f"dn: {_person('grace')}\nchangetype: modify\nreplace: title\ntitle: Rear Admiral\n-\n"
-        "add: telephoneNumber\ntelephoneNumber: +1 202 555 0101\ntelephoneNumber: +1 202 555 0102\n-\n",
+        "add: mail\nmail: grace@example.com\nmail: hopper@example.com\n-\n",
         f"changed {_person('grace')}",
     ),
     _Step(
@@ -186,7 +186,7 @@ def _show() -> None:
         client = stack.enter_context(_Client(url, folder / "copy.db"))
         lines = client.lines_until("refresh done")
         _show_some(lines)
-        click.echo(f"  ({time.monotonic() - started:.1f} seconds, most of them to start Python)")
+        click.echo(f"  (after {time.monotonic() - started:.1f} seconds)")
         for step in _STEPS:
             _say(f"In the directory: {step.told}")
             server.modify(step.ldif)
@@ -215,9 +215,9 @@ def _show_some(lines: list[str]) -> None:
 
 def _command() -> str:
     """Return how this user calls the command from here."""
+    if shutil.which("syncrepl-client"):
+        return "syncrepl-client"
     beside = Path(sys.executable).with_name("syncrepl-client")
-    if found := shutil.which("syncrepl-client"):
-        return "syncrepl-client" if not beside.exists() or Path(found) == beside else _from_here(beside)
     return _from_here(beside) if beside.exists() else f"{_from_here(Path(sys.executable))} -m syncrepl_client"
 
 

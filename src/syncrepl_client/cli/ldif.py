@@ -17,7 +17,8 @@ import base64
 import re
 from typing import TYPE_CHECKING, Final, assert_never
 
-from syncrepl_client.cli.names import parse_rdn, split
+from syncrepl_client.exceptions import DNError
+from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Renamed
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ class Ldif:
             moved = self._moved.get(rest.lower())
             if moved is not None:
                 return ",".join([*rdns, moved])
-            rdn, rest = split(rest)
-            rdns.append(rdn)
+            rdns.append(names.first_rdn(rest))
+            rest = names.parent(rest)
         return dn
 
 
@@ -206,13 +207,12 @@ def _steps(name: str, old: list[bytes], new: list[bytes], *, whole: bool) -> lis
 
 def _rename(at: str, dn: str, old: Values, new: Values) -> tuple[list[str], Values, set[str]]:
     """Return the lines of a rename, the attributes as it leaves them, and the names of those it may have changed."""
-    old_rdn, old_parent = split(at)
-    new_rdn, new_parent = split(dn)
-    gained = parse_rdn(new_rdn)
-    lost = [pair for pair in parse_rdn(old_rdn) if not _has_pair(gained, pair)]
+    new_rdn, new_parent = names.first_rdn(dn), names.parent(dn)
+    gained = _pairs(new_rdn)
+    lost = [pair for pair in _pairs(names.first_rdn(at)) if not _has_pair(gained, pair)]
     drop = not all(_has(new, pair) for pair in lost)
     lines = [attribute_line("newrdn", new_rdn.encode()), f"deleteoldrdn: {drop:d}"]
-    if old_parent != new_parent:
+    if names.parent(at) != new_parent:
         lines.append(attribute_line("newsuperior", new_parent.encode()))
     return lines, _after_rename(old, lost if drop else [], gained), {name.lower() for name, _ in (*lost, *gained)}
 
@@ -229,6 +229,16 @@ def _after_rename(before: Values, lost: list[tuple[str, bytes]], gained: list[tu
         if name.lower() in seen and not _has(left, (name, value)):
             left[seen[name.lower()]].append(value)
     return {name: values for name, values in left.items() if values}
+
+
+def _pairs(rdn: str) -> list[tuple[str, bytes]]:
+    """Return the attribute names and values of an RDN."""
+    try:
+        (pairs,) = names.parse(rdn)
+    except (DNError, ValueError):
+        # Then the modify record gives nothing whole, and the server that wrote the name may refuse it.
+        return []
+    return [(name, value if isinstance(value, bytes) else value.encode()) for name, value in pairs]
 
 
 def _has_pair(pairs: list[tuple[str, bytes]], pair: tuple[str, bytes]) -> bool:

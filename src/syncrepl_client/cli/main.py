@@ -9,11 +9,11 @@ import signal
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
-from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from syncrepl_client import __version__
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
 from syncrepl_client.cli.output import Format, OutputFailed, Printer, StandardOutput
@@ -98,11 +98,7 @@ _EPILOG: Final = "\n\n".join(
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click calls it
     if wanted and not context.resilient_parsing:
-        try:
-            version = metadata.version("syncrepl")
-        except metadata.PackageNotFoundError:
-            version = "(not installed)"
-        click.echo(f"syncrepl-client {version}")
+        click.echo(f"syncrepl-client {__version__}")
         context.exit()
 
 

@@ -75,8 +75,8 @@ class ProgressLine:
             self._enabled = False
             return
         sys.stderr.write(_CLEAR_LINE)
-        speed = f"  [dim]{rate:,.0f} per second[/dim]" if rate else ""
-        self._console.print(f"[bold]{received:,}[/bold] entries received{speed}", end="")
+        speed = f"  [cyan]{rate:,.0f}[/cyan] per second" if rate else ""
+        self._console.print(f"[cyan]{received:,}[/cyan] entries received{speed}", end="")
         sys.stderr.flush()
         self._shown = True
 

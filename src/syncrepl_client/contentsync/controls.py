@@ -1,7 +1,7 @@
 """The controls and messages of RFC 4533 section 2, between octets and values.
 
-Every optional member is found by its tag: servers leave members out in each possible combination, and a decoder that goes
-by position takes a BOOLEAN for a cookie.
+Every optional member is found by its tag: servers leave members out in each possible combination, and a decoder that
+goes by position takes a BOOLEAN for a cookie.
 """
 
 from __future__ import annotations

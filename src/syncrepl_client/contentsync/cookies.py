@@ -1,7 +1,7 @@
 """The cookie of OpenLDAP: ``rid=NNN[,sid=XXX],csn=CSN[;CSN…][,delcsn=CSN]``.
 
-RFC 4533 calls cookies opaque.  Those of OpenLDAP cannot be treated so without losing changes: echoing ``sid=`` makes another
-provider withhold changes, some cookies carry one CSN of several, and some carry none at all.
+RFC 4533 calls cookies opaque.  Those of OpenLDAP cannot be treated so without losing changes: echoing ``sid=`` makes
+another provider withhold changes, some cookies carry one CSN of several, and some carry none at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class OpenLDAPCookie:
 
     @classmethod
     def parse(cls, cookie: bytes | None) -> OpenLDAPCookie | None:
-        """Read a cookie; None if it is absent, not of this form, or holds no CSN, so that nothing could resume from it."""
+        """Read a cookie; None if it is absent, of another form, or without a CSN that one could resume from."""
         if not cookie or not cookie.startswith(b"rid="):
             return None
         fields = dict(part.partition(b"=")[::2] for part in cookie.split(b","))

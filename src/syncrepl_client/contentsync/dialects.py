@@ -41,8 +41,8 @@ class _OpenLDAP:
         return parsed.encode() if parsed else None
 
     def after_refresh(self, cookie: bytes | None) -> bytes | None:
-        # Replaced, never merged: after a refresh from a lagging provider the content is *its* state, and keeping a newer
-        # CSN from elsewhere would mean that what it lacks is never sent again.
+        # Replaced, never merged: after a refresh from a lagging provider the content is *its* state, and keeping a
+        # newer CSN from elsewhere would mean that what it lacks is never sent again.
         return self.to_send(cookie)
 
     def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:

@@ -63,7 +63,8 @@ class PresentPhaseEnded:
 class RefreshEnded:
     """The refresh is complete.
 
-    `sweep` tells whether what was neither sent nor named is gone; `cookie` is what to keep, None to keep the former one.
+    `sweep` tells whether what was neither sent nor named is gone; `cookie` is what to keep, None to keep the former
+    one.
     """
 
     sweep: bool

@@ -1,7 +1,7 @@
 """One content synchronization search, as a table of states (RFC 4533 section 3).
 
-A session takes the messages of one search and tells what they mean.  It remembers where in the conversation it stands and
-the cookie, nothing else: no entry outlives the call that brought it.
+A session takes the messages of one search and tells what they mean.  It remembers where in the conversation it stands
+and the cookie, nothing else: no entry outlives the call that brought it.
 
 The conversation has these states:
 

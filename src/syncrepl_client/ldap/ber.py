@@ -1,7 +1,7 @@
 """The subset of BER that LDAP uses (RFC 4511 section 5.1): definite lengths, one-octet tags.
 
-Writers return octets; readers work on positions inside one ``bytes`` object, so that nothing is copied until it is wanted.
-Whatever is malformed is a `ProtocolError`, never an `IndexError`.
+Writers return octets; readers work on positions inside one ``bytes`` object, so that nothing is copied until it is
+wanted. Whatever is malformed is a `ProtocolError`, never an `IndexError`.
 """
 
 from __future__ import annotations

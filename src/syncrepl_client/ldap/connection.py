@@ -1,8 +1,8 @@
 """The byte stream of one connection, cut into messages, without any input or output.
 
-Bytes that arrived go in through `Connection.receive_data`; `Connection.events` gives what they say.  Entries of one search
-that stand next to each other come as one `EntryRun`: a refresh brings hundreds of thousands of them, and looking at each
-alone would cost more than the server needs to send it.  Their attributes stay the octets that arrived.
+Bytes that arrived go in through `Connection.receive_data`; `Connection.events` gives what they say.  Entries of one
+search that stand next to each other come as one `EntryRun`: a refresh brings hundreds of thousands of them, and looking
+at each alone would cost more than the server needs to send it.  Their attributes stay the octets that arrived.
 
 This module opens no socket and reads no clock.
 """
@@ -79,7 +79,8 @@ class Connection:
             data: what was read, cut anywhere.
 
         Raises:
-            ProtocolError: what arrived is not LDAP, or a message is too large.  The stream cannot be read on after that.
+            ProtocolError: what arrived is not LDAP, or a message is too large.  The stream cannot be read on after
+            that.
         """
         self._pending.append(data)
         self._pending_size += len(data)
@@ -158,8 +159,8 @@ def _append_run(events: list[Message | EntryRun], message_id: int, rows: list[Ro
 def _plain_entries(data: bytes, pos: int, message_id: int, rows: list[Row]) -> int:
     """Append the entries of one search that follow at `pos` in the form that servers send them in.
 
-    This is the loop that runs once per entry of a refresh, so it looks only at what it must: one `struct` call reads the
-    four lengths that have to agree (message, operation, DN, attribute list).  The form is 256 to 65,535 octets for
+    This is the loop that runs once per entry of a refresh, so it looks only at what it must: one `struct` call reads
+    the four lengths that have to agree (message, operation, DN, attribute list).  The form is 256 to 65,535 octets for
     message, operation and list, and less than 128 for the DN.  Anything else is left to the general decoder.
 
     Returns:

@@ -1,8 +1,8 @@
 """Distinguished names (RFC 4514): parse, compare, parent, rebase.
 
-Two spellings of one name have one normal form: attribute types in lower case, values case-folded with their spaces collapsed,
-the pairs of a multi-valued RDN sorted, escapes in one way.  Most names that servers send are plain, and their normal form is
-their lower case; the regular expression `_ODD` tells which are not.
+Two spellings of one name have one normal form: attribute types in lower case, values case-folded with their spaces
+collapsed, the pairs of a multi-valued RDN sorted, escapes in one way.  Most names that servers send are plain, and
+their normal form is their lower case; the regular expression `_ODD` tells which are not.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ RDN = tuple[tuple[str, str | bytes], ...]
 """The pairs of type and value of one RDN, as written; a value is bytes where it was ``#hex`` or is not UTF-8."""
 
 # What a plain name does not have: escapes, quotes, several pairs, other separators, spaces that do not count.
-_ODD: Final = re.compile(r'[\\+"#;<>\x00-\x1f\x7f]|(?<![^,=]) | (?![^,= ])|[,=]\Z|,,|\A,|oid\.|[,=]\s|\A\d|,\d', re.IGNORECASE)
+_ODD: Final = re.compile(
+    r'[\\+"#;<>\x00-\x1f\x7f]|(?<![^,=]) | (?![^,= ])|[,=]\Z|,,|\A,|oid\.|[,=]\s|\A\d|,\d', re.IGNORECASE
+)
 _TYPE: Final = re.compile(r"\s*((?:[A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*)\s*=\s*")
 _HEX: Final = re.compile(r"#((?:[0-9a-fA-F]{2})+)\s*(?=[,;+]|\Z)")
-_PAIR: Final = re.compile(r'\\(?:([0-9a-fA-F]{2})|(.))', re.DOTALL)
+_PAIR: Final = re.compile(r"\\(?:([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?=[,;+]|\Z)', re.DOTALL)
 _PLAIN: Final = re.compile(r"(?:[^,;+\\\"]|\\.)*", re.DOTALL)
 _SPECIAL: Final = re.compile(r'[\\+",;<>\x00]')
@@ -139,7 +141,9 @@ def normalize(text: str) -> str:
         rdns = parse(text)
     except DNError:
         return text.casefold()
-    return ",".join("+".join(sorted(f"{_normal_type(kind)}={_normal_value(value)}" for kind, value in rdn)) for rdn in rdns)
+    return ",".join(
+        "+".join(sorted(f"{_normal_type(kind)}={_normal_value(value)}" for kind, value in rdn)) for rdn in rdns
+    )
 
 
 def _normal_type(kind: str) -> str:
@@ -219,7 +223,7 @@ def is_under(text: str, base: str) -> bool:
         return True
     if not normal.endswith("," + top):
         return False
-    return "\\" not in normal or depth(normal) > depth(top) and _tail(normal, depth(top)) == top
+    return "\\" not in normal or (depth(normal) > depth(top) and _tail(normal, depth(top)) == top)
 
 
 def _tail(normal: str, count: int) -> str:

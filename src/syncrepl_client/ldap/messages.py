@@ -1,8 +1,9 @@
 """LDAP messages: requests as bytes, responses as values (RFC 4511).
 
-Here live the encoders of the requests that a consumer sends and the decoder of every response that a client can receive.
-Nothing here keeps state; which bytes form a message is decided in `connection`.  Optional members are told apart by their
-tags, never by their position, and members that we do not know are skipped (RFC 4511 section 4: extensibility).
+Here live the encoders of the requests that a consumer sends and the decoder of every response that a client can
+receive. Nothing here keeps state; which bytes form a message is decided in `connection`.  Optional members are told
+apart by their tags, never by their position, and members that we do not know are skipped (RFC 4511 section 4:
+extensibility).
 """
 
 from __future__ import annotations

@@ -57,8 +57,10 @@ _KINDS: Final[dict[int, tuple[type[LDAPResultError], str]]] = {
     8: (InsufficientAccess, "the server wants a bind, or a stronger one"),
     12: (
         SyncNotSupported,
-        "the server does not offer RFC 4533 for this base; on OpenLDAP add 'overlay syncprov' to the database, "
-        "on 389 Directory Server turn on the plugins Content Synchronization and Retro Changelog",
+        (
+            "the server does not offer RFC 4533 for this base; on OpenLDAP add 'overlay syncprov' to the database, "
+            "on 389 Directory Server turn on the plugins Content Synchronization and Retro Changelog"
+        ),
     ),
     13: (InsufficientAccess, "the server wants encryption: use ldaps:// or StartTLS"),
     32: (NoSuchBase, "check the base DN of the URL, and that the bound identity may see it"),

@@ -85,7 +85,8 @@ class LDAPUrl:
 
     def __str__(self) -> str:
         shown = [
-            f"{'!' if critical else ''}{name}" + ("" if value is None else "=" + quote(value, safe="=+@/ ").replace(" ", "%20"))
+            f"{'!' if critical else ''}{name}"
+            + ("" if value is None else "=" + quote(value, safe="=+@/ ").replace(" ", "%20"))
             for critical, name, value in self.extensions
             if name.lower() != "x-bindpw"
         ]

@@ -1,0 +1,1 @@
+"""The durable copy of a search, in SQLite."""

@@ -2,7 +2,8 @@
 
 Facts about Python's ``sqlite3`` that shaped this module:
 
-* Opening and closing a second descriptor of a database file drops the locks that SQLite holds in this process, so the lock
+* Opening and closing a second descriptor of a database file drops the locks that SQLite holds in this process, so the
+lock
   of the owner is on a file beside it.
 * A ``COMMIT`` prepared through ``execute`` is cached and may slip past an authorizer, so the engine begins by
   ``execute`` and ends by the connection's ``commit`` and ``rollback``.
@@ -56,7 +57,7 @@ _ENDS: Final = frozenset({sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sql
 _in_callback: dict[str, int] = {}
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: somebody asked for it
+class Interrupted(Exception):
     """The work was dropped because a stop was asked for; nothing of it was kept."""
 
 

@@ -1,9 +1,9 @@
 """The net difference of a refresh, applied and told in an order that a program keyed by DN can follow.
 
-Deletes come first, children before parents; then renames, each when its new name is free; then changes; then adds, parents
-before children.  A rename whose new name is still held by an entry that will be renamed waits for it: chains are delivered
-from their free end.  What is left are circles (two entries that swapped names are the smallest).  One member of each is
-delivered as a delete at its turn and as an add when its new name is free.
+Deletes come first, children before parents; then renames, each when its new name is free; then changes; then adds,
+parents before children.  A rename whose new name is still held by an entry that will be renamed waits for it: chains
+are delivered from their free end.  What is left are circles (two entries that swapped names are the smallest).  One
+member of each is delivered as a delete at its turn and as an add when its new name is free.
 
 Everything is read in pages and memory stays flat, also when every entry was renamed or deleted.
 """

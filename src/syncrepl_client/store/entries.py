@@ -1,7 +1,7 @@
 """Reading the copy: by name, by UUID, page by page.
 
-A reader sees the copy as of its last whole refresh or change.  No read transaction is held between two pages, so that a slow
-reader does not make the write-ahead log grow.
+A reader sees the copy as of its last whole refresh or change.  No read transaction is held between two pages, so that a
+slow reader does not make the write-ahead log grow.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Changes of the persist stage, applied as they come.
 
-What the server said stands in events; what is different here is found by looking at the copy.  One batch of events is one
-transaction.
+What the server said stands in events; what is different here is found by looking at the copy.  One batch of events is
+one transaction.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _DELETE: Final = "DELETE FROM syncrepl_entry WHERE id = ?"
 class Doubts:
     """What the events leave open and only the server can answer.
 
-    Servers tell of a moved subtree by one message for its top (RFC 4533 section 4.1), so entries below may have come with
-    it or gone with it.
+    Servers tell of a moved subtree by one message for its top (RFC 4533 section 4.1), so entries below may have come
+    with it or gone with it.
     """
 
     # Names of entries that are new here: entries below them may have been moved in along.

@@ -1,7 +1,7 @@
 """A first load: rows are appended unseen, indexed at the end and made visible in one commit.
 
-Nothing of it can be read before that: the view of the copy is empty until the state says that the copy is whole.  A load
-that did not come to its end is thrown away when the file is opened next.
+Nothing of it can be read before that: the view of the copy is empty until the state says that the copy is whole.  A
+load that did not come to its end is thrown away when the file is opened next.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class FirstLoad:
         batch = []
         row = self._rows
         try:
-            for row, (uuid, dn, attrs) in enumerate(rows, row + 1):
+            for row, (uuid, dn, attrs) in enumerate(rows, self._rows + 1):
                 name = dn.decode()
                 batch.append((row, uuid, key(name), name, attrs))
         except UnicodeDecodeError:

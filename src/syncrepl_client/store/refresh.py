@@ -1,7 +1,7 @@
 """A refresh over a copy: what arrives is compared with what is here, and only the difference is staged.
 
-A byte for each row of the copy remembers whether the server named it; everything else stands on disk, so memory does not
-grow with the copy or with the difference.  The last message about an entry wins.
+A byte for each row of the copy remembers whether the server named it; everything else stands on disk, so memory does
+not grow with the copy or with the difference.  The last message about an entry wins.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Update:
                 connection.execute(statement)
 
     def _rename_below(self, connection: sqlite3.Connection, old: str, new: str) -> None:
-        """Stage the new names of unsent entries below a renamed one: servers tell of the parent alone (RFC 4533 §4.1)."""
+        """Stage new names of unsent entries below a renamed one: servers tell of it alone (RFC 4533 section 4.1)."""
         for row, uuid, dn in children(connection, old):
             if self.marks[row] == GONE or connection.execute(_STAGED, (uuid,)).fetchone():
                 continue

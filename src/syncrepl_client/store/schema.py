@@ -9,8 +9,8 @@
 ========================  =============================================================================================
 
 `key` is a 64-bit number made of a hash of the parent's name and a hash of the first RDN (`ldap.dn.key`), so that one
-index finds an entry by its name and the children of an entry.  It is not unique: names may be held twice for a moment while
-changes are applied, and hashes may collide, so whoever looks up by it compares the name itself.
+index finds an entry by its name and the children of an entry.  It is not unique: names may be held twice for a moment
+while changes are applied, and hashes may collide, so whoever looks up by it compares the name itself.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1,)
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 
-# The indexes of the copy are made at the end of a first load: kept up to date row by row, random UUIDs cost three times as
-# much as the rows themselves.
+# The indexes of the copy are made at the end of a first load: kept up to date row by row, random UUIDs cost three times
+# as much as the rows themselves.
 CREATE_UUID_INDEX: Final = "CREATE UNIQUE INDEX syncrepl_entry_uuid ON syncrepl_entry (uuid)"
 CREATE_KEY_INDEX: Final = "CREATE INDEX syncrepl_entry_key ON syncrepl_entry (key)"
 DROP_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_entry_uuid", "DROP INDEX IF EXISTS syncrepl_entry_key")

@@ -16,7 +16,7 @@ from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event
@@ -133,11 +133,11 @@ class Store:
 
     # --- persist ------------------------------------------------------------------------------------------------------
 
-    def doubts_about(self, events: list[Event]) -> Doubts:
+    def doubts_about(self, events: Iterable[Event]) -> Doubts:
         """Find what a batch of the persist stage leaves open."""
         return doubts_about(self.database.connection, events)
 
-    def apply(self, events: list[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> int:
+    def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> int:
         """Apply a batch of the persist stage in one transaction.
 
         Returns:

@@ -1,0 +1,1 @@
+"""Streams of bytes to a server."""

@@ -1,7 +1,7 @@
 """Blocking sockets: ``ldap://``, ``ldaps://``, ``ldapi://`` and StartTLS.
 
-Reading is paced during a refresh: taking what arrives in large pieces leaves the server more of the machine than taking each
-packet at once, and is faster on the whole.  Certificates are verified against the system's authorities.
+Reading is paced during a refresh: taking what arrives in large pieces leaves the server more of the machine than taking
+each packet at once, and is faster on the whole.  Certificates are verified against the system's authorities.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class SocketTransport:
             self.close()
             raise ConnectionFailed(
                 f"no encrypted connection to {self._where}: {getattr(error, 'verify_message', '') or error}",
-                hint="the certificate must be for the name in the URL and signed by an authority that this system knows",
+                hint="the certificate must be for the name in the URL, from an authority that this system knows",
             ) from error
 
     def send(self, data: bytes) -> None:
