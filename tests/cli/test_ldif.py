@@ -184,8 +184,6 @@ def made(dn: str, values_of: dict[str, list[bytes]]) -> Entry:
     return Entry(UUID(UUID_TEXT), dn, Attributes.of(values_of))
 
 
-
-
 @given(dns, attributes)
 def test_an_added_entry_is_read_as_it_is(dn: str, given_attributes: dict[str, list[bytes]]) -> None:
     # As it will be applied: the reader of records knows modifications only, the other one takes changetype for a line.

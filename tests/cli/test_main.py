@@ -162,11 +162,12 @@ def test_a_signal_stops_it(server: Slapd, data: str, number: signal.Signals) -> 
         assert process.stderr.read() == ""
 
 
-def test_a_signal_stops_it_while_the_server_is_silent_at_the_bind(data: str, tmp_path: Path) -> None:
+def test_no_server_is_an_error_of_its_own(data: str, tmp_path: Path) -> None:
     with Slapd() as never_started:
-        done = run("--persist", f"ldapi://{str(tmp_path / 'none').replace('/', '%2F')}/{SUFFIX}", data)
-        assert done.returncode == ExitCode.CONNECTION
-        assert run(search(never_started), data).returncode == ExitCode.CONNECTION
+        for url in (f"ldapi://{quote(str(tmp_path / 'none'), safe='')}/{SUFFIX}", search(never_started)):
+            done = run("--persist", url, data)
+            assert done.returncode == ExitCode.CONNECTION
+            assert done.stderr.startswith("error: ")
 
 
 def test_live_changes_come_at_once_in_each_format(server: Slapd, data: str) -> None:
@@ -240,7 +241,10 @@ def test_no_password_and_nobody_to_ask_is_an_error(server: Slapd, data: str) -> 
     code, said = outcome(run(search(server, f"????bindname={IN_URL}"), data))
     assert code != ExitCode.OK
     assert said.startswith("error: no password")
-    assert outcome(run("--password-file", "-", search(server, f"????bindname={IN_URL}"), data, text="\n"))[0] == ExitCode.USAGE
+    assert (
+        outcome(run("--password-file", "-", search(server, f"????bindname={IN_URL}"), data, text="\n"))[0]
+        == ExitCode.USAGE
+    )
     assert outcome(run("--password-file", "/none", search(server, f"????bindname={IN_URL}"), data))[0] == ExitCode.USAGE
 
 
@@ -320,7 +324,12 @@ def test_each_error_has_its_exit_code(error: errors.SyncreplError, code: ExitCod
 
 
 def test_wrong_use_is_exit_code_2(data: str) -> None:
-    for arguments in (["ldap://x"], ["--json", "--ldif", "ldap://x/", data], ["http://x/", data], ["ldap://x/???(", data]):
+    for arguments in (
+        ["ldap://x"],
+        ["--json", "--ldif", "ldap://x/", data],
+        ["http://x/", data],
+        ["ldap://x/???(", data],
+    ):
         done = run(*arguments)
         assert done.returncode == ExitCode.USAGE
         assert done.stderr
@@ -390,7 +399,9 @@ def people(number: int) -> str:
 def change_a_lot(server: Slapd) -> None:
     odd = {"objectClass": ["inetOrgPerson"], "cn": [" odd, +name "], "sn": ["x" * 300], "jpegPhoto": [b"\xff\xd8\x00"]}
     server.add(f"cn=\\20odd\\2c \\2bname\\20,{SUFFIX}", {**odd, "description": [":a", "<b", "zwei\nZeilen", "ü"]})
-    server.add(f"cn=ref,{SUFFIX}", {"objectClass": ["referral", "extensibleObject"], "cn": ["ref"], "ref": ["ldap://x"]})
+    server.add(
+        f"cn=ref,{SUFFIX}", {"objectClass": ["referral", "extensibleObject"], "cn": ["ref"], "ref": ["ldap://x"]}
+    )
     server.replace(people(1), "jpegPhoto", [b"\xff1", b"\xff2"])
     server.replace(people(1), "facsimileTelephoneNumber", ["+1 2", "+1 3"])
     server.modify(people(1), [(ldap.MOD_ADD, "mail", ["third@example.com"]), (ldap.MOD_DELETE, "title", None)])
@@ -420,17 +431,25 @@ def test_another_server_follows_by_the_ldif_of_each_refresh(server: Slapd, other
         assert as_sets(server) == as_sets(other)
 
 
+def text_until(process: subprocess.Popen[str], ending: str) -> str:
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if printed.endswith(ending):
+            break
+    return printed
+
+
 def test_another_server_follows_by_the_ldif_of_live_changes(server: Slapd, other: Slapd, data: str) -> None:
-    last = f"cn=last,{SUFFIX}"
+    apply(other, run("--ldif", search(server, "?*,ref"), data).stdout)
     with persisting("--ldif", search(server, "?*,ref"), data) as process:
+        # Once it is printed the refresh is over.
+        server.add(f"cn=first,{SUFFIX}", {"objectClass": ["device"], "cn": ["first"]})
+        printed = text_until(process, "cn: first\n\n")
         change_a_lot(server)
         change_again(server)
-        server.add(last, {"objectClass": ["device"], "cn": ["last"]})
-        assert process.stdout is not None
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if printed.endswith("cn: last\n\n"):
-                break
+        server.add(f"cn=last,{SUFFIX}", {"objectClass": ["device"], "cn": ["last"]})
+        printed += text_until(process, "cn: last\n\n")
     apply(other, printed)
     assert as_sets(server) == as_sets(other)

@@ -109,7 +109,9 @@ class Server:
             )
         deadline = time.monotonic() + _START_TIMEOUT
         while process.poll() is None and time.monotonic() < deadline:
-            if not _run([self._programs["ldapmodify"], "-x", "-H", self.url, "-D", _ADMIN, "-w", _PASSWORD], "").returncode:
+            if not _run(
+                [self._programs["ldapmodify"], "-x", "-H", self.url, "-D", _ADMIN, "-w", _PASSWORD], ""
+            ).returncode:
                 return True
             time.sleep(0.02)
         self._stop()
@@ -162,7 +164,11 @@ def _configuration(data: Path) -> list[str]:
     return [
         *(f'include "{schemas / name}.schema"' for name in ("core", "cosine", "inetorgperson")),
         *([f'modulepath "{modules}"'] if modules else []),
-        *(f"moduleload {path.stem}" for path in sorted(modules.glob("*.la") if modules else []) if path.stem in _WANTED),
+        *(
+            f"moduleload {path.stem}"
+            for path in sorted(modules.glob("*.la") if modules else [])
+            if path.stem in _WANTED
+        ),
         "database mdb",
         f'suffix "{SUFFIX}"',
         f'rootdn "{_ADMIN}"',

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ from syncrepl_client.exceptions import (
     FilterError,
     InsufficientAccess,
     InvalidCredentials,
+    LDAPUrlConflict,
     LDAPUrlError,
     MassDeletionHeld,
     NoSuchBase,
@@ -118,7 +119,13 @@ def _show_version(context: click.Context, _option: click.Parameter, wanted: bool
 @click.option("--trace", is_flag=True, help="Print the protocol exchange on standard error, without credentials.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors, and what --json or --ldif asks for.")
 @click.option(
-    "-V", "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Print the version."
+    "-V",
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Print the version.",
 )
 @click.argument("url")
 @click.argument("data", type=click.Path())
@@ -180,7 +187,10 @@ def main(
 
 
 def _run(replica: Replica, printer: Printer | None, output: StandardOutput, *, directory: bool) -> None:
-    with replica:
+    with closing(replica):
+        replica.open_store()
+        _refuse_another_search(replica)
+        replica.open()
         going = True
         while going:
             going = replica.step(timeout=3.0)
@@ -191,6 +201,13 @@ def _run(replica: Replica, printer: Printer | None, output: StandardOutput, *, d
                     for text in dump(replica.entries):
                         output.write(text)
                     output.flush()
+
+
+def _refuse_another_search(replica: Replica) -> None:
+    """Keep a mistyped URL from replacing a copy, which would look as if everything in it were deleted."""
+    stored = replica.store.state().url
+    if stored is not None and urls.parse(stored).search_url() != replica.url.search_url():
+        raise LDAPUrlConflict(stored, str(replica.url))
 
 
 def _exit_code(error: SyncreplError) -> ExitCode:
