@@ -277,7 +277,7 @@ class Slapd:
     # Writing and reading, as rootdn
 
     @property
-    def connection(self) -> Any:  # noqa: ANN401  # python-ldap has no types
+    def connection(self) -> Any:  # python-ldap has no types
         """A python-ldap connection bound as rootdn, for what has no method here."""
         if self._connection is None:
             connection = ldap.initialize(self.ldapi_url)

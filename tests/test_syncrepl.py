@@ -27,32 +27,32 @@ def url(slapd: Slapd, rest: str = "") -> str:
     return f"{slapd.url}/{slapd.suffix}{rest}"
 
 
-class Recorder(BaseCallback):
+class Recorder:
     """Notes what it is told."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def bind_complete(self, ldap: Any, cursor: sqlite3.Cursor) -> None:  # type: ignore[override]
+    def bind_complete(self, ldap: Any, cursor: sqlite3.Cursor) -> None:
         self.ldap = ldap
         self.calls.append(("bind", ldap.whoami_s()))
 
-    def refresh_done(self, items: Mapping[str, Any], cursor: sqlite3.Cursor) -> None:  # type: ignore[override]
+    def refresh_done(self, items: Mapping[str, Any], cursor: sqlite3.Cursor) -> None:
         self.calls.append(("done", sorted(items)))
 
-    def record_add(self, dn: str, attrs: Any, cursor: sqlite3.Cursor) -> None:  # type: ignore[override]
+    def record_add(self, dn: str, attrs: Any, cursor: sqlite3.Cursor) -> None:
         self.calls.append(("add", dn, dict(attrs)))
 
-    def record_delete(self, dn: str, cursor: sqlite3.Cursor) -> None:  # type: ignore[override]
+    def record_delete(self, dn: str, cursor: sqlite3.Cursor) -> None:
         self.calls.append(("delete", dn))
 
-    def record_rename(self, old_dn: str, new_dn: str, cursor: sqlite3.Cursor) -> None:  # type: ignore[override]
+    def record_rename(self, old_dn: str, new_dn: str, cursor: sqlite3.Cursor) -> None:
         self.calls.append(("rename", old_dn, new_dn))
 
-    def record_change(self, dn: str, old_attrs: Any, new_attrs: Any, cursor: sqlite3.Cursor) -> None:  # type: ignore[override]
+    def record_change(self, dn: str, old_attrs: Any, new_attrs: Any, cursor: sqlite3.Cursor) -> None:
         self.calls.append(("change", dn, dict(old_attrs), dict(new_attrs)))
 
-    def cookie_change(self, cookie: bytes) -> None:  # type: ignore[override]
+    def cookie_change(self, cookie: bytes) -> None:
         self.calls.append(("cookie", cookie))
 
     def named(self, *kinds: str) -> list[tuple[Any, ...]]:
@@ -77,21 +77,27 @@ def test_the_first_program_refreshes_once(slapd: Slapd, tmp_path: Path) -> None:
     client.unbind()
 
     people = f"ou=people,{slapd.suffix}"
-    assert [("bind", "")] == callback.named("bind")
+    assert callback.named("bind") == [("bind", "")]
     assert slapd.suffix == callback.named("add")[0][1]
     assert {slapd.suffix, people, f"ou=groups,{slapd.suffix}"} == {call[1] for call in callback.named("add")}
     assert sorted(slapd.search()) == callback.named("done")[0][1]
-    assert ["bind", "add", "add", "add", "cookie", "done"] == [call[0] for call in callback.calls]
+    assert [call[0] for call in callback.calls] == ["bind", "add", "add", "add", "cookie", "done"]
 
 
 def test_the_second_program_listens_in_a_thread_until_it_is_asked_to_stop(slapd: Slapd, tmp_path: Path) -> None:
-    callback = Recorder()
-    done = threading.Event()
-    callback.refresh_done = lambda items, cursor: done.set()  # type: ignore[assignment, method-assign]  # noqa: ARG005
-    client = Syncrepl(str(tmp_path) + "/", callback, SyncreplMode.REFRESH_AND_PERSIST, url(slapd))
-    seen = threading.Event()
-    callback.record_delete = lambda dn, cursor: (callback.calls.append(("delete", dn)), seen.set())  # type: ignore[assignment, func-returns-value, method-assign]  # noqa: ARG005
-    client = _again(client, tmp_path, callback, slapd)
+    done, deleted = threading.Event(), threading.Event()
+
+    class Signalling(Recorder):
+        def refresh_done(self, items: Mapping[str, Any], cursor: sqlite3.Cursor) -> None:
+            super().refresh_done(items, cursor)
+            done.set()
+
+        def record_delete(self, dn: str, cursor: sqlite3.Cursor) -> None:
+            super().record_delete(dn, cursor)
+            deleted.set()
+
+    callback = Signalling()
+    client = Syncrepl(str(tmp_path) + "/", callback, "refreshAndPersist", url(slapd))
     worker = threading.Thread(target=client.run)
 
     worker.start()
@@ -101,7 +107,7 @@ def test_the_second_program_listens_in_a_thread_until_it_is_asked_to_stop(slapd:
     slapd.replace(dn, "sn", ["y"])
     slapd.rename(dn, "cn=b")
     slapd.delete(f"cn=b,{slapd.suffix}")
-    assert seen.wait(10)
+    assert deleted.wait(10)
     client.please_stop()
     worker.join(10)
 
@@ -112,12 +118,6 @@ def test_the_second_program_listens_in_a_thread_until_it_is_asked_to_stop(slapd:
     ]
     assert [("delete", f"cn=b,{slapd.suffix}")] == callback.named("delete")
     assert (tmp_path / "syncrepl.db").exists()
-
-
-def _again(client: Syncrepl, path: Path, callback: object, slapd: Slapd) -> Syncrepl:
-    """Make the client anew, since methods are looked at once."""
-    client.unbind()
-    return Syncrepl(str(path) + "/", callback, "refreshAndPersist", url(slapd))
 
 
 class Table(BaseCallback):
@@ -140,7 +140,7 @@ class Table(BaseCallback):
         cursor.execute("UPDATE names SET dn = ? WHERE dn = ?", (new_dn, old_dn))
 
     @staticmethod
-    def record_change(dn: str, old_attrs: Any, new_attrs: Any, cursor: sqlite3.Cursor) -> None:  # noqa: ARG004
+    def record_change(dn: str, old_attrs: Any, new_attrs: Any, cursor: sqlite3.Cursor) -> None:
         cursor.execute("UPDATE names SET sn = ? WHERE dn = ?", (new_attrs.get("sn", [None])[0], dn))
 
 
@@ -171,7 +171,7 @@ def test_both_generations_of_signatures_are_called(slapd: Slapd, tmp_path: Path)
             ldap.search_s(slapd.suffix, 0)
 
         @staticmethod
-        def record_add(dn: str, attrs: Any) -> None:  # noqa: ARG004
+        def record_add(dn: str, attrs: Any) -> None:
             Old.added.append(dn)
 
         def refresh_done(self, items: Any) -> None:
@@ -180,13 +180,13 @@ def test_both_generations_of_signatures_are_called(slapd: Slapd, tmp_path: Path)
     class WithUuid:
         uuids: list[UUID] = []  # noqa: RUF012
 
-        def record_add(self, dn: str, attrs: Any, cursor: Any, uuid: UUID) -> None:  # noqa: ARG002
+        def record_add(self, dn: str, attrs: Any, cursor: Any, uuid: UUID) -> None:
             self.uuids.append(uuid)
 
     refresh(tmp_path / "old", url(slapd), Old)
     refresh(tmp_path / "uuid", url(slapd), WithUuid())
 
-    assert ["3"] == Old.added[3:]
+    assert Old.added[3:] == ["3"]
     assert set(slapd.uuids()) == set(WithUuid.uuids)
 
 
@@ -211,8 +211,8 @@ def test_the_connection_of_bind_complete_answers_inside_the_call_alone(slapd: Sl
 def test_the_items_of_refresh_done_are_read_only_and_found_in_any_spelling(slapd: Slapd, tmp_path: Path) -> None:
     class Reading(BaseCallback):
         @classmethod
-        def refresh_done(cls, items: Any, cursor: sqlite3.Cursor) -> None:  # noqa: ARG003
-            assert [b"people"] == items[f"OU=People, {slapd.suffix.upper()}"]["OU"]
+        def refresh_done(cls, items: Any, cursor: sqlite3.Cursor) -> None:
+            assert items[f"OU=People, {slapd.suffix.upper()}"]["OU"] == [b"people"]
             assert "cn=none" not in items
             with pytest.raises(AttributeError):
                 items["cn=x"] = {}
@@ -227,7 +227,9 @@ def test_another_search_is_a_conflict_and_another_identity_is_not(slapd: Slapd, 
 
     with pytest.raises(LDAPUrlConflict) as caught:
         refresh(tmp_path / "data", url(slapd, "?cn"), BaseCallback)
-    refresh(tmp_path / "data", url(slapd, f"????bindname={slapd.rootdn.replace(',', '%2C')},X-BINDPW=secret"), BaseCallback)
+    refresh(
+        tmp_path / "data", url(slapd, f"????bindname={slapd.rootdn.replace(',', '%2C')},X-BINDPW=secret"), BaseCallback
+    )
 
     assert url(slapd, "?cn") in caught.value.new_url
     assert b"secret" not in (tmp_path / "data").read_bytes()
@@ -264,7 +266,14 @@ def test_logging_callback_prints_every_call(slapd: Slapd, tmp_path: Path) -> Non
     refresh(tmp_path / "data", None, Logged)
     printed = Logged.dest.getvalue()
 
-    for word in ("BIND COMPLETE", "NEW RECORD: cn=a", "RECORD RENAMED", "RECORD CHANGED", "DELETED RECORD", "NEW COOKIE"):
+    for word in (
+        "BIND COMPLETE",
+        "NEW RECORD: cn=a",
+        "RECORD RENAMED",
+        "RECORD CHANGED",
+        "DELETED RECORD",
+        "NEW COOKIE",
+    ):
         assert word in printed
 
 
@@ -277,8 +286,8 @@ def test_the_handle_of_the_caller_has_settings_and_a_clone(slapd: Slapd, tmp_pat
         handle.commit()
         clone = handle.clone()
 
-        assert b"value" == clone.get_setting("mine")
-        assert 3 == clone.execute("SELECT count(*) FROM syncrepl_copy").fetchone()[0]
+        assert clone.get_setting("mine") == b"value"
+        assert clone.execute("SELECT count(*) FROM syncrepl_copy").fetchone()[0] == 3
         with pytest.raises(DBSettingError):
             clone.get_setting("none")
         handle.optimize()

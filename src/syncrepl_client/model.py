@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+from uuid import UUID
 
 from syncrepl_client.ldap.attributes import Attributes
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 __all__ = ["Added", "Attributes", "Change", "Deleted", "Entry", "Modified", "Renamed", "SyncreplMode"]
 
@@ -21,13 +19,17 @@ class SyncreplMode(StrEnum):
     REFRESH_AND_PERSIST = "refreshAndPersist"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry of the copy."""
+class Entry(NamedTuple):
+    """An entry of the copy; a named tuple because a first load makes one for each entry."""
 
-    uuid: UUID
+    uuid_octets: bytes
     dn: str
     attributes: Attributes
+
+    @property
+    def uuid(self) -> UUID:
+        """The entryUUID, or what the server uses in its place."""
+        return UUID(bytes=self.uuid_octets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,4 +14,4 @@ def entry(dn: str, **attributes: bytes | list[bytes]) -> Entry:
     values = {
         name.replace("_", "-"): [value] if isinstance(value, bytes) else value for name, value in attributes.items()
     }
-    return Entry(UUID(UUID_TEXT), dn, Attributes.of(values))
+    return Entry(UUID(UUID_TEXT).bytes, dn, Attributes.of(values))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import ldap
-import ldif
+import ldif  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.cli.ldif import Ldif, attribute_line, fold
 from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Renamed
 from tests.cli.entries import UUID_TEXT, entry
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 HEAD = f"# entryUUID: {UUID_TEXT}\n"
 KINDS = {ldap.MOD_ADD: "add", ldap.MOD_DELETE: "delete", ldap.MOD_REPLACE: "replace"}
@@ -157,14 +153,14 @@ def test_names_that_move_up_one_after_the_other_keep_what_is_below() -> None:
 def test_lines_are_folded() -> None:
     line = "x" * 200
     folded = fold(line)
-    assert [76, 76, 50] == [len(part) for part in folded.splitlines()]
+    assert [len(part) for part in folded.splitlines()] == [76, 76, 50]
     assert line == folded.replace("\n ", "").rstrip("\n")
     assert fold("x" * 76) == "x" * 76 + "\n"
 
 
 def test_only_safe_text_is_plain() -> None:
     safe = [b"", b"a", b"a: b", b"a<", b"~"]
-    assert ["cn:", "cn: a", "cn: a: b", "cn: a<", "cn: ~"] == [attribute_line("cn", value) for value in safe]
+    assert [attribute_line("cn", value) for value in safe] == ["cn:", "cn: a", "cn: a: b", "cn: a<", "cn: ~"]
     unsafe = [b" a", b"a ", b":a", b"<a", b"a\nb", b"a\rb", b"a\0b", b"\x1b", "ü".encode(), b"\xff"]
     assert all(attribute_line("cn", value).startswith("cn:: ") for value in unsafe)
 
@@ -181,7 +177,7 @@ dns = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1,
 
 
 def made(dn: str, values_of: dict[str, list[bytes]]) -> Entry:
-    return Entry(UUID(UUID_TEXT), dn, Attributes.of(values_of))
+    return Entry(UUID(UUID_TEXT).bytes, dn, Attributes.of(values_of))
 
 
 @given(dns, attributes)

@@ -6,6 +6,7 @@ prints.  Nothing outside of a temporary folder is touched, and nothing is left.
 
 from __future__ import annotations
 
+import os
 import queue
 import shlex
 import shutil
@@ -33,6 +34,7 @@ _FILTER: Final = "(&(objectClass=inetOrgPerson)(employeeType=active))"
 _PATIENCE: Final = 20.0
 _STOP_TIMEOUT: Final = 10.0
 _INTERRUPTED: Final = 130
+_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ def _person(uid: str) -> str:
 _STEPS: Final = (
     _Step(
         "add uid=grace, who is active",
-        f"dn: {_person('grace')}\nchangetype: add\nobjectClass: inetOrgPerson\nuid: grace\ncn: Grace Hopper\nsn: Hopper\n"
-        "title: Programmer\nemployeeType: active\n",
+        f"dn: {_person('grace')}\nchangetype: add\nobjectClass: inetOrgPerson\nuid: grace\ncn: Grace Hopper\n"
+        "sn: Hopper\ntitle: Programmer\nemployeeType: active\n",
         f"added {_person('grace')}",
     ),
     _Step(
@@ -117,10 +119,8 @@ class _Client:
         self.stop()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # it is a pipe
-        with self._process.stdout as lines:
-            for line in lines:
-                self._lines.put(line.rstrip("\n"))
+        for line in self._process.stdout or ():
+            self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
     def lines_until(self, beginning: str) -> list[str]:
@@ -138,9 +138,9 @@ class _Client:
         return found
 
     def stop(self) -> int:
-        """Stop it as Ctrl-C would; returns its exit code."""
+        """Stop it as an administrator would; returns its exit code."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()
         try:
             return self._process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -154,7 +154,7 @@ def main() -> int:
     Returns:
         The exit code.
     """
-    former = {number: signal.signal(number, _exit) for number in (signal.SIGTERM, signal.SIGHUP)}
+    former = {number: signal.signal(number, _leave) for number in _SIGNALS}
     try:
         _show()
     except DemoError as error:
@@ -163,15 +163,27 @@ def main() -> int:
     except KeyboardInterrupt:
         click.echo("stopped; nothing is left running", err=True)
         return _INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; the rest in the buffer would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
     return 0
 
 
-def _exit(number: int, _frame: FrameType | None) -> None:
+def _leave(number: int, _frame: FrameType | None) -> None:
     """Leave by way of everything that stops and removes what was started."""
+    _clean_up_undisturbed()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)
+
+
+def _clean_up_undisturbed() -> None:
+    """Ignore signals from here on; what is left to do takes a moment, and must be done."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _show() -> None:
@@ -194,6 +206,7 @@ def _show() -> None:
         _say("Stopping the client, then the server")
         if code := client.stop():
             raise DemoError(f"the client ended with exit code {code}")
+        _clean_up_undisturbed()
     click.echo("  done: nothing is left running, no file is left")
     _say("Next, on a directory of your own:")
     click.echo(f"  {_command()} --persist 'ldap://HOST/BASE' copy.db")

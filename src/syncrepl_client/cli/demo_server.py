@@ -29,13 +29,8 @@ _MODULES: Final = ("/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap", 
 _START_TIMEOUT: Final = 20.0
 _STOP_TIMEOUT: Final = 10.0
 
-_FIRST: Final = (
-    "Ada Björn Carla Deniz Elena Farid Grace Henri Inês Jan Kofi Lena Mehmet Nadia Oskar Priya Quentin Rosa Sami Tove"
-).split()
-_LAST: Final = (
-    "Andersen Bauer Costa Dubois Evans Fischer García Hoffmann Ivanova Jensen Keller Lindqvist Moreau Novák Okafor Peters "
-    "Quist Rossi Silva Tanaka"
-).split()
+_FIRST: Final = ("Ada", "Björn", "Carla", "Deniz", "Elena", "Farid", "Grace", "Henri", "Inês", "Kofi")
+_LAST: Final = ("Bauer", "Costa", "Dubois", "Evans", "García", "Keller", "Lindqvist", "Novák", "Okafor", "Tanaka")
 _TITLES: Final = ("Accountant", "Engineer", "Librarian", "Nurse", "Secretary")
 
 
@@ -63,12 +58,16 @@ class Server:
 
     def __enter__(self) -> Self:
         self._load()
-        for _ in range(3):
+        try:
             # Somebody may take the port between looking and listening.
-            self._port = _free_port()
-            if self._start():
-                return self
-        raise DemoError(f"slapd did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
+            started = any(self._start() for _ in range(3))
+        except BaseException:
+            # Whoever is interrupted here never gets to the end of `with`.
+            self._stop()
+            raise
+        if not started:
+            raise DemoError(f"slapd did not start:\n{self._log.read_text(errors='replace')[-2000:]}")
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -96,6 +95,7 @@ class Server:
             raise DemoError(f"slapadd failed: {done.stderr}")
 
     def _start(self) -> bool:
+        self._port = _free_port()
         slapd = [self._programs["slapd"], "-d", "none", "-f", str(self._folder / "slapd.conf"), "-h", self.url]
         with self._log.open("wb") as log:
             # slapd makes a table of as many connections as it may open files; where that is a million it takes long.
@@ -192,8 +192,8 @@ def _find_programs() -> dict[str, str]:
     found = {name: shutil.which(name, path=path) for name in _PROGRAMS}
     if missing := [name for name, program in found.items() if program is None]:
         raise DemoError(
-            f"the demonstration needs {' and '.join(missing)}, which are not installed\n"
-            "On Debian and its relatives:  apt-get install slapd ldap-utils"
+            f"the demonstration needs OpenLDAP's {', '.join(missing)}\n"
+            "hint: on Debian and its relatives: apt-get install slapd ldap-utils"
         )
     return {name: program for name, program in found.items() if program is not None}
 

@@ -1,9 +1,9 @@
 """Changes as JSON, one object per line.
 
-An object has the same members whatever the change: ``op`` (``c`` create, ``u`` update, ``d`` delete, ``r`` read: an entry
-of the first load), ``entryUUID``, and the entry ``before`` and ``after`` the change, or null.  A rename is an update whose
-two DNs differ.  Values of an attribute are always an array; a value is a string, or an object with the one member
-``base64`` if it is not text.  The last rule holds per value, so a reader must expect both in one array.
+An object has the same members whatever the change: ``op`` (``c`` create, ``u`` update, ``d`` delete, ``r`` read, which
+is an entry of the first load), ``entryUUID``, and the entry ``before`` and ``after`` the change, or null.  A rename is
+an update whose two DNs differ.  Values of an attribute are always an array; a value is a string, or an object with the
+one member ``base64`` if it is not text.  The last rule holds per value, so a reader must expect both in one array.
 """
 
 from __future__ import annotations
@@ -61,16 +61,18 @@ class JsonLines:
 
     def change(self, change: Change, *, snapshot: bool) -> str:
         """Return the line of a change."""
+        op: Operation
+        before = after = None
         match change:
-            case Added(after):
-                record = _record("r" if snapshot else "c", None, after)
-            case Modified(before, after) | Renamed(before, after):
-                record = _record("u", before, after)
-            case Deleted(before):
-                record = _record("d", before, None)
+            case Added():
+                op, after = ("r" if snapshot else "c"), _state(change.after)
+            case Modified() | Renamed():
+                op, before, after = "u", _state(change.before), _state(change.after)
+            case Deleted():
+                op, before = "d", _state(change.before)
             case _:
                 assert_never(change)
-        return self._encoder.encode(record).decode() + "\n"
+        return self._encoder.encode(_Record(op, str(change.entry.uuid), before, after)).decode() + "\n"
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
         """Return what marks the end of a refresh: nothing."""
@@ -79,12 +81,6 @@ class JsonLines:
     def cookie(self, cookie: bytes) -> str:  # noqa: ARG002 - the same
         """Return what a cookie looks like: nothing."""
         return ""
-
-
-def _record(op: Operation, before: Entry | None, after: Entry | None) -> _Record:
-    known = after or before
-    assert known is not None  # every change has one of them
-    return _Record(op, str(known.uuid), before and _state(before), after and _state(after))
 
 
 def _state(entry: Entry) -> _State:

@@ -88,10 +88,15 @@ _CODES: Final[dict[type[SyncreplError], ExitCode]] = {
 }
 
 # "\b" keeps the lines as they are.
-_EPILOG: Final = "\n\n".join(
+_EPILOG: Final = "\n".join(
     [
-        "\b\nExit codes:\n" + "\n".join(f"  {code:d}  {meaning}" for code, meaning in _MEANINGS.items()),
-        "\b\nExample:\n  syncrepl-client --persist --json \\\n"
+        "\b",
+        "Exit codes:",
+        *(f"  {code:d}  {meaning}" for code, meaning in _MEANINGS.items()),
+        "",
+        "\b",
+        "Example:",
+        "  syncrepl-client --persist --json \\",
         "      'ldap://ldap.example.com/dc=example,dc=com??sub?(objectClass=person)' copy.db",
     ]
 )
@@ -156,7 +161,7 @@ def main(
     form: Format = JsonLines() if as_json else Ldif() if as_ldif else Readable()
     # Machines read UTF-8; a terminal says what it reads.
     encoding = "utf-8" if as_json or as_ldif else sys.stdout.encoding
-    output = StandardOutput(click.get_binary_stream("stdout"), encoding=encoding)
+    output = StandardOutput(sys.stdout.buffer, encoding=encoding)
     printer = None if silent else Printer(form, output, progress)
     try:
         parsed = urls.parse(url)

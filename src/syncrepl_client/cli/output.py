@@ -1,8 +1,8 @@
 """Standard output: the listener that prints each change in the format chosen.
 
 The listener runs inside the transaction of a change, and what it printed is flushed before that transaction ends.  So
-when the reader of a pipe goes away the change is rolled back and comes again with the next run: whoever reads gets every
-change at least once.
+when the reader of a pipe goes away the change is rolled back and comes again with the next run: whoever reads gets
+every change at least once.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def _from_terminal(name: str) -> bytes:
 
 def _from_file(file: str, messages: Messages) -> bytes:
     if file == "-":
-        password = click.get_binary_stream("stdin").read()
+        password = sys.stdin.buffer.read()
     else:
         try:
             with Path(file).open("rb") as stream:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from syncrepl_client.exceptions import SyncreplError
-
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from syncrepl_client.exceptions import SyncreplError
 
 __all__ = ["Messages", "ProgressLine", "printable"]
 

@@ -111,30 +111,30 @@ def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
     decoded: dict[str, list[bytes]] = {}
     names = _NAMES.get
     while pos < end:
-        # The usual form: all of an attribute in less than 128 octets, so that each length is one octet.  If one of the
-        # inner lengths is in another form the ends do not meet, and the general decoder is asked.
         try:
+            # The usual form: all of an attribute in less than 128 octets, so that each length is one octet.  If one of
+            # the inner lengths is in another form the ends do not meet, and the general decoder is asked.
             stop = pos + 2 + wire[pos + 1]
             name_end = pos + 4 + wire[pos + 3]
             at = name_end + 2
-            if (
-                wire[pos] != 0x30  # noqa: PLR2004
-                or wire[pos + 2] != 4  # noqa: PLR2004
-                or wire[name_end] != 0x31  # noqa: PLR2004
-                or at + wire[at - 1] != stop
-                or stop > end
-            ):
-                raise IndexError  # noqa: TRY301
-            values = []
-            while at < stop:
-                value_end = at + 2 + wire[at + 1]
-                if wire[at] != 4 or value_end > stop:  # noqa: PLR2004
-                    raise IndexError  # noqa: TRY301
-                values.append(wire[at + 2 : value_end])
-                at = value_end
-            raw = wire[pos + 4 : name_end]
+            usual = (
+                at + wire[at - 1] == stop <= end
+                and wire[pos] == 0x30  # noqa: PLR2004
+                and wire[pos + 2] == 4  # noqa: PLR2004
+                and wire[name_end] == 0x31  # noqa: PLR2004
+            )
+            if not usual:
+                values = None
+            elif wire[at] == 4 and at + 2 + wire[at + 1] == stop:  # noqa: PLR2004
+                values = [wire[at + 2 : stop]]
+            else:
+                values = _short_values(wire, at, stop)
         except IndexError:
+            values = None
+        if values is None:
             raw, values, stop = _decode_one(wire, pos, end)
+        else:
+            raw = wire[pos + 4 : name_end]
         name = names(raw) or _name(raw)
         if name in decoded:
             decoded[name] += values
@@ -142,6 +142,18 @@ def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
             decoded[name] = values
         pos = stop
     return decoded
+
+
+def _short_values(wire: bytes, at: int, stop: int) -> list[bytes] | None:
+    """Decode the values between two positions, each of less than 128 octets; None if they are not so."""
+    values = []
+    while at < stop:
+        end = at + 2 + wire[at + 1]
+        if wire[at] != 4 or end > stop:  # noqa: PLR2004
+            return None
+        values.append(wire[at + 2 : end])
+        at = end
+    return values
 
 
 def _decode_one(wire: bytes, pos: int, end: int) -> tuple[bytes, list[bytes], int]:

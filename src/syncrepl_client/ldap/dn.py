@@ -2,7 +2,7 @@
 
 Two spellings of one name have one normal form: attribute types in lower case, values case-folded with their spaces
 collapsed, the pairs of a multi-valued RDN sorted, escapes in one way.  Most names that servers send are plain, and
-their normal form is their lower case; the regular expression `_ODD` tells which are not.
+their normal form is their lower case; `_is_plain` tells which those are.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
 RDN = tuple[tuple[str, str | bytes], ...]
 """The pairs of type and value of one RDN, as written; a value is bytes where it was ``#hex`` or is not UTF-8."""
 
-# What a plain name does not have: escapes, quotes, several pairs, other separators, spaces that do not count.
-_ODD: Final = re.compile(
-    r'[\\+"#;<>\x00-\x1f\x7f]|(?<![^,=]) | (?![^,= ])|[,=]\Z|,,|\A,|oid\.|[,=]\s|\A\d|,\d', re.IGNORECASE
-)
+# The octets that have no meaning of their own in a name.
+_SIMPLE: Final = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'\\+"#;<>')
+# A type that is an OID, an empty RDN, or a space after a comma.
+_AFTER_COMMA: Final = re.compile(r",(?:[^a-z]|oid\.|\Z)")
 _TYPE: Final = re.compile(r"\s*((?:[A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*)\s*=\s*")
 _HEX: Final = re.compile(r"#((?:[0-9a-fA-F]{2})+)\s*(?=[,;+]|\Z)")
 _PAIR: Final = re.compile(r"\\(?:([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -135,8 +135,9 @@ def escape_value(value: str) -> str:
 
 def normalize(text: str) -> str:
     """Return the form that all spellings of a name share; a text that is no name is only case-folded."""
-    if text.isascii() and not _ODD.search(text):
-        return text.lower()
+    lowered = text.lower()
+    if _is_plain(lowered):
+        return lowered
     try:
         rdns = parse(text)
     except DNError:
@@ -144,6 +145,22 @@ def normalize(text: str) -> str:
     return ",".join(
         "+".join(sorted(f"{_normal_type(kind)}={_normal_value(value)}" for kind, value in rdn)) for rdn in rdns
     )
+
+
+def _is_plain(lowered: str) -> bool:
+    """Tell whether a name in lower case is its own normal form: no escapes, no OIDs, no spaces that do not count."""
+    odd = lowered.encode().translate(None, _SIMPLE)
+    if odd and (
+        odd.strip(b" ")
+        or "  " in lowered
+        or " ," in lowered
+        or "= " in lowered
+        or " =" in lowered
+        or lowered[-1] == " "
+        or lowered[0] == " "
+    ):
+        return False
+    return not _AFTER_COMMA.search(lowered) and "a" <= lowered[:1] <= "z" and not lowered.startswith("oid.")
 
 
 def _normal_type(kind: str) -> str:

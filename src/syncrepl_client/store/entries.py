@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from syncrepl_client.exceptions import DBError
 from syncrepl_client.ldap import dn as names
@@ -17,6 +16,7 @@ from syncrepl_client.model import Entry
 
 if TYPE_CHECKING:
     import sqlite3
+    from uuid import UUID
 
 __all__ = ["Entries", "children", "descendants", "to_entry"]
 
@@ -35,7 +35,7 @@ _CHILDREN: Final = """
 
 def to_entry(uuid: bytes, dn: str, attrs: bytes) -> Entry:
     """Make an entry of the columns of its row."""
-    return Entry(UUID(bytes=uuid), dn, Attributes(attrs))
+    return Entry(uuid, dn, Attributes(attrs))
 
 
 def children(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, bytes, str]]:
