@@ -13,7 +13,7 @@ import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from uuid import UUID
 
 from syncrepl_client.contentsync.events import (
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 __all__ = ["Consumer", "Search"]
 
 _MOST_FULL_REFRESHES: Final = 2
+_T = TypeVar("_T")
+
+_SUBTREE: Final = 2
 _MOST_SUBTREES: Final = 1000
 _MOST_ENTRIES: Final = 5000
 _UUIDS_A_FETCH: Final = 100
@@ -135,6 +138,8 @@ class Consumer:
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
         self._full_refreshes = 0
+        # New entries below which nothing could be asked, since they had another name by then.
+        self._unprobed: set[bytes] = set()
         self._cancel_id = 0
         self._finishing = False
         self.finished = False
@@ -150,6 +155,7 @@ class Consumer:
 
     def _start(self, cookie: bytes | None) -> None:
         self._session = Session(self._mode, cookie)
+        self._unprobed.clear()
         self._backlog.clear()
         self._staged = self._store.begin_refresh(ordered=self._listener is not None)
         self._message_id = self._client.send(self._request(self._search), self._controls(self._session))
@@ -181,15 +187,18 @@ class Consumer:
             self._backlog.clear()
         else:
             items = self._own(self._client.receive(timeout, patient=self.refreshing))
-        events: list[Event] = []
-        for item in items:
-            for event in self._session.receive(item):
-                if self.refreshing:
-                    self._stage(event)
-                else:
-                    events.append(event)
-        if events and not self.finished:
-            self._live(events)
+        live: list[Event] = []
+        session = self._session
+        for event in (event for item in items for event in session.receive(item)):
+            if self.refreshing:
+                self._stage(event)
+            else:
+                live.append(event)
+            if self._session is not session or self.finished:
+                # A new search began: what is left belongs to the old one.
+                return not self.finished
+        if live:
+            self._live(live)
         return not self.finished
 
     def _own(self, items: Iterable[Message | EntryRun]) -> list[Message | EntryRun]:
@@ -250,6 +259,7 @@ class Consumer:
         staged.settle()
         self._store.finish_refresh(staged, self._search.fingerprint, end.cookie, self._listener)
         self._staged = None
+        self._full_refreshes = 0
         if self._progress is not None:
             self._progress(staged.received)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
@@ -262,14 +272,15 @@ class Consumer:
 
     def _settle_doubts(self, staged: FirstLoad | Update, *, swept: bool) -> None:
         """Ask for what the server did not say: subtrees that were moved in, and entries whose parent went away."""
-        if not swept:
+        if not swept and self._search.scope == _SUBTREE:
             # A present phase names what was moved in; a delete phase does not.
-            below = []
-            for dn in staged.new_names():
-                below.append(dn)
-                if len(below) > _MOST_SUBTREES:
-                    raise _NeedsEverything
-            staged.sent(list(self._moved_in(below)))
+            below = dict(_at_most(staged.new_names(), _MOST_SUBTREES))
+            rows, missing = self._moved_in(below)
+            if missing and self._mode is Mode.REFRESH_ONLY:
+                # Renamed or deleted since, and no message of this session will tell.
+                raise _NeedsEverything
+            self._unprobed |= missing
+            staged.sent(rows)
         asked: set[bytes] = set()
         while open_ones := (staged.unknown | set(_at_most(staged.orphans(), _MOST_ENTRIES))) - asked:
             asked |= open_ones
@@ -297,15 +308,17 @@ class Consumer:
 
     def _answers(self, events: Sequence[Event]) -> list[EntriesSent | EntriesDeleted]:
         """Ask the server for what a batch leaves open, before the transaction begins."""
-        doubts = self._store.doubts_about(events)
-        if self._search.scope != 2:  # noqa: PLR2004 - only a subtree search has content below its entries
+        doubts = self._store.doubts_about(events, self._unprobed)
+        if self._search.scope != _SUBTREE:
+            # Only a subtree search has content below its entries.
             doubts.below.clear()
         if not doubts:
             return []
         if len(doubts.below) > _MOST_SUBTREES or len(doubts.entries) > _MOST_ENTRIES:
             raise _NeedsEverything
         mentioned = {uuid for event in events for uuid in _uuids(event)}
-        rows = list(self._moved_in(doubts.below))
+        rows, missing = self._moved_in(doubts.below)
+        self._unprobed = (self._unprobed - doubts.below.keys()) | missing
         found = self._fetch_entries(set(doubts.entries))
         gone = set(doubts.entries) - {uuid for uuid, _, _ in found}
         # While the answers came, newer messages may have arrived; about those entries they decide.
@@ -329,11 +342,23 @@ class Consumer:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def _moved_in(self, below: list[str]) -> Iterator[SentEntry]:
-        """Fetch the content below names that are new here: it may have come with them (RFC 4533 section 4.1)."""
-        for dn in below:
-            search = Search(dn, 2, self._search.filter_, self._search.attributes)
-            yield from (row for row in self._fetch(search) if not names.same(row[1].decode(), dn))
+    def _moved_in(self, below: dict[bytes, str]) -> tuple[list[SentEntry], set[bytes]]:
+        """Fetch the content below entries that are new here: it may have come with them (RFC 4533 section 4.1).
+
+        Args:
+            below: UUIDs and names of the entries.
+
+        Returns:
+            What was found, and the UUIDs of those that have another name by now, or none.
+        """
+        rows: list[SentEntry] = []
+        missing: set[bytes] = set()
+        for uuid, dn in below.items():
+            found = self._fetch(Search(dn, _SUBTREE, self._search.filter_, self._search.attributes))
+            if not any(row[0] == uuid for row in found):
+                missing.add(uuid)
+            rows += (row for row in found if row[0] != uuid)
+        return rows, missing
 
     def _fetch_entries(self, uuids: set[bytes]) -> list[SentEntry]:
         """Fetch entries by UUID; those that are not among the answers are not in the content.
@@ -412,11 +437,11 @@ def _uuids(event: Event) -> Iterator[bytes]:
         yield from event.uuids
 
 
-def _at_most(uuids: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    for count, uuid in enumerate(uuids):
+def _at_most(items: Iterator[_T], limit: int) -> Iterator[_T]:
+    for count, item in enumerate(items):
         if count > limit:
             raise _NeedsEverything
-        yield uuid
+        yield item
 
 
 def _uuid_filter(uuid: bytes) -> bytes:

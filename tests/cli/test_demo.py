@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_it_leaves_nothing_when_it_is_interrupted(
 
 
 def test_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(demo_server.shutil, "which", lambda _name, path: None if path else None)
+    monkeypatch.setattr(shutil, "which", lambda _name, path: path and None)
     assert main() == 1
     assert "apt-get install slapd ldap-utils" in capsys.readouterr().err
 

@@ -7,10 +7,11 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import ldap
@@ -19,11 +20,13 @@ from click.testing import CliRunner
 
 from syncrepl_client import __version__
 from syncrepl_client import exceptions as errors
-from syncrepl_client.cli.main import ExitCode, _exit_code, main
+from syncrepl_client.cli.main import ExitCode, _exit_code, _stopped_by_signals, main
 from tests.slapd import SUFFIX, Slapd, empty_tree, sample_ldif
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from syncrepl_client.replica import Replica
 
 COMMAND = [sys.executable, "-m", "syncrepl_client"]
 ADMIN = f"cn=admin,{SUFFIX}"
@@ -160,6 +163,49 @@ def test_a_signal_stops_it(server: Slapd, data: str, number: signal.Signals) -> 
         assert process.wait(20) == ExitCode.OK
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@contextlib.contextmanager
+def asking_a_silent_server(data: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it up to where it waits for the answer to its first request, which never comes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ldap://127.0.0.1:{silent.getsockname()[1]}/{SUFFIX}????bindname={IN_URL},X-BINDPW={PASSWORD}"
+        with persisting("--quiet", url, data) as process, silent.accept()[0] as connection:
+            assert connection.recv(100)
+            yield process
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_it_while_the_server_does_not_answer(data: str, number: signal.Signals) -> None:
+    with asking_a_silent_server(data) as process:
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("", "")
+        assert process.returncode == ExitCode.OK
+
+
+def test_a_second_interrupt_ends_it_at_once() -> None:
+    class Stubborn:
+        stopped = 0
+
+        def stop(self) -> None:
+            self.stopped += 1
+
+    replica = Stubborn()
+    with _stopped_by_signals(cast("Replica", replica)):
+        signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        signal.raise_signal(signal.SIGTERM)
+    assert replica.stopped == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _stopped_by_signals(cast("Replica", None)):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_no_server_is_an_error_of_its_own(data: str, tmp_path: Path) -> None:

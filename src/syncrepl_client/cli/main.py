@@ -184,9 +184,6 @@ def main(
         if not failed.nobody_reads:
             messages.error(SyncreplError(str(failed)))
             sys.exit(ExitCode.OTHER)
-    except Interrupted:
-        # A signal came while the data file was opened.
-        pass
     finally:
         progress.clear()
 
@@ -222,8 +219,10 @@ def _exit_code(error: SyncreplError) -> ExitCode:
 @contextmanager
 def _stopped_by_signals(replica: Replica) -> Iterator[None]:
     """Let SIGHUP, SIGINT and SIGTERM stop the replica, and a second SIGINT end the process at once."""
+    came: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         replica.stop()
@@ -235,6 +234,10 @@ def _stopped_by_signals(replica: Replica) -> Iterator[None]:
     former = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
+    except (ConnectionLost, Interrupted):
+        # Who stops while the server is asked, or the data file opened, does not wait for the answer.
+        if not came:
+            raise
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

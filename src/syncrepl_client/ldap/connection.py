@@ -10,8 +10,9 @@ This module opens no socket and reads no clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
@@ -19,20 +20,21 @@ from syncrepl_client.ldap.messages import (
     SEARCH_RESULT_ENTRY,
     Control,
     Message,
-    SearchResultEntry,
     decode_message,
     encode_message,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["DEFAULT_MAX_MESSAGE", "Connection", "EntryRun", "Row"]
 
 DEFAULT_MAX_MESSAGE: Final = 256 * 1024 * 1024
 """The largest message that is accepted unless told otherwise, in bytes: groups of 50 MB exist."""
 
+_TWO_LENGTHS: Final = Struct(">HH").unpack_from
 _SHORT_FORM: Final = 0x80
+_CONTROLS: Final = 0xA0
 _MAX_LENGTH_OCTETS: Final = 8
 
 Row = tuple[bytes, bytes, bytes]
@@ -107,15 +109,15 @@ class Connection:
             end = self._message_end(data, pos)
             if end is None:
                 return events, pos
-            message = decode_message(data[pos:end])
-            pos = end
-            if isinstance(message.operation, SearchResultEntry):
-                entry = message.operation
-                rows = [(entry.dn, entry.attributes, message.raw_controls)]
-                pos = _plain_entries(data, pos, message.message_id, rows)
-                _append_run(events, message.message_id, rows)
+            entry = _entry(data, pos, end)
+            if entry is not None:
+                message_id, row = entry
+                rows = [row]
+                pos = _plain_entries(data, end, message_id, rows)
+                _append_run(events, message_id, rows)
             else:
-                events.append(message)
+                events.append(decode_message(data[pos:end]))
+                pos = end
 
     def _message_end(self, data: bytes, pos: int) -> int | None:
         """Find where the message at `pos` ends; None if it is not whole, and then `_needed` says what it takes."""
@@ -147,6 +149,26 @@ class Connection:
         return None if available < self._needed else pos + self._needed
 
 
+def _entry(data: bytes, pos: int, end: int) -> tuple[int, Row] | None:
+    """Cut the message between two positions into the parts of an entry; None if it is anything else, or malformed."""
+    try:
+        _, start, stop = ber.read(data, pos, end)
+        _, id_start, id_end = ber.read(data, start, stop)
+        if data[id_end] != SEARCH_RESULT_ENTRY:
+            return None
+        _, dn_at, op_end = ber.read(data, id_end, stop)
+        dn_tag, dn_start, dn_end = ber.read(data, dn_at, op_end)
+        list_tag, _, list_end = ber.read(data, dn_end, op_end)
+    except (ProtocolError, IndexError):
+        # The general decoder says what is wrong with it.
+        return None
+    plain = data[start] == 0x02 and dn_tag == 0x04 and list_tag == 0x30 and list_end == op_end  # noqa: PLR2004
+    if not plain or (op_end < stop and data[op_end] != _CONTROLS):
+        return None
+    message_id = ber.read_integer(data, id_start, id_end)
+    return message_id, (data[dn_start:dn_end], data[dn_end:list_end], data[op_end:stop])
+
+
 def _append_run(events: list[Message | EntryRun], message_id: int, rows: list[Row]) -> None:
     """Append rows to the run that stands last, if it is of the same search."""
     last = events[-1] if events else None
@@ -154,6 +176,13 @@ def _append_run(events: list[Message | EntryRun], message_id: int, rows: list[Ro
         last.rows.extend(rows)
     else:
         events.append(EntryRun(message_id, rows))
+
+
+@lru_cache(maxsize=16)
+def _head(message_id: int) -> tuple[bytes, Callable[[bytes, int], tuple[Any, ...]]]:
+    """Prepare how the entries of a search begin, from the message's tag to the length of the DN."""
+    expected = ber.integer(message_id) + bytes((SEARCH_RESULT_ENTRY, 0x82))
+    return expected, Struct(f">HH{len(expected)}sHBB").unpack_from
 
 
 def _plain_entries(data: bytes, pos: int, message_id: int, rows: list[Row]) -> int:
@@ -166,13 +195,12 @@ def _plain_entries(data: bytes, pos: int, message_id: int, rows: list[Row]) -> i
     Returns:
         The position after the last entry that was taken.
     """
-    expected = ber.integer(message_id) + bytes((SEARCH_RESULT_ENTRY, 0x82))
-    head = Struct(f">HH{len(expected)}sHBB").unpack_from
-    tail = Struct(">HH").unpack_from
-    size = head_size = len(expected) + 8
+    expected, head = _head(message_id)
+    tail = _TWO_LENGTHS
+    head_size = len(expected) + 8
     available = len(data)
     append = rows.append
-    while pos + size <= available:
+    while pos + head_size <= available:
         outer, length, prefix, op_length, dn_tag, dn_length = head(data, pos)
         end = pos + 4 + length
         if outer != 0x3082 or prefix != expected or dn_tag != 4 or dn_length > 127 or end > available:  # noqa: PLR2004

@@ -43,8 +43,8 @@ class Doubts:
     with it or gone with it.
     """
 
-    # Names of entries that are new here: entries below them may have been moved in along.
-    below: list[str] = field(default_factory=list)
+    # UUIDs and latest names of entries that are new here: entries below them may have been moved in along.
+    below: dict[bytes, str] = field(default_factory=dict)
     # UUIDs of entries here whose parent is gone, nobody knows where to.
     entries: list[bytes] = field(default_factory=list)
 
@@ -52,18 +52,26 @@ class Doubts:
         return bool(self.below or self.entries)
 
 
-def doubts_about(connection: sqlite3.Connection, events: Iterable[Event]) -> Doubts:
-    """Find what a batch of the persist stage leaves open."""
+def doubts_about(connection: sqlite3.Connection, events: Iterable[Event], unprobed: set[bytes]) -> Doubts:
+    """Find what a batch of the persist stage leaves open.
+
+    Args:
+        connection: to the copy, which the events are not yet applied to.
+        events: the batch.
+        unprobed: UUIDs of entries below which nobody could look yet.
+    """
     doubts = Doubts()
     gone: set[bytes] = set()
     for event in events:
         if isinstance(event, EntriesSent):
             for uuid, dn, _ in event.rows:
-                if connection.execute(_FIND, (uuid,)).fetchone() is None:
-                    doubts.below.append(text(dn))
+                if uuid in unprobed or connection.execute(_FIND, (uuid,)).fetchone() is None:
+                    doubts.below[uuid] = text(dn)
         elif isinstance(event, EntriesDeleted):
             gone.update(event.uuids)
             for uuid in event.uuids:
+                doubts.below.pop(uuid, None)
+                unprobed.discard(uuid)
                 found = connection.execute(_FIND, (uuid,)).fetchone()
                 if found and (event.dn is None or names.same(text(event.dn), found[1])):
                     doubts.entries += (child for _, child, _ in descendants(connection, found[1]))

@@ -92,7 +92,7 @@ class FirstLoad:
     def present_phase_ended(self) -> None:
         """Nothing was there before, so nothing is swept."""
 
-    def new_names(self) -> Iterator[str]:
+    def new_names(self) -> Iterator[tuple[bytes, str]]:
         """Nothing is new to an empty copy: all of the content is sent."""
         return iter(())
 

@@ -44,7 +44,7 @@ _STAGE: Final = """
 """
 _UNSTAGE: Final = "DELETE FROM syncrepl_diff WHERE uuid = ?"
 _CLEAR: Final = "DELETE FROM syncrepl_diff"
-_NEW: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
+_NEW: Final = "SELECT id, uuid, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
 _RENAMED: Final = """
     SELECT d.id, e.dn, d.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
     WHERE d.renamed AND d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
@@ -154,12 +154,12 @@ class Update:
 
     # --- what the server did not say ----------------------------------------------------------------------------------
 
-    def new_names(self) -> Iterator[str]:
-        """Iterate over the names of entries that are not in the copy yet."""
+    def new_names(self) -> Iterator[tuple[bytes, str]]:
+        """Iterate over UUIDs and names of entries that are not in the copy yet."""
         last = 0
         while rows := self._connection.execute(_NEW, (last,)).fetchall():
             last = rows[-1][0]
-            yield from (dn for _, dn in rows)
+            yield from ((uuid, dn) for _, uuid, dn in rows)
 
     def orphans(self) -> Iterator[bytes]:
         """Iterate over UUIDs of entries right below ones that are gone, which nobody told a new name for."""

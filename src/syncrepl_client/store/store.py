@@ -133,9 +133,9 @@ class Store:
 
     # --- persist ------------------------------------------------------------------------------------------------------
 
-    def doubts_about(self, events: Iterable[Event]) -> Doubts:
-        """Find what a batch of the persist stage leaves open."""
-        return doubts_about(self.database.connection, events)
+    def doubts_about(self, events: Iterable[Event], unprobed: set[bytes]) -> Doubts:
+        """Find what a batch of the persist stage leaves open; see `live.doubts_about`."""
+        return doubts_about(self.database.connection, events, unprobed)
 
     def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> int:
         """Apply a batch of the persist stage in one transaction.
