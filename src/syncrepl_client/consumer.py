@@ -33,12 +33,13 @@ from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message
 from syncrepl_client.store.database import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from syncrepl_client.client import Client
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.ldap.connection import EntryRun
     from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.live import Doubts
     from syncrepl_client.store.loading import FirstLoad
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
@@ -50,6 +51,7 @@ _T = TypeVar("_T")
 
 _SUBTREE: Final = 2
 _MOST_SUBTREES: Final = 1000
+_TRIES: Final = 3
 _MOST_ENTRIES: Final = 5000
 _UUIDS_A_FETCH: Final = 100
 _PROGRESS_EVERY: Final = 0.2
@@ -139,7 +141,6 @@ class Consumer:
         self._backlog: deque[Message | EntryRun] = deque()
         self._full_refreshes = 0
         # New entries below which nothing could be asked, since they had another name by then.
-        self._unprobed: set[bytes] = set()
         self._cancel_id = 0
         self._finishing = False
         self.finished = False
@@ -155,7 +156,6 @@ class Consumer:
 
     def _start(self, cookie: bytes | None) -> None:
         self._session = Session(self._mode, cookie)
-        self._unprobed.clear()
         self._backlog.clear()
         self._staged = self._store.begin_refresh(ordered=self._listener is not None)
         self._message_id = self._client.send(self._request(self._search), self._controls(self._session))
@@ -276,11 +276,8 @@ class Consumer:
             # A present phase names what was moved in; a delete phase does not.
             below = dict(_at_most(staged.new_names(), _MOST_SUBTREES))
             rows, missing = self._moved_in(below)
-            if missing and self._mode is Mode.REFRESH_ONLY:
-                # Renamed or deleted since, and no message of this session will tell.
-                raise _NeedsEverything
-            self._unprobed |= missing
             staged.sent(rows)
+            staged.deleted(tuple(missing))
         asked: set[bytes] = set()
         while open_ones := (staged.unknown | set(_at_most(staged.orphans(), _MOST_ENTRIES))) - asked:
             asked |= open_ones
@@ -298,7 +295,7 @@ class Consumer:
         changes: list[Event] = [event for event in events if not isinstance(event, RefreshRequired | SearchEnded)]
         if changes:
             try:
-                changes += self._answers(changes)
+                changes = self._answered(changes)
             except _NeedsEverything:
                 self._restart_from_nothing()
                 return
@@ -306,25 +303,38 @@ class Consumer:
         for end in ends:
             self._search_ended(end)
 
-    def _answers(self, events: Sequence[Event]) -> list[EntriesSent | EntriesDeleted]:
-        """Ask the server for what a batch leaves open, before the transaction begins."""
-        doubts = self._store.doubts_about(events, self._unprobed)
+    def _answered(self, events: list[Event]) -> list[Event]:
+        """Ask the server for what each event of a batch leaves open, and put the answers behind the event."""
+        doubts = self._store.doubts_about(events)
         if self._search.scope != _SUBTREE:
             # Only a subtree search has content below its entries.
-            doubts.below.clear()
-        if not doubts:
-            return []
-        if len(doubts.below) > _MOST_SUBTREES or len(doubts.entries) > _MOST_ENTRIES:
+            for doubt in doubts:
+                doubt.below.clear()
+        if (
+            sum(len(doubt.below) for doubt in doubts) > _MOST_SUBTREES
+            or sum(len(doubt.entries) for doubt in doubts) > _MOST_ENTRIES
+        ):
             raise _NeedsEverything
-        mentioned = {uuid for event in events for uuid in _uuids(event)}
-        rows, missing = self._moved_in(doubts.below)
-        self._unprobed = (self._unprobed - doubts.below.keys()) | missing
-        found = self._fetch_entries(set(doubts.entries))
-        gone = set(doubts.entries) - {uuid for uuid, _, _ in found}
-        # While the answers came, newer messages may have arrived; about those entries they decide.
+        answers = [self._answer(doubt) if doubt else None for doubt in doubts]
+        # The answers are of now.  What later messages say about an entry, in this batch or in those that have arrived
+        # since, has yet to be told, so they decide.
         newer = self._mentioned_in_backlog()
-        rows = [row for row in rows + found if row[0] not in newer and row[0] not in mentioned]
-        return [EntriesSent(rows), EntriesDeleted(tuple(gone - newer))]
+        answered: list[Event] = []
+        for event, answer in zip(reversed(events), reversed(answers), strict=True):
+            if answer is not None:
+                rows, gone = answer
+                answered.append(EntriesDeleted(tuple(gone - newer)))
+                answered.append(EntriesSent([row for row in rows if row[0] not in newer]))
+            answered.append(event)
+            newer.update(_uuids(event))
+        return answered[::-1]
+
+    def _answer(self, doubts: Doubts) -> tuple[list[SentEntry], set[bytes]]:
+        """Fetch what is open: entries of the content, and UUIDs of entries that are not in it."""
+        rows, gone = self._moved_in(doubts.below)
+        found = self._fetch_entries(set(doubts.entries))
+        gone |= set(doubts.entries) - {uuid for uuid, _, _ in found}
+        return rows + found, gone
 
     def _mentioned_in_backlog(self) -> set[bytes]:
         probe = Session(self._mode, None, self._session.dialect)
@@ -345,20 +355,43 @@ class Consumer:
     def _moved_in(self, below: dict[bytes, str]) -> tuple[list[SentEntry], set[bytes]]:
         """Fetch the content below entries that are new here: it may have come with them (RFC 4533 section 4.1).
 
+        An entry may have another name by now.  What is below it is returned by the name that it had, for the message
+        that renames it is still to come.
+
         Args:
             below: UUIDs and names of the entries.
 
         Returns:
-            What was found, and the UUIDs of those that have another name by now, or none.
+            What was found, and the UUIDs of those entries that are not below the base any more.
         """
         rows: list[SentEntry] = []
-        missing: set[bytes] = set()
+        gone: set[bytes] = set()
         for uuid, dn in below.items():
-            found = self._fetch(Search(dn, _SUBTREE, self._search.filter_, self._search.attributes))
-            if not any(row[0] == uuid for row in found):
-                missing.add(uuid)
-            rows += (row for row in found if row[0] != uuid)
-        return rows, missing
+            now: str | None = dn
+            found: list[SentEntry] = []
+            for _ in range(_TRIES):
+                found = self._fetch(Search(now, _SUBTREE, self._search.filter_, self._search.attributes))
+                asked, now = now, now if any(row[0] == uuid for row in found) else self._name_of(uuid)
+                if now is None or names.same(now, asked):
+                    break
+            else:
+                raise _NeedsEverything
+            if now is None:
+                gone.add(uuid)
+                continue
+            rows += (
+                (row[0], names.rebase(row[1].decode(), now, dn).encode(), row[2]) for row in found if row[0] != uuid
+            )
+        return rows, gone
+
+    def _name_of(self, uuid: bytes) -> str | None:
+        """Ask for the name of an entry, in the content or not; None if there is none below the base."""
+        any_of = ber.tlv(0xA1, *(_uuid_filter(one) for one in (uuid, *self._store.some_uuids(exclude={uuid}))))
+        found = self._fetch(Search(self._search.base, self._search.scope, any_of, ("1.1",)))
+        if not found:
+            # Whoever may not search by entryUUID finds nothing, see `_fetch_entries`.
+            raise _NeedsEverything
+        return next((row[1].decode() for row in found if row[0] == uuid), None)
 
     def _fetch_entries(self, uuids: set[bytes]) -> list[SentEntry]:
         """Fetch entries by UUID; those that are not among the answers are not in the content.

@@ -21,13 +21,10 @@ from syncrepl_client.transport.sockets import connect
 
 if TYPE_CHECKING:
     import os
-    import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
-    from syncrepl_client.ldap.attributes import Attributes
     from syncrepl_client.ldap.url import LDAPUrl
-    from syncrepl_client.model import Change
     from syncrepl_client.store.entries import Entries
 
 __all__ = ["Replica"]
@@ -245,15 +242,20 @@ class Replica:
         return self._consumer is not None and self._consumer.refreshing
 
 
+def _ignore(*_arguments: object, **_named: object) -> None:
+    """Stand in for a method that a listener does not have."""
+
+
 class _Relay:
     """Calls those methods that a listener has."""
 
     def __init__(self, listener: object) -> None:
         self._bound = getattr(listener, "bound", None)
-        self._change = getattr(listener, "change", None)
-        self._refresh_done = getattr(listener, "refresh_done", None)
-        self._cookie = getattr(listener, "cookie", None)
-        self.hears_changes = any((self._change, self._refresh_done, self._cookie))
+        # The listener's own methods where it has them: a call in between would be paid once for each entry.
+        self.change = getattr(listener, "change", _ignore)
+        self.refresh_done = getattr(listener, "refresh_done", _ignore)
+        self.cookie = getattr(listener, "cookie", _ignore)
+        self.hears_changes = any(method is not _ignore for method in (self.change, self.refresh_done, self.cookie))
 
     def bound(self, client: Client) -> None:
         if self._bound is not None:
@@ -262,15 +264,3 @@ class _Relay:
                 self._bound(connection)
             finally:
                 connection.expire()
-
-    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
-        if self._change is not None:
-            self._change(change, snapshot=snapshot, cursor=cursor)
-
-    def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
-        if self._refresh_done is not None:
-            self._refresh_done(entries, cursor)
-
-    def cookie(self, cookie: bytes) -> None:
-        if self._cookie is not None:
-            self._cookie(cookie)

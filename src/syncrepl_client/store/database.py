@@ -39,6 +39,8 @@ _PROGRESS_STEPS: Final = 50_000
 _LARGE_WAL: Final = 64 * 1024 * 1024
 _PAGE_SIZE: Final = 8192
 _CACHE_KIB: Final = 8192
+# 32 MiB: each checkpoint waits for the disk twice.
+_CHECKPOINT_PAGES: Final = 4096
 
 _WRITES: Final = frozenset(
     {
@@ -182,6 +184,7 @@ class Database:
         execute("PRAGMA journal_mode = WAL").fetchone()
         execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         execute("PRAGMA synchronous = FULL")
+        execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         for number, statements in enumerate(schema.MIGRATIONS[version:], version + 1):
             with self.transaction():
                 for statement in statements:

@@ -18,7 +18,7 @@ from syncrepl_client.store.refresh import same_values
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.model import Change
@@ -37,13 +37,13 @@ _DELETE: Final = "DELETE FROM syncrepl_entry WHERE id = ?"
 
 @dataclass(slots=True)
 class Doubts:
-    """What the events leave open and only the server can answer.
+    """What an event leaves open and only the server can answer.
 
     Servers tell of a moved subtree by one message for its top (RFC 4533 section 4.1), so entries below may have come
     with it or gone with it.
     """
 
-    # UUIDs and latest names of entries that are new here: entries below them may have been moved in along.
+    # UUIDs and names of entries that are new here: entries below them may have been moved in along.
     below: dict[bytes, str] = field(default_factory=dict)
     # UUIDs of entries here whose parent is gone, nobody knows where to.
     entries: list[bytes] = field(default_factory=list)
@@ -52,31 +52,37 @@ class Doubts:
         return bool(self.below or self.entries)
 
 
-def doubts_about(connection: sqlite3.Connection, events: Iterable[Event], unprobed: set[bytes]) -> Doubts:
-    """Find what a batch of the persist stage leaves open.
+def doubts_about(connection: sqlite3.Connection, events: Sequence[Event]) -> list[Doubts]:
+    """Find what each event of a batch of the persist stage leaves open.
+
+    The copy is as it was before the batch, so an entry counts as new too where an earlier event may have taken it away.
 
     Args:
-        connection: to the copy, which the events are not yet applied to.
+        connection: to the copy.
         events: the batch.
-        unprobed: UUIDs of entries below which nobody could look yet.
     """
-    doubts = Doubts()
+    all_doubts = []
+    named = {uuid for event in events if isinstance(event, EntriesDeleted) for uuid in event.uuids}
     gone: set[bytes] = set()
+    subtree_gone = False
     for event in events:
+        doubts = Doubts()
         if isinstance(event, EntriesSent):
             for uuid, dn, _ in event.rows:
-                if uuid in unprobed or connection.execute(_FIND, (uuid,)).fetchone() is None:
+                if subtree_gone or uuid in gone or connection.execute(_FIND, (uuid,)).fetchone() is None:
                     doubts.below[uuid] = text(dn)
         elif isinstance(event, EntriesDeleted):
             gone.update(event.uuids)
             for uuid in event.uuids:
-                doubts.below.pop(uuid, None)
-                unprobed.discard(uuid)
                 found = connection.execute(_FIND, (uuid,)).fetchone()
                 if found and (event.dn is None or names.same(text(event.dn), found[1])):
-                    doubts.entries += (child for _, child, _ in descendants(connection, found[1]))
-    doubts.entries = [uuid for uuid in dict.fromkeys(doubts.entries) if uuid not in gone]
-    return doubts
+                    below = (child for _, child, _ in descendants(connection, found[1]))
+                    doubts.entries += (child for child in below if child not in named)
+                else:
+                    # It was moved; which entries went with it is known when the batch is applied.
+                    subtree_gone = True
+        all_doubts.append(doubts)
+    return all_doubts
 
 
 class LiveBatch:

@@ -117,11 +117,11 @@ class FirstLoad:
         if listener is None or self._order is None:
             return
         cursor = connection.cursor()
-        guarded = self._database.guarded
+        tell = listener.change
         for ids in self._order.pages(_PAGE):
-            with guarded():
+            with self._database.guarded():
                 for _, uuid, dn, attrs in _fetch(connection, ids):
-                    listener.change(Added(to_entry(uuid, dn, attrs)), snapshot=True, cursor=cursor)
+                    tell(Added(to_entry(uuid, dn, attrs)), snapshot=True, cursor=cursor)
 
 
 def _fetch(connection: sqlite3.Connection, ids: array[int]) -> Iterator[_Row]:

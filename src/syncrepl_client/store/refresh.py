@@ -85,6 +85,8 @@ class Update:
             name = text(dn)
             found = find(_FIND, (uuid,)).fetchone()
             if found is None:
+                # Servers name what they are about to send in present phases too.
+                self.unknown.discard(uuid)
                 outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
                 continue
             row, old_name, old_attrs = found

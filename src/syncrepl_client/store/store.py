@@ -16,7 +16,7 @@ from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event
@@ -133,9 +133,9 @@ class Store:
 
     # --- persist ------------------------------------------------------------------------------------------------------
 
-    def doubts_about(self, events: Iterable[Event], unprobed: set[bytes]) -> Doubts:
-        """Find what a batch of the persist stage leaves open; see `live.doubts_about`."""
-        return doubts_about(self.database.connection, events, unprobed)
+    def doubts_about(self, events: Sequence[Event]) -> list[Doubts]:
+        """Find what each event of a batch of the persist stage leaves open; see `live.doubts_about`."""
+        return doubts_about(self.database.connection, events)
 
     def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> int:
         """Apply a batch of the persist stage in one transaction.
