@@ -38,10 +38,10 @@ RDN = tuple[tuple[str, str | bytes], ...]
 _SIMPLE: Final = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'\\+"#;<>')
 # A type that is an OID, an empty RDN, or a space after a comma.
 _AFTER_COMMA: Final = re.compile(r",(?:[^a-z]|oid\.|\Z)")
-_TYPE: Final = re.compile(r"\s*((?:[A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*)\s*=\s*")
-_HEX: Final = re.compile(r"#((?:[0-9a-fA-F]{2})+)\s*(?=[,;+]|\Z)")
+_TYPE: Final = re.compile(r" *((?:[A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*) *= *")
+_HEX: Final = re.compile(r"#((?:[0-9a-fA-F]{2})+) *(?=[,;+]|\Z)")
 _PAIR: Final = re.compile(r"\\(?:([0-9a-fA-F]{2})|(.))", re.DOTALL)
-_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?=[,;+]|\Z)', re.DOTALL)
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)" *(?=[,;+]|\Z)', re.DOTALL)
 _PLAIN: Final = re.compile(r"(?:[^,;+\\\"]|\\.)*", re.DOTALL)
 _SPECIAL: Final = re.compile(r'[\\+",;<>\x00]')
 
@@ -69,7 +69,7 @@ def parse(text: str) -> tuple[RDN, ...]:
     rdns: list[RDN] = []
     pairs: list[tuple[str, str | bytes]] = []
     pos = 0
-    if not text.strip():
+    if not text.strip(" "):
         return ()
     while True:
         match = _TYPE.match(text, pos)
