@@ -1,0 +1,1 @@
+"""How fast a copy of a directory is made, and what it costs: `python -m bench`."""

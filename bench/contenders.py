@@ -1,0 +1,133 @@
+"""What is compared, each as a function of a running provider and a scratch folder."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from bench import peers, provider
+from bench.measure import Run, run
+from syncrepl_client.contentsync import controls
+from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.slapd import Slapd
+
+__all__ = ["FLOORS", "LATER", "OURS", "PEERS", "Contender"]
+
+Contender = "Callable[[Slapd, Path], Run]"
+
+_PROGRAMS: Final = "bench.programs"
+
+
+def _url(slapd: Slapd) -> str:
+    return f"{slapd.url}/{slapd.suffix}"
+
+
+def _floor(pause: float) -> Callable[[Slapd, Path], Run]:
+    def contender(slapd: Slapd, _: Path) -> Run:
+        search = messages.search_request(slapd.suffix, 2, filters.encode("(objectClass=*)"), ())
+        request = messages.encode_message(1, search, [controls.request_control(1, None)])
+        end = controls.SYNC_DONE.encode()
+        program = "bench/programs/floor.py"
+        return run([sys.executable, program, "127.0.0.1", str(slapd.port), request.hex(), end.hex(), str(pause)])
+
+    return contender
+
+
+def _refresh(slapd: Slapd, path: Path, *words: str) -> Run:
+    return run([sys.executable, "-m", f"{_PROGRAMS}.ours", _url(slapd), path, *words])
+
+
+def _ours(slapd: Slapd, scratch: Path) -> Run:
+    return _refresh(slapd, scratch / "ours.db")
+
+
+def _ours_reading(slapd: Slapd, scratch: Path) -> Run:
+    return _refresh(slapd, scratch / "reading.db", "read")
+
+
+def _ldapsearch(slapd: Slapd, scratch: Path) -> Run:
+    command = ["ldapsearch", "-x", "-LLL", "-H", slapd.url, "-b", slapd.suffix, "-E", "sync=ro"]
+    return run(command, output=scratch / "ldapsearch.ldif")
+
+
+def _python_ldap(slapd: Slapd, _: Path) -> Run:
+    python = peers.python_with("python-ldap", "python-ldap==3.4.8", "pyasn1==0.6.4", "pyasn1_modules==0.4.2")
+    return run([python, "bench/programs/python_ldap.py", slapd.url, slapd.suffix])
+
+
+def _reference(slapd: Slapd, scratch: Path) -> Run:
+    requirements = ("syncrepl-client==0.95.1", "python-ldap==3.4.8", "pyasn1==0.4.8", "pyasn1_modules==0.2.8")
+    python = peers.python_with("reference", *requirements)
+    url = f"{_url(slapd)}?*?sub?(objectClass=*)"
+    return run([python, "bench/programs/reference.py", url, scratch / "reference"])
+
+
+def _slapd(slapd: Slapd, _: Path) -> Run:
+    return provider.copy_with_slapd(slapd)
+
+
+FLOORS: Final = {
+    "floor, eager": _floor(0),
+    "floor, paced 1 ms": _floor(0.001),
+    "floor, paced 3 ms": _floor(0.003),
+    "floor, paced 5 ms": _floor(0.005),
+}
+OURS: Final = {"ours": _ours, "ours, reading callback": _ours_reading}
+PEERS: Final = {
+    "ldapsearch -E sync=ro": _ldapsearch,
+    "python-ldap SyncreplConsumer": _python_ldap,
+    "slapd as consumer": _slapd,
+    "syncrepl-client 0.95.1": _reference,
+}
+
+# --- what happens to a copy that is there ----------------------------------------------------------------------------
+
+
+def _nothing_changed(slapd: Slapd, path: Path) -> Run:
+    return _refresh(slapd, path)
+
+
+def _full_resend(slapd: Slapd, path: Path) -> Run:
+    _forget_cookie(path)
+    return _refresh(slapd, path)
+
+
+def _present_phase(slapd: Slapd, path: Path) -> Run:
+    changes = "".join(
+        f"dn: uid=u{number:06d},ou=people,{slapd.suffix}\nchangetype: modify\nreplace: title\ntitle: changed\n\n"
+        for number in range(1, 11)
+    )
+    command = ["ldapmodify", "-x", "-H", slapd.url, "-D", slapd.rootdn, "-w", slapd.rootpw]
+    subprocess.run(command, input=changes, text=True, check=True, stdout=subprocess.DEVNULL)
+    return _refresh(slapd, path)
+
+
+def _delete_everything(slapd: Slapd, path: Path) -> Run:
+    _forget_cookie(path)
+    slapd.stop()
+    with provider.prepare(0, random_uuids=False) as empty:
+        empty.start()
+        return _refresh(empty, path)
+
+
+def _forget_cookie(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE syncrepl_state SET cookie = NULL")
+        connection.commit()
+
+
+LATER: Final = {
+    "second start, nothing changed": _nothing_changed,
+    "present phase, 10 changes": _present_phase,
+    "full resend over the copy": _full_resend,
+    "delete of everything": _delete_everything,
+}

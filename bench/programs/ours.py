@@ -1,0 +1,45 @@
+"""This package: one refresh into a data file.
+
+Arguments: URL, data file, ``read`` to have a callback that reads every attribute.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from syncrepl_client import Syncrepl, SyncreplMode
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+
+class Nothing:
+    """No callback at all."""
+
+
+class Reading:
+    """Looks at every value of every attribute."""
+
+    values = 0
+
+    def record_add(self, dn: str, attrs: Mapping[str, list[bytes]], cursor: sqlite3.Cursor) -> None:
+        """Count values."""
+        del dn, cursor
+        for values in attrs.values():
+            self.values += len(values)
+
+    def record_delete(self, dn: str, cursor: sqlite3.Cursor) -> None:
+        """Do nothing."""
+
+
+def main(url: str, path: str, *, read: bool) -> None:
+    """Refresh once."""
+    with Syncrepl(path, Reading() if read else Nothing(), SyncreplMode.REFRESH_ONLY, url) as client:
+        while client.poll():
+            pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], read=sys.argv[3:] == ["read"])
