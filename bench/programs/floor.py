@@ -1,6 +1,6 @@
 """The floor: send a request, read the answer and throw it away.
 
-Arguments: host, port, the request and what its answer ends with in hexadecimal digits, seconds to pause before each read.
+Arguments: host, port, request and end of its answer in hexadecimal digits, seconds to pause before each read.
 Nothing of the package is imported, so that its start is not part of the floor.
 """
 

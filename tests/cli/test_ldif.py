@@ -6,7 +6,7 @@ import io
 from uuid import UUID
 
 import ldap
-import ldif  # type: ignore[import-untyped]
+import ldif
 from hypothesis import given
 from hypothesis import strategies as st
 
