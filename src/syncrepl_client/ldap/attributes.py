@@ -13,8 +13,11 @@ from syncrepl_client.ldap import ber
 
 __all__ = ["Attributes", "decode_attributes", "encode_attributes"]
 
+# Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
 _NAMES_LIMIT: Final = 4096
+# What stands before the only value of an attribute, by its length: SET and OCTET STRING with their lengths.
+_ONE_VALUE: Final = tuple(bytes((0x31, size + 2, 0x04, size)) for size in range(0x7E))
 
 
 class Attributes(Mapping[str, list[bytes]]):
@@ -96,6 +99,10 @@ class Attributes(Mapping[str, list[bytes]]):
 def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
     """Decode a PartialAttributeList.
 
+    A program that looks at every attribute spends most of its time here, so the commonest form, one value and all of
+    the attribute in less than 128 octets, is recognised by its headers as a whole: the name's by having been seen
+    before, the value's by a table.  Anything else goes a longer way.
+
     Args:
         wire: the list with its tag and length.
 
@@ -112,74 +119,74 @@ def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
     names = _NAMES.get
     while pos < end:
         try:
-            # The usual form: all of an attribute in less than 128 octets, so that each length is one octet.  If one of
-            # the inner lengths is in another form the ends do not meet, and the general decoder is asked.
-            stop = pos + 2 + wire[pos + 1]
-            name_end = pos + 4 + wire[pos + 3]
-            at = name_end + 2
-            usual = (
-                at + wire[at - 1] == stop <= end
-                and wire[pos] == 0x30  # noqa: PLR2004
-                and wire[pos + 2] == 4  # noqa: PLR2004
-                and wire[name_end] == 0x31  # noqa: PLR2004
-            )
-            if not usual:
-                values = None
-            elif wire[at] == 4 and at + 2 + wire[at + 1] == stop:  # noqa: PLR2004
-                values = [wire[at + 2 : stop]]
-            else:
-                values = _short_values(wire, at, stop)
+            value = pos + 8 + wire[pos + 3]
+            size = wire[value - 1]
+            stop = value + size
+            if wire[value - 4 : value] == _ONE_VALUE[size] and wire[pos] == 0x30 and wire[pos + 1] == stop - pos - 2:  # noqa: PLR2004
+                name = names(wire[pos + 2 : value - 4])
+                if name is not None and name not in decoded and stop <= end:
+                    decoded[name] = [wire[value:stop]]
+                    pos = stop
+                    continue
         except IndexError:
-            values = None
-        if values is None:
-            raw, values, stop = _decode_one(wire, pos, end)
-        else:
-            raw = wire[pos + 4 : name_end]
+            pass
+        raw, values, pos = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
         name = names(raw) or _name(raw)
-        if name in decoded:
-            decoded[name] += values
-        else:
-            decoded[name] = values
-        pos = stop
+        decoded.setdefault(name, []).extend(values)
     return decoded
 
 
-def _short_values(wire: bytes, at: int, stop: int) -> list[bytes] | None:
-    """Decode the values between two positions, each of less than 128 octets; None if they are not so."""
-    values = []
-    while at < stop:
-        end = at + 2 + wire[at + 1]
-        if wire[at] != 4 or end > stop:  # noqa: PLR2004
+def _decode_short(wire: bytes, pos: int, end: int) -> tuple[bytes, list[bytes], int] | None:
+    """Decode the attribute at `pos` if all of it is less than 128 octets, so that each length is one octet.
+
+    If one of the inner lengths is in another form the ends do not meet.
+    """
+    try:
+        stop = pos + 2 + wire[pos + 1]
+        name_end = pos + 4 + wire[pos + 3]
+        at = name_end + 2
+        usual = wire[pos] == 0x30 and wire[pos + 2] == 4 and wire[name_end] == 0x31  # noqa: PLR2004
+        if not usual or stop > end or at + wire[at - 1] != stop:
             return None
-        values.append(wire[at + 2 : end])
-        at = end
-    return values
+        values = []
+        while at < stop:
+            value_end = at + 2 + wire[at + 1]
+            if wire[at] != 4 or value_end > stop:  # noqa: PLR2004
+                return None
+            values.append(wire[at + 2 : value_end])
+            at = value_end
+    except IndexError:
+        return None
+    return wire[pos + 2 : name_end], values, stop
 
 
 def _decode_one(wire: bytes, pos: int, end: int) -> tuple[bytes, list[bytes], int]:
     """Decode the attribute at `pos`, in whatever form its lengths are."""
     tag, start, stop = ber.read(wire, pos, end)
-    parts = list(ber.children(wire, start, stop))
-    if tag != 0x30 or [part[0] for part in parts[:2]] != [0x04, 0x31]:  # noqa: PLR2004 - SEQUENCE of name and SET
+    name_tag, _, name_end = ber.read(wire, start, stop)
+    set_tag, at, set_end = ber.read(wire, name_end, stop)
+    if (tag, name_tag, set_tag) != (0x30, 0x04, 0x31):
         raise ProtocolError(f"an attribute that is not a name and a set of values: {wire[pos : pos + 40].hex()}")
-    (_, name_start, name_end), (_, set_start, set_end) = parts[:2]
     values = []
-    for found, inner, value_end in ber.children(wire, set_start, set_end):
+    while at < set_end:
+        found, inner, value_end = ber.read(wire, at, set_end)
         if found != 0x04:  # noqa: PLR2004 - OCTET STRING
             raise ProtocolError(f"an attribute value with tag 0x{found:02x}")
         values.append(wire[inner:value_end])
-    return wire[name_start:name_end], values, stop
+        at = value_end
+    return wire[start:name_end], values, stop
 
 
-def _name(raw: bytes) -> str:
-    """Decode an attribute name, and remember it: a directory has few of them."""
+def _name(element: bytes) -> str:
+    """Decode an attribute name with its tag and length, and remember it: a directory has few of them."""
+    _, start, end = ber.read(element, 0, len(element))
     try:
-        name = raw.decode("ascii")
+        name = element[start:end].decode("ascii")
     except UnicodeDecodeError as error:
-        raise ProtocolError(f"an attribute name that is not ASCII: {raw[:60]!r}") from error
+        raise ProtocolError(f"an attribute name that is not ASCII: {element[:60]!r}") from error
     if len(_NAMES) >= _NAMES_LIMIT:
         _NAMES.clear()
-    _NAMES[raw] = name
+    _NAMES[element] = name
     return name
 
 
