@@ -140,7 +140,6 @@ class Consumer:
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
         self._full_refreshes = 0
-        # New entries below which nothing could be asked, since they had another name by then.
         self._cancel_id = 0
         self._finishing = False
         self.finished = False
@@ -252,11 +251,14 @@ class Consumer:
             staged.present_phase_ended()
         if self._session.sent_cookie is not None:
             try:
-                self._settle_doubts(staged, swept=end.sweep)
+                fetched = self._settle_doubts(staged, swept=end.sweep)
+                staged.settle()
+                self._check_parents(staged, fetched)
             except _NeedsEverything:
                 self._restart_from_nothing()
                 return
-        staged.settle()
+        else:
+            staged.settle()
         self._store.finish_refresh(staged, self._search.fingerprint, end.cookie, self._listener)
         self._staged = None
         self._full_refreshes = 0
@@ -270,8 +272,12 @@ class Consumer:
             self._client.send(messages.abandon_request(self._message_id))
         self._refresh_again(None, "")
 
-    def _settle_doubts(self, staged: FirstLoad | Update, *, swept: bool) -> None:
-        """Ask for what the server did not say: subtrees that were moved in, and entries whose parent went away."""
+    def _settle_doubts(self, staged: FirstLoad | Update, *, swept: bool) -> set[str]:
+        """Ask for what the server did not say: subtrees that were moved in, and entries whose parent went away.
+
+        Returns:
+            The names of the parents of entries that were fetched by themselves.
+        """
         if not swept and self._search.scope == _SUBTREE:
             # A present phase names what was moved in; a delete phase does not.
             below = dict(_at_most(staged.new_names(), _MOST_SUBTREES))
@@ -279,6 +285,7 @@ class Consumer:
             staged.sent(rows)
             staged.deleted(tuple(missing))
         asked: set[bytes] = set()
+        parents: set[str] = set()
         while open_ones := (staged.unknown | set(_at_most(staged.orphans(), _MOST_ENTRIES))) - asked:
             asked |= open_ones
             if len(asked) > _MOST_ENTRIES:
@@ -286,6 +293,19 @@ class Consumer:
             found = self._fetch_entries(open_ones)
             staged.sent(found)
             staged.deleted(tuple(open_ones - {uuid for uuid, _, _ in found}))
+            parents |= {
+                names.parent(dn) for dn in (row[1].decode() for row in found) if not names.same(dn, self._search.base)
+            }
+        return parents
+
+    def _check_parents(self, staged: FirstLoad | Update, parents: set[str]) -> None:
+        """Make sure that what was fetched by itself fits the rest, if no message of this session can tell more.
+
+        It has the names of now, and the rest those of the refresh.  An entry whose parent had another name then would
+        not follow the next renaming of its parent.
+        """
+        if self._mode is Mode.REFRESH_ONLY and not all(staged.will_hold(dn) for dn in parents):
+            raise _NeedsEverything
 
     # --- persist ------------------------------------------------------------------------------------------------------
 
@@ -367,15 +387,7 @@ class Consumer:
         rows: list[SentEntry] = []
         gone: set[bytes] = set()
         for uuid, dn in below.items():
-            now: str | None = dn
-            found: list[SentEntry] = []
-            for _ in range(_TRIES):
-                found = self._fetch(Search(now, _SUBTREE, self._search.filter_, self._search.attributes))
-                asked, now = now, now if any(row[0] == uuid for row in found) else self._name_of(uuid)
-                if now is None or names.same(now, asked):
-                    break
-            else:
-                raise _NeedsEverything
+            now, found = self._below(uuid, dn)
             if now is None:
                 gone.add(uuid)
                 continue
@@ -383,6 +395,18 @@ class Consumer:
                 (row[0], names.rebase(row[1].decode(), now, dn).encode(), row[2]) for row in found if row[0] != uuid
             )
         return rows, gone
+
+    def _below(self, uuid: bytes, dn: str) -> tuple[str | None, list[SentEntry]]:
+        """Fetch the content below an entry that was told to have a name; returns the name it has by now, too."""
+        for _ in range(_TRIES):
+            found = self._fetch(Search(dn, _SUBTREE, self._search.filter_, self._search.attributes))
+            if any(row[0] == uuid for row in found):
+                return dn, found
+            now = self._name_of(uuid)
+            if now is None or names.same(now, dn):
+                return now, found
+            dn = now
+        raise _NeedsEverything
 
     def _name_of(self, uuid: bytes) -> str | None:
         """Ask for the name of an entry, in the content or not; None if there is none below the base."""

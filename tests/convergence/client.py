@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +21,7 @@ import sys
 import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from syncrepl_client import Syncrepl
@@ -37,7 +39,8 @@ __all__ = ["Clients", "Job", "Result", "Run"]
 class Job:
     """What one client is to do.
 
-    `kill_at` is the failpoint, 0 for none; only statements that begin with `counting` are counted.
+    `kill_at` is the failpoint, 0 for none; only statements that begin with `counting` are counted.  With `later`
+    counting begins when the process is told so.
     """
 
     url: str
@@ -45,6 +48,7 @@ class Job:
     mode: str
     kill_at: int = 0
     counting: str = ""
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,19 @@ class Result:
 class Failpoints:
     """Counts statements and ends the process before the one that is the failpoint."""
 
-    def __init__(self, kill_at: int, counting: str) -> None:
+    def __init__(self, job: Job) -> None:
         self.count = 0
-        self._kill_at = kill_at
-        self._counting = counting
+        self.armed = not job.later
+        self._kill_at = job.kill_at
+        self._counting = job.counting
+
+    def arm(self) -> None:
+        """Begin to count."""
+        self.armed = True
 
     def statement(self, sql: str) -> None:
         sql = sql.lstrip()
-        if sql.startswith("SELECT") or not sql.startswith(self._counting):
+        if not self.armed or sql.startswith("SELECT") or not sql.startswith(self._counting):
             return
         self.count += 1
         if self.count == self._kill_at:
@@ -109,23 +118,15 @@ class Failpoints:
                 super().commit()
 
         def connect(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
-            real_connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-            with _replaced(sqlite3, "connect", lambda *args, **kwargs: real_connect(*args, factory=Connection, **kwargs)):
+            former = sqlite3.connect
+            counting: Callable[..., sqlite3.Connection] = partial(former, factory=Connection)
+            vars(sqlite3)["connect"] = counting
+            try:
                 return real(path, timeout=timeout)
+            finally:
+                vars(sqlite3)["connect"] = former
 
         database.connect = connect
-
-
-class _replaced:  # noqa: N801 - reads as a word
-    def __init__(self, owner: Any, name: str, value: object) -> None:
-        self._owner, self._name, self._value = owner, name, value
-
-    def __enter__(self) -> None:
-        self._former = getattr(self._owner, self._name)
-        setattr(self._owner, self._name, self._value)
-
-    def __exit__(self, *_: object) -> None:
-        setattr(self._owner, self._name, self._former)
 
 
 # --- in the child -----------------------------------------------------------------------------------------------------
@@ -133,8 +134,9 @@ class _replaced:  # noqa: N801 - reads as a word
 
 def work(job: Job) -> int:
     """Be a client until there is nothing more to do; returns the number of statements."""
-    failpoints = Failpoints(job.kill_at, job.counting)
+    failpoints = Failpoints(job)
     failpoints.install()
+    signal.signal(signal.SIGUSR1, lambda *_: failpoints.arm())
     client = Syncrepl(job.path, Mirror, job.mode, job.url)
     signal.signal(signal.SIGTERM, lambda *_: client.please_stop())
     while client.poll(0.2):
@@ -146,6 +148,7 @@ def work(job: Job) -> int:
 def child(job: Job, answer: int) -> None:
     """Do a job in a process of its own, which ends here."""
     status = 1
+    result: dict[str, object] = {}
     try:
         result = {"statements": work(job)}
         status = 0
@@ -165,11 +168,16 @@ def serve() -> None:
             os.close(reading)
             child(job, writing)
         os.close(writing)
-        print(pid, flush=True)
+        _say(str(pid))
         with os.fdopen(reading, "rb") as answer:
             said = json.loads(answer.read() or b"{}")
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status), **said}), flush=True)
+        _say(json.dumps({"status": os.waitstatus_to_exitcode(status), **said}))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 # --- in the tests -----------------------------------------------------------------------------------------------------
@@ -192,10 +200,19 @@ class Run:
         return self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> Result:
+        self.send(number)
+        return self.wait()
+
+    def send(self, number: int) -> None:
+        """Send a signal, if it has not ended."""
         if self._result is None:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, number)
-        return self.wait()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended already."""
+        return self._result is not None or bool(select.select([self._output], [], [], 0)[0])
 
     def wait(self) -> Result:
         """Wait for its end."""

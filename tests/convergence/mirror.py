@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.client import BoundConnection
 
-__all__ = ["Content", "Mirror", "Sight", "content_of", "look"]
+__all__ = ["Content", "Mirror", "Sight", "content_of", "difference", "look"]
 
 Values = dict[str, list[str]]
 Content = dict[UUID, tuple[str, Values]]
@@ -32,11 +32,20 @@ def content_of(found: Mapping[UUID, tuple[str, Mapping[str, Iterable[bytes]]]]) 
     return {uuid: (dn, canonical(attrs)) for uuid, (dn, attrs) in found.items()}
 
 
+def difference(expected: Content, found: Content) -> list[str]:
+    """Say what is different between two contents."""
+    return [
+        f"{uuid}: expected {expected.get(uuid)!r:.300}, found {found.get(uuid)!r:.300}"
+        for uuid in expected.keys() | found.keys()
+        if expected.get(uuid) != found.get(uuid)
+    ]
+
+
 class Mirror(BaseCallback):
     """Keeps the table ``mirror`` through the cursor; a call that does not fit what the table holds is an error."""
 
     @classmethod
-    def bind_complete(cls, ldap: BoundConnection, cursor: sqlite3.Cursor) -> None:  # noqa: ARG003
+    def bind_complete(cls, ldap: BoundConnection, cursor: sqlite3.Cursor) -> None:
         cursor.execute("CREATE TABLE IF NOT EXISTS mirror (dn TEXT PRIMARY KEY, attrs TEXT NOT NULL) STRICT")
 
     @classmethod

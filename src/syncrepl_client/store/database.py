@@ -146,8 +146,9 @@ class Database:
 
     def _prepare(self) -> None:
         try:
-            self._check_file()
-            self._migrate()
+            # A program that opens the file to read locks it for a moment: it may have to recover the write-ahead log.
+            self._patiently(self._check_file)
+            self._patiently(self._migrate)
             self.connection.set_authorizer(self._authorize)
             self.connection.set_progress_handler(lambda: self._stopping() and not self._guarded, _PROGRESS_STEPS)
         except sqlite3.DatabaseError as error:
@@ -223,13 +224,20 @@ class Database:
             raise
 
     def _begin(self) -> None:
+        try:
+            self._patiently(lambda: self.connection.execute("BEGIN IMMEDIATE"))
+        except sqlite3.OperationalError as error:
+            raise self.translated(error) from error
+
+    def _patiently(self, step: Callable[[], object]) -> None:
+        """Do something again while another connection has the file locked."""
         deadline = time.monotonic() + _BUSY_LIMIT
         while True:
             try:
-                self.connection.execute("BEGIN IMMEDIATE")
+                step()
             except sqlite3.OperationalError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise self.translated(error) from error
+                    raise
                 if self._stopping():
                     raise Interrupted from None
                 time.sleep(_BUSY_PAUSE)

@@ -100,6 +100,10 @@ class FirstLoad:
         """Nothing was there that could have lost its parent."""
         return iter(())
 
+    def will_hold(self, dn: str) -> bool:  # noqa: ARG002
+        """Say yes: nothing is fetched by itself in a first load."""
+        return True
+
     def settle(self) -> None:
         """Make the staged rows a table like that of a copy: each UUID once, indexed."""
         with self._database.transaction(durable=False) as connection:

@@ -42,6 +42,11 @@ _STAGE: Final = """
         entry = excluded.entry, renamed = excluded.renamed, old_key = excluded.old_key, new_key = excluded.new_key,
         dn = excluded.dn, attrs = excluded.attrs
 """
+_STAGED_NAMES: Final = "SELECT dn FROM syncrepl_diff WHERE new_key = ?"
+_KEPT_NAMES: Final = """
+    SELECT id, dn FROM syncrepl_entry e
+    WHERE key = ? AND NOT EXISTS (SELECT 1 FROM syncrepl_diff WHERE uuid = e.uuid)
+"""
 _UNSTAGE: Final = "DELETE FROM syncrepl_diff WHERE uuid = ?"
 _CLEAR: Final = "DELETE FROM syncrepl_diff"
 _NEW: Final = "SELECT id, uuid, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
@@ -173,6 +178,15 @@ class Update:
                     if self.marks[child] != GONE and not self._connection.execute(_STAGED, (uuid,)).fetchone():
                         yield uuid
             row = self.marks.find(GONE, row + 1)
+
+    def will_hold(self, dn: str) -> bool:
+        """Tell whether the copy will hold an entry of a name, once the settled difference is applied."""
+        key = names.key(dn)
+        staged = self._connection.execute(_STAGED_NAMES, (key,)).fetchall()
+        kept = self._connection.execute(_KEPT_NAMES, (key,)).fetchall()
+        return any(names.same(name, dn) for (name,) in staged) or any(
+            self.marks[row] != GONE and names.same(name, dn) for row, name in kept
+        )
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
