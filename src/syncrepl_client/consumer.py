@@ -336,15 +336,16 @@ class Consumer:
         ):
             raise _NeedsEverything
         answers = [self._answer(doubt) if doubt else None for doubt in doubts]
-        # The answers are of now.  What later messages say about an entry, in this batch or in those that have arrived
-        # since, has yet to be told, so they decide.
+        # The answers are of now, and later messages, in this batch or in those that have arrived since, have yet to be
+        # applied.  What was found is one state of a whole subtree, which they lead to the same end; what was not found
+        # may be what they bring.
         newer = self._mentioned_in_backlog()
         answered: list[Event] = []
         for event, answer in zip(reversed(events), reversed(answers), strict=True):
             if answer is not None:
                 rows, gone = answer
                 answered.append(EntriesDeleted(tuple(gone - newer)))
-                answered.append(EntriesSent([row for row in rows if row[0] not in newer]))
+                answered.append(EntriesSent(rows))
             answered.append(event)
             newer.update(_uuids(event))
         return answered[::-1]

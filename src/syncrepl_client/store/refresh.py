@@ -28,6 +28,8 @@ __all__ = ["GONE", "Update"]
 UNMENTIONED: Final = 0
 SEEN: Final = 1
 GONE: Final = 2
+# Sent with all it has: its name is known, so it does not follow a parent that was renamed.
+SENT: Final = 3
 
 _SWEEP: Final = bytes((GONE, SEEN, GONE)) + bytes(range(3, 256))
 
@@ -71,7 +73,7 @@ class Update:
                 connection.execute(statement)
             (last,) = connection.execute(_MAX_ID).fetchone()
         self._connection = database.connection
-        # One byte for each row id of the copy: UNMENTIONED, SEEN or GONE.
+        # One byte for each row id of the copy: UNMENTIONED, SEEN, GONE or SENT.
         self.marks = bytearray(last + 1)
         self._staged = 0
         # UUIDs that were named as present but are not here.
@@ -95,7 +97,7 @@ class Update:
                 outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
                 continue
             row, old_name, old_attrs = found
-            marks[row] = SEEN
+            marks[row] = SENT
             if old_name == name and old_attrs == attrs:
                 outcome[uuid] = None
             else:
@@ -118,7 +120,8 @@ class Update:
         for uuid in uuids:
             found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
             if found:
-                self.marks[found[0]] = SEEN
+                if self.marks[found[0]] != SENT:
+                    self.marks[found[0]] = SEEN
             elif not (self._staged and self._connection.execute(_STAGED, (uuid,)).fetchone()):
                 self.unknown.add(uuid)
         self.received += len(uuids)
@@ -153,7 +156,7 @@ class Update:
     def _rename_below(self, connection: sqlite3.Connection, old: str, new: str) -> None:
         """Stage new names of unsent entries below a renamed one: servers tell of it alone (RFC 4533 section 4.1)."""
         for row, uuid, dn in children(connection, old):
-            if self.marks[row] == GONE or connection.execute(_STAGED, (uuid,)).fetchone():
+            if self.marks[row] in {GONE, SENT} or connection.execute(_STAGED, (uuid,)).fetchone():
                 continue
             renamed = names.rebase(dn, old, new)
             connection.execute(_STAGE, (uuid, row, 1, names.key(dn), names.key(renamed), renamed, None))
@@ -175,7 +178,10 @@ class Update:
             found = self._connection.execute(_NAME, (row,)).fetchone()
             if found:
                 for child, uuid, _ in children(self._connection, found[1]):
-                    if self.marks[child] != GONE and not self._connection.execute(_STAGED, (uuid,)).fetchone():
+                    if (
+                        self.marks[child] not in {GONE, SENT}
+                        and not self._connection.execute(_STAGED, (uuid,)).fetchone()
+                    ):
                         yield uuid
             row = self.marks.find(GONE, row + 1)
 
