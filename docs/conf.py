@@ -26,4 +26,9 @@ napoleon_numpy_docstring = False
 # Other projects' inventories would have to be fetched, so their names cannot be resolved; ours must be.
 _foreign = "|".join(map(re.escape, sorted([*sys.stdlib_module_names, "click", "msgspec", "rich"])))
 _builtin = "|".join(map(re.escape, dir(builtins)))
-nitpick_ignore_regex = [("py:.*", rf"(?:{_foreign})(?:\..*)?"), ("py:.*", rf"(?:{_builtin})")]
+nitpick_ignore_regex = [
+    ("py:.*", rf"(?:{_foreign})(?:\..*)?"),
+    ("py:.*", rf"(?:{_builtin})"),
+    # Names that a module imports for its annotations alone.
+    ("py:class", r"UUID|Path|syncrepl_client\.client\.Client"),
+]

@@ -1,12 +1,54 @@
-"""The code on the pages runs with the tests: one namespace for each page, from its top to its end."""
+"""The code on the pages runs with the tests, each page from its top to its end.
+
+A page finds a directory server of its own under `url`, can change it through `directory`, and works in an empty folder.
+"""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
 from sybil import Sybil
 from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser
+from tests.slapd import Slapd, empty_tree
+
+
+def set_up(namespace: dict[str, Any]) -> None:
+    """Start a server and go to an empty folder."""
+    stack = namespace["_stack"] = ExitStack()
+    before = Path.cwd()
+    stack.callback(os.chdir, before)
+    os.chdir(stack.enter_context(tempfile.TemporaryDirectory()))
+    server = stack.enter_context(Slapd())
+    server.load(empty_tree())
+    server.start()
+    server.add(f"uid=ann,ou=people,{server.suffix}", {"objectClass": ["account"], "uid": ["ann"], "l": ["Oslo"]})
+    namespace["directory"] = server
+    namespace["url"] = f"{server.url}/{server.suffix}?*?sub?(objectClass=account)"
+
+
+def tear_down(namespace: dict[str, Any]) -> None:
+    """Stop the server."""
+    namespace["_stack"].close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the code of the pages back into its order, which the shuffling of tests has lost."""
+    here = Path(__file__).parent
+    pages = [item for item in items if here in item.path.parents]
+    pages.sort(key=lambda item: (item.path, item.location[1] or 0))
+    items[:] = [item for item in items if here not in item.path.parents] + pages
+
 
 pytest_collect_file = Sybil(
     parsers=[DocTestParser(), PythonCodeBlockParser(), SkipParser()],
     patterns=["*.rst"],
     excludes=["_build/**"],
+    setup=set_up,
+    teardown=tear_down,
 ).pytest()

@@ -167,7 +167,7 @@ class Replica:
         """Handle what has arrived, waiting at most `timeout` seconds for something.
 
         Returns:
-            Whether to go on calling.  False: the refresh is complete (refresh only), or the client was stopped.
+            Whether to go on calling; not so when the refresh is complete (refresh only), or the client was stopped.
 
         Raises:
             SyncreplError: the session is over; close this replica and open a new one, which resumes where it was.

@@ -78,7 +78,7 @@ class Syncrepl:
         """Handle what has arrived, waiting at most `timeout` seconds for something.
 
         Returns:
-            True: go on calling.  False: the refresh is complete (refresh only) or the stop is complete (persist).
+            Whether to go on calling; not so when the refresh (refresh only) or the stop (persist) is complete.
 
         Raises:
             ClosedError: after `unbind`.
