@@ -13,7 +13,7 @@ from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.attributes import Attributes, decode_attributes, encode_attributes
 
 NAMES = st.from_regex(r"[a-z][a-z0-9;-]{0,20}", fullmatch=True)
-VALUES = st.lists(st.binary(max_size=300), max_size=5)
+VALUES = st.lists(st.one_of(st.binary(max_size=300), st.binary(min_size=100, max_size=140)), max_size=5)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=6))
@@ -70,3 +70,37 @@ def test_a_name_that_comes_twice_has_the_values_of_both() -> None:
     once = ber.sequence(ber.octet_string(b"cn"), ber.set_of(ber.octet_string(b"a")))
 
     assert decode_attributes(ber.sequence(once, once)) == {"cn": [b"a", b"a"]}
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["cn", "sn", "mail", "l", "o", "title", "x"]), VALUES, max_size=7), max_size=12
+    )
+)
+def test_what_entries_have_in_common_does_not_change_what_is_read(entries: list[dict[str, list[bytes]]]) -> None:
+    """Entries of a kind are read by the layout of the first; each must be read as if it were alone."""
+    kind = {"objectClass": [b"a", b"b"]}
+    for values in entries:
+        whole = {**kind, **values}
+
+        assert whole == decode_attributes(encode_attributes(whole))
+
+
+@given(st.integers(0, 200), st.binary(min_size=1, max_size=3))
+def test_garbage_after_a_known_layout_is_a_protocol_error(at: int, replacement: bytes) -> None:
+    values = {"objectClass": [b"c", b"d"], **{f"x{number}": [b"v" * number] for number in range(9)}}
+    wire = encode_attributes(values)
+    assert values == decode_attributes(wire) == decode_attributes(wire)
+    broken = wire[:at] + replacement + wire[at + len(replacement) :]
+
+    with contextlib.suppress(ProtocolError):
+        assert encode_attributes(decode_attributes(broken)) == broken
+
+
+def test_a_name_that_comes_twice_in_entries_alike_has_the_values_of_both() -> None:
+    part = [
+        ber.sequence(ber.octet_string(name), ber.set_of(ber.octet_string(b"a"))) for name in (b"k", b"cn", b"cn", b"o")
+    ]
+
+    for _ in range(3):
+        assert decode_attributes(ber.sequence(*part)) == {"k": [b"a"], "cn": [b"a", b"a"], "o": [b"a"]}

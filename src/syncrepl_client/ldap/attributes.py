@@ -10,14 +10,17 @@ from typing import Final
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
+from syncrepl_client.ldap.layout import Layout
 
 __all__ = ["Attributes", "decode_attributes", "encode_attributes"]
 
 # Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
 _NAMES_LIMIT: Final = 4096
-# What stands before the only value of an attribute, by its length: SET and OCTET STRING with their lengths.
-_ONE_VALUE: Final = tuple(bytes((0x31, size + 2, 0x04, size)) for size in range(0x7E))
+# Layouts by the first attribute of the entries that they are of.
+_LAYOUTS: Final[dict[bytes, Layout]] = {}
+_MOST_LAYOUTS: Final = 64
+_WORTH_LEARNING: Final = 2
 
 
 class Attributes(Mapping[str, list[bytes]]):
@@ -99,9 +102,8 @@ class Attributes(Mapping[str, list[bytes]]):
 def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
     """Decode a PartialAttributeList.
 
-    A program that looks at every attribute spends most of its time here, so the commonest form, one value and all of
-    the attribute in less than 128 octets, is recognised by its headers as a whole: the name's by having been seen
-    before, the value's by a table.  Anything else goes a longer way.
+    A program that looks at every attribute spends most of its time here, so entries are first read by the layout of one
+    that began alike.
 
     Args:
         wire: the list with its tag and length.
@@ -112,28 +114,40 @@ def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:
     Raises:
         ProtocolError: it is malformed.
     """
-    tag, pos, end = ber.read(wire, 0, len(wire))
+    tag, start, end = ber.read(wire, 0, len(wire))
     if tag != 0x30 or end != len(wire):  # noqa: PLR2004 - SEQUENCE
         raise ProtocolError("an attribute list that is not one SEQUENCE")
     decoded: dict[str, list[bytes]] = {}
-    names = _NAMES.get
+    if start == end:
+        return decoded
+    # For most servers and entries the first attribute is objectClass, which tells the kinds of entries apart.
+    first = wire[start : start + 2 + wire[min(start + 1, end - 1)]]
+    layout = _LAYOUTS.get(first)
+    pos = layout.read(wire, start, end, decoded) if layout is not None else start
+    if pos == end:
+        return decoded
+    if pos > end:
+        decoded.clear()
+        pos = start
     while pos < end:
-        try:
-            value = pos + 8 + wire[pos + 3]
-            size = wire[value - 1]
-            stop = value + size
-            if wire[value - 4 : value] == _ONE_VALUE[size] and wire[pos] == 0x30 and wire[pos + 1] == stop - pos - 2:  # noqa: PLR2004
-                name = names(wire[pos + 2 : value - 4])
-                if name is not None and name not in decoded and stop <= end:
-                    decoded[name] = [wire[value:stop]]
-                    pos = stop
-                    continue
-        except IndexError:
-            pass
-        raw, values, pos = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
-        name = names(raw) or _name(raw)
+        element, values, pos = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
+        name = _NAMES.get(element) or _name(element)
         decoded.setdefault(name, []).extend(values)
+    known = layout.attributes if layout is not None else 0
+    if len(decoded) > known + _WORTH_LEARNING and (layout is not None or len(_LAYOUTS) < _MOST_LAYOUTS):
+        _LAYOUTS[first] = _layout_of(wire, start, end)
     return decoded
+
+
+def _layout_of(wire: bytes, pos: int, end: int) -> Layout:
+    """Make the layout of an entry that could be decoded."""
+    attributes = []
+    while pos < end:
+        element, values, stop = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
+        attributes.append((_NAMES.get(element) or _name(element), values, wire[pos:stop]))
+        pos = stop
+    # A name that comes twice would be taken once by the layout.
+    return Layout(attributes if len({name for name, _, _ in attributes}) == len(attributes) else [])
 
 
 def _decode_short(wire: bytes, pos: int, end: int) -> tuple[bytes, list[bytes], int] | None:
