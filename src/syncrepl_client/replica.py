@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.client import BoundConnection, Client
-from syncrepl_client.consumer import Consumer, Search
+from syncrepl_client.consumer import Consumer
+from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, LDAPUrlError, UsageError
 from syncrepl_client.ldap import filter as filters

@@ -100,17 +100,11 @@ class Follower:
         self.consistent()
 
     def _die_while_written(self, operations: int) -> None:
-        if self.mode is SyncreplMode.REFRESH_ONLY:
-            # A single refresh is no snapshot: what is renamed while it runs is told by the next one alone.
-            self.history.steps(operations)
-            operations = 0
         run = self.clients.start(self.job())
         if self._chance.random() < 0.7:
             time.sleep(self._chance.random() * 0.04)
         for _ in range(operations):
             self.history.step()
-            # What moves while the client asks for what moved before it is a matter of its own.
-            self.await_mark(run, self.history.mark(), self.path)
             if self._chance.random() < 0.3:
                 time.sleep(self._chance.random() * 0.01)
         self.told(run.kill())

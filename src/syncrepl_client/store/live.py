@@ -29,6 +29,7 @@ __all__ = ["Doubts", "LiveBatch", "doubts_about"]
 
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _ATTRS: Final = "SELECT attrs FROM syncrepl_entry WHERE id = ?"
+_HOLDERS: Final = "SELECT dn FROM syncrepl_entry WHERE key = ? AND uuid <> ?"
 _INSERT: Final = "INSERT INTO syncrepl_entry (uuid, key, dn, attrs) VALUES (?, ?, ?, ?)"
 _UPDATE: Final = "UPDATE syncrepl_entry SET key = ?, dn = ?, attrs = ? WHERE id = ?"
 _RENAME: Final = "UPDATE syncrepl_entry SET key = ?, dn = ? WHERE id = ?"
@@ -107,28 +108,36 @@ class LiveBatch:
         self._listener = listener
         self._in_content = in_content
         self._cursor = connection.cursor()
-        self.changes = 0
+        # The last cookie whose changes are applied.
+        self.cookie: bytes | None = None
 
-    def apply(self, events: Iterable[Event]) -> bytes | None:
+    def apply(self, events: Iterable[Event]) -> bool:
         """Apply events in their order.
 
+        An event that gives an entry the name of another one ends the batch: messages of changes that were made at once
+        may come in another order.  A program that knows entries by their names alone could not follow.
+
         Returns:
-            The last cookie among them, or None.
+            Whether all events were applied.
         """
-        cookie = None
         for event in events:
             if isinstance(event, EntriesSent):
                 for row in event.rows:
+                    if self._takes_a_name(row[0], text(row[1])):
+                        return False
                     self._sent(row)
             elif isinstance(event, EntriesDeleted):
                 for uuid in event.uuids:
                     self._deleted(uuid, None if event.dn is None else text(event.dn))
             elif isinstance(event, CookieReceived):
-                cookie = event.cookie
-        return cookie
+                self.cookie = event.cookie
+        return True
+
+    def _takes_a_name(self, uuid: bytes, dn: str) -> bool:
+        holders = self._connection.execute(_HOLDERS, (names.key(dn), uuid)).fetchall()
+        return any(names.same(holder, dn) for (holder,) in holders)
 
     def _tell(self, change: Change) -> None:
-        self.changes += 1
         if self._listener is not None:
             with self._database.guarded():
                 self._listener.change(change, snapshot=False, cursor=self._cursor)

@@ -54,8 +54,6 @@ class FirstLoad:
         self._order = DepthOrder() if ordered else None
         # UUIDs that were named as deleted after they may have been sent, with the last row at that time.
         self._deleted: dict[bytes, int] = {}
-        # UUIDs that were named as present although nothing can be known yet.
-        self.unknown: set[bytes] = set()
         self.received = 0
         with database.transaction(durable=False) as connection:
             for statement in (*schema.DROP_INDEXES, _CLEAR):
@@ -82,8 +80,7 @@ class FirstLoad:
         self.received += len(rows)
 
     def present(self, uuids: tuple[bytes, ...]) -> None:
-        """Remember entries that the server takes to be known here."""
-        self.unknown.update(uuids)
+        """Ignore entries that the server takes to be known here: it was not told of any."""
 
     def deleted(self, uuids: tuple[bytes, ...]) -> None:
         """Remember entries that are gone again."""
@@ -91,18 +88,6 @@ class FirstLoad:
 
     def present_phase_ended(self) -> None:
         """Nothing was there before, so nothing is swept."""
-
-    def new_names(self) -> Iterator[tuple[bytes, str]]:
-        """Nothing is new to an empty copy: all of the content is sent."""
-        return iter(())
-
-    def orphans(self) -> Iterator[bytes]:
-        """Nothing was there that could have lost its parent."""
-        return iter(())
-
-    def will_hold(self, dn: str) -> bool:  # noqa: ARG002
-        """Say yes: nothing is fetched by itself in a first load."""
-        return True
 
     def settle(self) -> None:
         """Make the staged rows a table like that of a copy: each UUID once, indexed."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.store import schema
+from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery
 from syncrepl_client.store.entries import children
 from syncrepl_client.store.names import text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from syncrepl_client.contentsync.events import SentEntry
     from syncrepl_client.store.base import Listener
@@ -37,21 +38,23 @@ _MAX_ID: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_entry"
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _FIND_ID: Final = "SELECT id FROM syncrepl_entry WHERE uuid = ?"
 _NAME: Final = "SELECT uuid, dn FROM syncrepl_entry WHERE id = ?"
-_STAGED: Final = "SELECT 1 FROM syncrepl_diff WHERE uuid = ?"
+_STAGED: Final = "SELECT dn FROM syncrepl_diff WHERE uuid = ?"
 _STAGE: Final = """
     INSERT INTO syncrepl_diff (uuid, entry, renamed, old_key, new_key, dn, attrs) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (uuid) DO UPDATE SET
         entry = excluded.entry, renamed = excluded.renamed, old_key = excluded.old_key, new_key = excluded.new_key,
         dn = excluded.dn, attrs = excluded.attrs
 """
-_STAGED_NAMES: Final = "SELECT dn FROM syncrepl_diff WHERE new_key = ?"
 _KEPT_NAMES: Final = """
     SELECT id, dn FROM syncrepl_entry e
-    WHERE key = ? AND NOT EXISTS (SELECT 1 FROM syncrepl_diff WHERE uuid = e.uuid)
+    WHERE key = ? AND NOT EXISTS (SELECT 1 FROM syncrepl_diff WHERE uuid = e.uuid AND renamed)
 """
 _UNSTAGE: Final = "DELETE FROM syncrepl_diff WHERE uuid = ?"
 _CLEAR: Final = "DELETE FROM syncrepl_diff"
 _NEW: Final = "SELECT id, uuid, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
+_PLACED: Final = """
+    SELECT new_key, id, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND id > ? ORDER BY id LIMIT 500
+"""
 _RENAMED: Final = """
     SELECT d.id, e.dn, d.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
     WHERE d.renamed AND d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
@@ -64,10 +67,12 @@ class Update:
 
     Args:
         database: the data file.
+        brought: entries that take part in the refresh as if they were in the copy.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, brought: Iterable[SentEntry] = ()) -> None:
         self._database = database
+        self._brought = Brought(brought)
         with database.transaction(durable=False) as connection:
             for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
                 connection.execute(statement)
@@ -128,6 +133,7 @@ class Update:
 
     def deleted(self, uuids: tuple[bytes, ...]) -> None:
         """Mark entries that are gone; one that was never here is none of our business (log replays name many)."""
+        self._brought.deleted(uuids)
         for uuid in uuids:
             self.unknown.discard(uuid)
             found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
@@ -140,9 +146,19 @@ class Update:
     def present_phase_ended(self) -> None:
         """Whatever was not named until here is gone (RFC 4533 section 3.3.1)."""
         self.marks = self.marks.translate(_SWEEP)
+        self._brought.swept(self.unknown, self._staged_name)
+
+    def still_there(self, uuids: Iterable[bytes]) -> None:
+        """Take back that entries are gone."""
+        for uuid in uuids:
+            found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
+            if found and self.marks[found[0]] == GONE:
+                self.marks[found[0]] = SEEN
+
+    # --- what follows from it -----------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Complete the difference by the new names below entries that were renamed."""
+        """Complete the difference by new names below entries that were renamed, and by what was brought."""
         with self._database.transaction(durable=False) as connection:
             last = 0
             (end,) = connection.execute(_LAST_DIFF).fetchone()
@@ -150,8 +166,18 @@ class Update:
                 last = rows[-1][0]
                 for _, old, new in rows:
                     self._rename_below(connection, old, new)
+            known = {uuid for uuid in self._brought if connection.execute(_FIND_ID, (uuid,)).fetchone()}
+            brought = self._brought.settled(self.outcome, known)
+            self.unknown.difference_update(uuid for uuid, _, _ in brought)
+            connection.executemany(
+                _STAGE, ((uuid, None, 0, None, names.key(dn), dn, attrs) for uuid, dn, attrs in brought)
+            )
             for statement in schema.CREATE_DIFF_INDEXES:
                 connection.execute(statement)
+
+    def _staged_name(self, uuid: bytes) -> str | None:
+        found = self._connection.execute(_STAGED, (uuid,)).fetchone()
+        return None if found is None else str(found[0])
 
     def _rename_below(self, connection: sqlite3.Connection, old: str, new: str) -> None:
         """Stage new names of unsent entries below a renamed one: servers tell of it alone (RFC 4533 section 4.1)."""
@@ -185,14 +211,38 @@ class Update:
                         yield uuid
             row = self.marks.find(GONE, row + 1)
 
-    def will_hold(self, dn: str) -> bool:
-        """Tell whether the copy will hold an entry of a name, once the settled difference is applied."""
-        key = names.key(dn)
-        staged = self._connection.execute(_STAGED_NAMES, (key,)).fetchall()
-        kept = self._connection.execute(_KEPT_NAMES, (key,)).fetchall()
-        return any(names.same(name, dn) for (name,) in staged) or any(
-            self.marks[row] != GONE and names.same(name, dn) for row, name in kept
-        )
+    def new_parents(self) -> Iterator[str]:
+        """Iterate over the names above entries that are new or renamed, without those that the copy will hold."""
+        above: dict[int, str] = {}
+        for _, _, dn in self._placed():
+            parent = names.parent(dn)
+            key = names.key(parent)
+            if key not in above and parent and not self._keeps(parent):
+                above[key] = parent
+        if above:
+            for key, _, dn in self._placed():
+                if key in above and names.same(above[key], dn):
+                    del above[key]
+        yield from above.values()
+
+    def _placed(self) -> Iterator[tuple[int, int, str]]:
+        last = 0
+        while rows := self._connection.execute(_PLACED, (last,)).fetchall():
+            last = rows[-1][1]
+            yield from rows
+
+    def _keeps(self, dn: str) -> bool:
+        """Tell whether the copy holds an entry of a name, and keeps it as it is."""
+        found = self._connection.execute(_KEPT_NAMES, (names.key(dn),)).fetchall()
+        return any(self.marks[row] != GONE and names.same(name, dn) for row, name in found)
+
+    def outcome(self, uuid: bytes) -> str | None:
+        """Return the name that an entry will have, once the settled difference is applied; None if it will be gone."""
+        staged = self._staged_name(uuid)
+        if staged is not None:
+            return staged
+        found = self._connection.execute(_FIND, (uuid,)).fetchone()
+        return None if found is None or self.marks[found[0]] == GONE else str(found[1])
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ CREATE_KEY_INDEX: Final = "CREATE INDEX syncrepl_entry_key ON syncrepl_entry (ke
 DROP_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_entry_uuid", "DROP INDEX IF EXISTS syncrepl_entry_key")
 
 CREATE_DIFF_INDEXES: Final = (
-    "CREATE INDEX syncrepl_diff_old ON syncrepl_diff (old_key) WHERE renamed AND NOT done",
-    "CREATE INDEX syncrepl_diff_new ON syncrepl_diff (new_key) WHERE renamed AND NOT done",
+    "CREATE INDEX IF NOT EXISTS syncrepl_diff_old ON syncrepl_diff (old_key) WHERE renamed AND NOT done",
+    "CREATE INDEX IF NOT EXISTS syncrepl_diff_new ON syncrepl_diff (new_key) WHERE renamed AND NOT done",
 )
 DROP_DIFF_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_diff_old", "DROP INDEX IF EXISTS syncrepl_diff_new")

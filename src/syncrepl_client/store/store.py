@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from syncrepl_client.contentsync.events import Event
+    from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.live import Doubts
 
@@ -100,14 +100,15 @@ class Store:
 
     # --- refresh ------------------------------------------------------------------------------------------------------
 
-    def begin_refresh(self, *, ordered: bool) -> FirstLoad | Update:
+    def begin_refresh(self, *, ordered: bool, brought: Iterable[SentEntry] = ()) -> FirstLoad | Update:
         """Begin to stage a refresh.
 
         Args:
             ordered: whether somebody will be told of the changes.
+            brought: entries that take part in it as if they were in the copy; see `brought`.
         """
         if self.state().whole:
-            return Update(self.database)
+            return Update(self.database, brought)
         return FirstLoad(self.database, ordered=ordered)
 
     def finish_refresh(
@@ -137,18 +138,18 @@ class Store:
         """Find what each event of a batch of the persist stage leaves open; see `live.doubts_about`."""
         return doubts_about(self.database.connection, events)
 
-    def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> int:
+    def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> bool:
         """Apply a batch of the persist stage in one transaction.
 
         Returns:
-            The number of changes.
+            Whether all of it was applied; see `LiveBatch.apply`.
         """
         with self.database.transaction() as connection:
             batch = LiveBatch(self.database, connection, listener, in_content)
-            cookie = batch.apply(events)
-            if cookie is not None:
+            complete = batch.apply(events)
+            if batch.cookie is not None:
                 if listener is not None:
                     with self.database.guarded():
-                        listener.cookie(cookie)
-                connection.execute(_SET_COOKIE, (cookie,))
-        return batch.changes
+                        listener.cookie(batch.cookie)
+                connection.execute(_SET_COOKIE, (batch.cookie,))
+        return complete

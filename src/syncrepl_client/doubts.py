@@ -1,0 +1,215 @@
+"""What a server leaves unsaid, and how to find out.
+
+Of a subtree that was renamed or moved, servers tell by one message for its top (RFC 4533 section 4.1).  Entries that
+came along into the content, or left it, are never mentioned; they have to be asked for.  The answer is of now, the
+question of a moment before, and between the two there may be changes that the stream has yet to tell.  Three rules make
+the result what the directory holds:
+
+* An answer that shows nothing unexpected settles the matter.
+* Entries that came along are not put into the copy at once.  The search begins again from the stored cookie, and they
+  take part in that refresh as if they had been here before (`Unsettled`): so it tells what happened to them since.
+* Entries whose parent is gone are asked for one by one.  Who is not found is gone, too.
+
+What cannot be settled in a few rounds is left to a refresh of everything, which leaves nothing open.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from syncrepl_client.contentsync.events import EntriesDeleted, EntriesSent
+from syncrepl_client.contentsync.search import SUBTREE
+from syncrepl_client.inquiry import TooMuchToAsk
+from syncrepl_client.ldap import dn as names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from syncrepl_client.contentsync.events import Event, SentEntry
+    from syncrepl_client.contentsync.search import Search
+    from syncrepl_client.inquiry import Inquiry
+    from syncrepl_client.store.live import Doubts
+    from syncrepl_client.store.refresh import Update
+    from syncrepl_client.store.store import Store
+
+__all__ = ["Unsettled", "settle_batch", "settle_refresh"]
+
+_MOST_SUBTREES: Final = 10_000
+_MOST_ENTRIES: Final = 5000
+_T = TypeVar("_T")
+
+
+class Unsettled(Exception):
+    """The search has to begin again from the stored cookie.
+
+    Args:
+        brought: entries that came along with others; see the module's docstring.
+    """
+
+    def __init__(self, brought: Iterable[SentEntry] = ()) -> None:
+        super().__init__()
+        self.brought = tuple(brought)
+
+
+# --- a refresh --------------------------------------------------------------------------------------------------------
+
+
+def settle_refresh(
+    staged: Update, store: Store, search: Search, inquiry: Inquiry, *, swept: bool, last_word: bool
+) -> None:
+    """Settle what a refresh from a cookie leaves open.
+
+    Args:
+        staged: the refresh.
+        store: the copy.
+        search: what is asked for.
+        inquiry: answers questions.
+        swept: whether what was not mentioned is gone.  Then everything in the content was named.
+        last_word: whether nothing will come after the refresh.
+
+    Raises:
+        Unsettled: another round is needed.
+        TooMuchToAsk: only a refresh of everything can tell.
+    """
+    staged.settle()
+    if search.scope == SUBTREE and (not swept or staged.unknown):
+        _settle_subtrees(staged, inquiry)
+    if _settle_entries(staged, store, inquiry):
+        staged.settle()
+    if last_word:
+        _check_parents(staged, search, inquiry)
+
+
+def _settle_subtrees(staged: Update, inquiry: Inquiry) -> None:
+    """Look for entries that came along with those that are new here."""
+    tops = _topmost(_at_most(staged.new_names(), _MOST_SUBTREES))
+    found = inquiry.below(tops.values())
+    strangers = False
+    for uuid, rows in zip(tops, found, strict=True):
+        expected = all(_same(staged.outcome(row[0]), row) for row in rows)
+        strangers = strangers or not expected or all(row[0] != uuid for row in rows)
+    if strangers:
+        raise Unsettled(row for rows in found for row in rows)
+
+
+def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> bool:
+    """Ask for entries that were named but are not here, and for those whose parent is gone; tells if there were any."""
+    asked: set[bytes] = set()
+    while open_ones := (staged.unknown | set(_at_most(staged.orphans(), _MOST_ENTRIES))) - asked:
+        asked |= open_ones
+        found = inquiry.entries(open_ones, witnesses=store.some_uuids(exclude=open_ones))
+        staged.sent(found)
+        staged.deleted(tuple(open_ones - {row[0] for row in found}))
+    return bool(asked)
+
+
+def _check_parents(staged: Update, search: Search, inquiry: Inquiry) -> None:
+    """Make sure that new names fit those of the entries above.
+
+    slapd withholds from a refreshOnly what changed while it ran, a renamed container too, but sends what is below by
+    its new name.  If the copy kept both like that, the next renaming of the container would miss those entries.
+    """
+    # Where the filter hides the containers nobody is found.
+    parents = list(islice((dn for dn in staged.new_parents() if search.holds(dn)), _MOST_SUBTREES))
+    if not all(_same(staged.outcome(row[0]), row) for row in inquiry.named(parents)):
+        raise Unsettled
+
+
+# --- the persist stage ------------------------------------------------------------------------------------------------
+
+
+def settle_batch(
+    events: list[Event], pending: Callable[[], list[Event]], store: Store, search: Search, inquiry: Inquiry
+) -> list[Event]:
+    """Settle what a batch of the persist stage leaves open.
+
+    Args:
+        events: the batch.
+        pending: tells what has come after it by now.
+        store: the copy.
+        search: what is asked for.
+        inquiry: answers questions.
+
+    Returns:
+        The batch with the answers.
+
+    Raises:
+        Unsettled: another round is needed.
+        TooMuchToAsk: only a refresh of everything can tell.
+    """
+    doubts = store.doubts_about(events)
+    if not any(doubts):
+        return events
+    if search.scope == SUBTREE:
+        _look_below(events, pending, doubts, inquiry)
+    orphans = {uuid for doubt in doubts for uuid in doubt.entries}
+    found = {row[0]: row for row in inquiry.entries(orphans, witnesses=store.some_uuids(exclude=orphans))}
+    return _answered(events, pending(), doubts, found)
+
+
+def _look_below(
+    events: Sequence[Event], pending: Callable[[], list[Event]], doubts: Sequence[Doubts], inquiry: Inquiry
+) -> None:
+    """Look below entries that are new here: whoever is there without having been told of came along."""
+    # In an import parents come before their children, so a look below the topmost is enough for all.
+    tops = _topmost(_at_most((item for doubt in doubts for item in doubt.below.items()), _MOST_SUBTREES))
+    found = inquiry.below(tops.values())
+    told: set[bytes] = _sent(pending())
+    answers = dict(zip(tops, found, strict=True))
+    for event, doubt in zip(reversed(events), reversed(doubts), strict=True):
+        told |= _sent([event])
+        for uuid in doubt.below.keys() & answers.keys():
+            there = {row[0] for row in answers[uuid]}
+            if uuid not in there or not there <= told:
+                raise Unsettled(row for rows in found for row in rows)
+
+
+def _answered(
+    events: list[Event], pending: Sequence[Event], doubts: Sequence[Doubts], found: dict[bytes, SentEntry]
+) -> list[Event]:
+    """Put behind each event what became of the entries whose parent it took away; later messages know better."""
+    told = _sent(pending) | {uuid for event in pending if isinstance(event, EntriesDeleted) for uuid in event.uuids}
+    answered: list[Event] = []
+    for event, doubt in zip(reversed(events), reversed(doubts), strict=True):
+        open_ones = [uuid for uuid in doubt.entries if uuid not in told]
+        if open_ones:
+            answered.append(EntriesDeleted(tuple(uuid for uuid in open_ones if uuid not in found)))
+            answered.append(EntriesSent([found[uuid] for uuid in open_ones if uuid in found]))
+        answered.append(event)
+        told |= _sent([event])
+        if isinstance(event, EntriesDeleted):
+            told.update(event.uuids)
+    return answered[::-1]
+
+
+# --- names and UUIDs --------------------------------------------------------------------------------------------------
+
+
+def _topmost(named: Iterable[tuple[bytes, str]]) -> dict[bytes, str]:
+    """Leave out those that are below another one."""
+    tops: dict[bytes, str] = {}
+    taken: set[str] = set()
+    for uuid, dn in sorted(named, key=lambda item: names.depth(item[1])):
+        above = names.normalize(dn)
+        while above and above not in taken:
+            above = names.split_first(above)[1]
+        if not above:
+            tops[uuid] = dn
+            taken.add(names.normalize(dn))
+    return tops
+
+
+def _sent(events: Iterable[Event]) -> set[bytes]:
+    return {row[0] for event in events if isinstance(event, EntriesSent) for row in event.rows}
+
+
+def _same(name: str | None, row: SentEntry) -> bool:
+    return name is not None and names.same(name, row[1].decode())
+
+
+def _at_most(items: Iterable[_T], limit: int) -> Iterator[_T]:
+    for count, item in enumerate(items):
+        if count >= limit:
+            raise TooMuchToAsk
+        yield item

@@ -1,0 +1,182 @@
+"""Questions beside the stream: content synchronization searches without a cookie, on the same connection.
+
+What such a search returns is the content of *now*, while the stream may still have to tell what led to it.  Who asks
+must know what that means; see `doubts`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from syncrepl_client.contentsync.events import EntriesSent, SearchEnded
+from syncrepl_client.contentsync.search import BASE
+from syncrepl_client.contentsync.session import Mode, Session, State
+from syncrepl_client.exceptions import ConnectionLost
+from syncrepl_client.ldap import ber, messages, results
+from syncrepl_client.ldap.messages import Control
+from syncrepl_client.store.database import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from syncrepl_client.client import Client
+    from syncrepl_client.contentsync.dialects import Dialect
+    from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.contentsync.search import Search
+    from syncrepl_client.ldap.connection import EntryRun
+    from syncrepl_client.ldap.messages import Message
+
+__all__ = ["Inquiry", "TooMuchToAsk"]
+
+# slapd closes the connection of an anonymous client that has more than 100 requests pending.
+_PENDING: Final = 32
+_UUIDS_A_SEARCH: Final = 100
+_MOST_ENTRIES: Final = 5000
+_MOST_BYTES: Final = 16 << 20
+_PATIENCE: Final = 60.0
+# No attributes (RFC 4511 section 4.5.1.8).
+_NO_ATTRIBUTES: Final = ("1.1",)
+
+
+class TooMuchToAsk(Exception):
+    """So much is open that a refresh of everything is the better question."""
+
+
+class Inquiry:
+    """Asks for parts of the content of a search.
+
+    Args:
+        client: the connection.
+        search: what the stream is about.
+        stopping: tells whether everything is to be dropped at once.
+        set_aside: takes messages that came meanwhile and are no answer.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        search: Search,
+        *,
+        stopping: Callable[[], bool],
+        set_aside: Callable[[list[Message | EntryRun]], None],
+    ) -> None:
+        self._client = client
+        self._search = search
+        self._stopping = stopping
+        self._set_aside = set_aside
+        self._heard = 0.0
+        self.dialect: Dialect | None = None
+
+    def below(self, bases: Iterable[str]) -> list[list[SentEntry]]:
+        """Fetch subtrees, each as it is at one moment; one whose base is gone is empty.
+
+        Raises:
+            TooMuchToAsk: they are too large to be kept in memory.
+        """
+        return self._fetch([replace(self._search, base=base) for base in bases])
+
+    def named(self, dns: Iterable[str]) -> list[SentEntry]:
+        """Fetch those entries of the content that have one of these names."""
+        found = self._fetch([replace(self._search, base=dn, scope=BASE) for dn in dns])
+        return [row for rows in found for row in rows]
+
+    def entries(self, uuids: set[bytes], *, witnesses: Iterable[bytes]) -> list[SentEntry]:
+        """Fetch entries by UUID; those that are not among the answers are not in the content.
+
+        Args:
+            uuids: whom to ask for.
+            witnesses: entries that are known to be there.  An identity that may not search by entryUUID would find
+                nobody at all; if not even a witness is found, the answer means nothing.
+
+        Raises:
+            TooMuchToAsk: there are too many, or nobody was found.
+        """
+        wanted = sorted(uuids)
+        if len(wanted) > _MOST_ENTRIES:
+            raise TooMuchToAsk
+        known = [_uuid_filter(uuid) for uuid in witnesses]
+        searches = []
+        for start in range(0, len(wanted), _UUIDS_A_SEARCH):
+            asked = [_uuid_filter(uuid) for uuid in wanted[start : start + _UUIDS_A_SEARCH]]
+            any_of = ber.tlv(0xA1, *asked, *known)
+            searches.append(replace(self._search, filter_=ber.tlv(0xA0, self._search.filter_, any_of)))
+        found = self._fetch(searches)
+        if not all(found):
+            raise TooMuchToAsk
+        return [row for rows in found for row in rows if row[0] in uuids]
+
+    def listing(self) -> Iterator[list[bytes]]:
+        """Iterate over the UUIDs of the whole content, as they come."""
+        pending = self._start(replace(self._search, attributes=_NO_ATTRIBUTES))
+        while pending.session.state is not State.ENDED:
+            self._receive({pending.message_id: pending})
+            yield [row[0] for row in pending.rows]
+            pending.rows.clear()
+
+    # --- searches -----------------------------------------------------------------------------------------------------
+
+    def _fetch(self, searches: Sequence[Search]) -> list[list[SentEntry]]:
+        """Do searches, some at a time; returns the entries that each found."""
+        waiting = deque(searches)
+        pending: dict[int, _Pending] = {}
+        started: list[_Pending] = []
+        while waiting or pending:
+            while waiting and len(pending) < _PENDING:
+                one = self._start(waiting.popleft())
+                pending[one.message_id] = one
+                started.append(one)
+            self._receive(pending)
+            for one in [one for one in pending.values() if one.session.state is State.ENDED]:
+                del pending[one.message_id]
+            rows = [row for one in started for row in one.rows]
+            if len(rows) > _MOST_ENTRIES or sum(len(row[2]) for row in rows) > _MOST_BYTES:
+                for message_id in pending:
+                    self._client.send(messages.abandon_request(message_id))
+                raise TooMuchToAsk
+        return [one.rows for one in started]
+
+    def _start(self, search: Search) -> _Pending:
+        session = Session(Mode.REFRESH_ONLY, None, self.dialect)
+        self._heard = time.monotonic()
+        controls = [session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
+        return _Pending(self._client.send(search.request(), controls), session)
+
+    def _receive(self, pending: dict[int, _Pending]) -> None:
+        if self._stopping():
+            raise Interrupted
+        others: list[Message | EntryRun] = []
+        items = self._client.receive(1.0)
+        if items:
+            self._heard = time.monotonic()
+        elif time.monotonic() > self._heard + _PATIENCE:
+            raise ConnectionLost(f"no answer within {_PATIENCE:g} s", hint="the server is overloaded or hangs")
+        for item in items:
+            if item.message_id in pending:
+                pending[item.message_id].take(item)
+            else:
+                others.append(item)
+        self._set_aside(others)
+
+
+class _Pending:
+    """A search that was sent."""
+
+    def __init__(self, message_id: int, session: Session) -> None:
+        self.message_id = message_id
+        self.session = session
+        self.rows: list[SentEntry] = []
+
+    def take(self, item: Message | EntryRun) -> None:
+        for event in self.session.receive(item):
+            if isinstance(event, EntriesSent):
+                self.rows += event.rows
+            elif isinstance(event, SearchEnded) and event.result.code != results.NO_SUCH_OBJECT:
+                results.check("search beside the stream", event.result)
+
+
+def _uuid_filter(uuid: bytes) -> bytes:
+    return ber.tlv(0xA3, ber.octet_string(b"entryUUID"), ber.octet_string(str(UUID(bytes=uuid)).encode()))
