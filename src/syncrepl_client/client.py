@@ -6,9 +6,10 @@ requests here wait for their own answers before that begins.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import ClosedError, ConnectionLost, ProtocolError
+from syncrepl_client.exceptions import ClosedError, ConnectionLost, Interrupted, ProtocolError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages, results
 from syncrepl_client.ldap.attributes import decode_attributes
@@ -32,6 +33,7 @@ class Client:
         transport: connected.
         max_message: the largest message that is accepted, in bytes.
         trace: is given a line for each message, without credentials and values; None for silence.
+        stopping: tells whether everything is to be dropped at once.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Client:
         *,
         max_message: int = DEFAULT_MAX_MESSAGE,
         trace: Callable[[str], None] | None = None,
+        stopping: Callable[[], bool] = bool,
     ) -> None:
         self._transport = transport
+        self._stopping = stopping
         self._connection = Connection(max_message=max_message)
         self._trace = trace
 
@@ -76,12 +80,18 @@ class Client:
 
         Raises:
             ConnectionLost: no answer came in time.
+            Interrupted: a stop was asked for.
         """
         message_id = self.send(operation)
         answer: list[Message | EntryRun] = []
+        heard = time.monotonic()
         while True:
-            items = self.receive(timeout)
-            if not items and not self._connection.in_message:
+            items = self.receive(max(0.0, heard + timeout - time.monotonic()))
+            if self._stopping():
+                raise Interrupted
+            if items or self._connection.in_message:
+                heard = time.monotonic()
+            elif time.monotonic() >= heard + timeout:
                 raise ConnectionLost(f"no answer within {timeout:g} s", hint="the server is overloaded or hangs")
             answer += (item for item in items if item.message_id == message_id)
             if answer and isinstance(answer[-1], Message) and isinstance(answer[-1].operation, _RESULTS):

@@ -24,11 +24,10 @@ from syncrepl_client.contentsync.events import (
     SearchEnded,
 )
 from syncrepl_client.contentsync.session import Mode, Session, State
-from syncrepl_client.exceptions import ConnectionLost, ProtocolError
+from syncrepl_client.exceptions import ConnectionLost, Interrupted, ProtocolError
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message
-from syncrepl_client.store.database import Interrupted
 from syncrepl_client.store.refresh import GONE, Update
 
 if TYPE_CHECKING:

@@ -74,16 +74,19 @@ def settle_refresh(
     """
     staged.settle()
     if search.scope == SUBTREE and (not swept or staged.unknown):
-        _settle_subtrees(staged, inquiry)
-    if _settle_entries(staged, store, inquiry):
+        _settle_subtrees(staged, staged.new_names(), inquiry)
+    found = _settle_entries(staged, store, inquiry)
+    if found:
         staged.settle()
+        if search.scope == SUBTREE:
+            _settle_subtrees(staged, found, inquiry)
     if last_word:
         _check_parents(staged, search, inquiry)
 
 
-def _settle_subtrees(staged: Update, inquiry: Inquiry) -> None:
-    """Look for entries that came along with those that are new here."""
-    tops = _topmost(_at_most(staged.new_names(), _MOST_SUBTREES))
+def _settle_subtrees(staged: Update, new: Iterable[tuple[bytes, str]], inquiry: Inquiry) -> None:
+    """Look for entries that came along with others."""
+    tops = _topmost(_at_most(new, _MOST_SUBTREES))
     found = inquiry.below(tops.values())
     strangers = False
     for uuid, rows in zip(tops, found, strict=True):
@@ -93,15 +96,17 @@ def _settle_subtrees(staged: Update, inquiry: Inquiry) -> None:
         raise Unsettled(row for rows in found for row in rows)
 
 
-def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> bool:
-    """Ask for entries that were named but are not here, and for those whose parent is gone; tells if there were any."""
+def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> list[tuple[bytes, str]]:
+    """Ask for entries that were named but are not here, and for those whose parent is gone; returns who is there."""
     asked: set[bytes] = set()
+    there: list[tuple[bytes, str]] = []
     while open_ones := (staged.unknown | set(_at_most(staged.orphans(), _MOST_ENTRIES))) - asked:
         asked |= open_ones
         found = inquiry.entries(open_ones, witnesses=store.some_uuids(exclude=open_ones))
         staged.sent(found)
         staged.deleted(tuple(open_ones - {row[0] for row in found}))
-    return bool(asked)
+        there += ((row[0], row[1].decode()) for row in found)
+    return there
 
 
 def _check_parents(staged: Update, search: Search, inquiry: Inquiry) -> None:
@@ -152,14 +157,16 @@ def _look_below(
     events: Sequence[Event], pending: Callable[[], list[Event]], doubts: Sequence[Doubts], inquiry: Inquiry
 ) -> None:
     """Look below entries that are new here: whoever is there without having been told of came along."""
+    last_names = {row[0]: row[1] for event in events if isinstance(event, EntriesSent) for row in event.rows}
+    new = {uuid for doubt in doubts for uuid in doubt.below}
     # In an import parents come before their children, so a look below the topmost is enough for all.
-    tops = _topmost(_at_most((item for doubt in doubts for item in doubt.below.items()), _MOST_SUBTREES))
+    tops = _topmost(_at_most(((uuid, last_names[uuid].decode()) for uuid in new), _MOST_SUBTREES))
     found = inquiry.below(tops.values())
     told: set[bytes] = _sent(pending())
     answers = dict(zip(tops, found, strict=True))
     for event, doubt in zip(reversed(events), reversed(doubts), strict=True):
         told |= _sent([event])
-        for uuid in doubt.below.keys() & answers.keys():
+        for uuid in doubt.below & answers.keys():
             there = {row[0] for row in answers[uuid]}
             if uuid not in there or not there <= told:
                 raise Unsettled(row for rows in found for row in rows)
@@ -173,6 +180,8 @@ def _answered(
     answered: list[Event] = []
     for event, doubt in zip(reversed(events), reversed(doubts), strict=True):
         open_ones = [uuid for uuid in doubt.entries if uuid not in told]
+        if not all(_same(doubt.entries[uuid], found[uuid]) for uuid in open_ones if uuid in found):
+            raise Unsettled
         if open_ones:
             answered.append(EntriesDeleted(tuple(uuid for uuid in open_ones if uuid not in found)))
             answered.append(EntriesSent([found[uuid] for uuid in open_ones if uuid in found]))
@@ -191,12 +200,13 @@ def _topmost(named: Iterable[tuple[bytes, str]]) -> dict[bytes, str]:
     tops: dict[bytes, str] = {}
     taken: set[str] = set()
     for uuid, dn in sorted(named, key=lambda item: names.depth(item[1])):
-        above = names.normalize(dn)
+        normal = names.normalize(dn)
+        above = names.split_first(normal)[1]
         while above and above not in taken:
             above = names.split_first(above)[1]
         if not above:
             tops[uuid] = dn
-            taken.add(names.normalize(dn))
+            taken.add(normal)
     return tops
 
 

@@ -66,6 +66,13 @@ __all__ = [
 ]
 
 
+class Interrupted(Exception):
+    """The work was dropped because a stop was asked for; nothing of it was kept.
+
+    Not an error: it passes between the layers and never reaches the program.
+    """
+
+
 class SyncreplError(Exception):
     """The base of every error of this package.
 

@@ -15,10 +15,9 @@ from uuid import UUID
 from syncrepl_client.contentsync.events import EntriesSent, SearchEnded
 from syncrepl_client.contentsync.search import BASE
 from syncrepl_client.contentsync.session import Mode, Session, State
-from syncrepl_client.exceptions import ConnectionLost
+from syncrepl_client.exceptions import ConnectionLost, Interrupted
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control
-from syncrepl_client.store.database import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -11,12 +11,12 @@ from syncrepl_client.client import BoundConnection, Client
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
-from syncrepl_client.exceptions import ClosedError, LDAPUrlError, UsageError
+from syncrepl_client.exceptions import ClosedError, Interrupted, LDAPUrlError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.model import SyncreplMode
-from syncrepl_client.store.database import Interrupted, data_file
+from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
 from syncrepl_client.transport.sockets import connect
 
@@ -95,6 +95,9 @@ class Replica:
         try:
             self.open_store()
             self._connect()
+        except Interrupted:
+            # Stopped already: `step` will say so.
+            pass
         except BaseException:
             self.close()
             raise
@@ -118,7 +121,9 @@ class Replica:
     def _connect(self) -> None:
         url, store = self.url, self.store
         transport = connect(url)
-        self._client = client = Client(transport, max_message=self._max_message, trace=self._trace)
+        self._client = client = Client(
+            transport, max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
+        )
         if self._starttls:
             client.start_tls(url.host or "localhost")
         password = self._password if self._password is not None else (url.bind_password or "").encode()
@@ -173,10 +178,12 @@ class Replica:
         Raises:
             SyncreplError: the session is over; close this replica and open a new one, which resumes where it was.
         """
-        if self._consumer is None or self._closed:
+        if self._closed:
             raise ClosedError
         if self._stop_asked:
             return False
+        if self._consumer is None:
+            raise ClosedError("the replica was not opened yet")
         try:
             return self._consumer.step(timeout)
         except Interrupted:

@@ -11,6 +11,7 @@ many failpoints there are.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
@@ -147,6 +148,8 @@ def work(job: Job) -> int:
 
 def child(job: Job, answer: int) -> None:
     """Do a job in a process of its own, which ends here."""
+    # A client that hangs shows where when it is sent this.
+    faulthandler.register(signal.SIGUSR2)
     status = 1
     result: dict[str, object] = {}
     try:

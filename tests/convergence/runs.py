@@ -59,7 +59,10 @@ class Follower:
             seen = look(path).mirror.get(dn, {}).get("description", [])
             if mark.encode().hex() in seen:
                 return
-            assert time.monotonic() < deadline, f"{mark} never came\n{self.history}"
+            if time.monotonic() > deadline:
+                run.send(signal.SIGUSR2)
+                time.sleep(0.5)
+                raise AssertionError(f"{mark} never came\n{self.history}")
             time.sleep(0.005)
 
     def told(self, result: Result) -> None:

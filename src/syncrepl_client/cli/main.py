@@ -26,6 +26,7 @@ from syncrepl_client.exceptions import (
     DNError,
     FilterError,
     InsufficientAccess,
+    Interrupted,
     InvalidCredentials,
     LDAPUrlConflict,
     LDAPUrlError,
@@ -38,7 +39,6 @@ from syncrepl_client.exceptions import (
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
-from syncrepl_client.store.database import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

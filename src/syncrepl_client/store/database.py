@@ -23,13 +23,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import CallbackError, DatabaseInUse, DBError, DBSchemaError, SchemaVersionError
+from syncrepl_client.exceptions import (
+    CallbackError,
+    DatabaseInUse,
+    DBError,
+    DBSchemaError,
+    Interrupted,
+    SchemaVersionError,
+)
 from syncrepl_client.store import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Database", "Interrupted", "connect", "data_file", "owner_in_callback"]
+__all__ = ["Database", "connect", "data_file", "owner_in_callback"]
 
 _log = logging.getLogger("syncrepl_client.store")
 
@@ -57,10 +64,6 @@ _ENDS: Final = frozenset({sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sql
 
 # Which thread is inside a callback of which file: what a second connection asks before it waits for itself.
 _in_callback: dict[str, int] = {}
-
-
-class Interrupted(Exception):
-    """The work was dropped because a stop was asked for; nothing of it was kept."""
 
 
 def data_file(path: str | os.PathLike[str]) -> Path:

@@ -44,10 +44,10 @@ class Doubts:
     with it or gone with it.
     """
 
-    # UUIDs and names of entries that are new here: entries below them may have been moved in along.
-    below: dict[bytes, str] = field(default_factory=dict)
-    # UUIDs of entries here whose parent is gone, nobody knows where to.
-    entries: list[bytes] = field(default_factory=list)
+    # UUIDs of entries that are new here: entries below them may have been moved in along.
+    below: set[bytes] = field(default_factory=set)
+    # UUIDs and names of entries here whose parent is gone, nobody knows where to.
+    entries: dict[bytes, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.below or self.entries)
@@ -65,23 +65,29 @@ def doubts_about(connection: sqlite3.Connection, events: Sequence[Event]) -> lis
     all_doubts = []
     named = {uuid for event in events if isinstance(event, EntriesDeleted) for uuid in event.uuids}
     gone: set[bytes] = set()
+    told: set[bytes] = set()
     subtree_gone = False
     for event in events:
         doubts = Doubts()
         if isinstance(event, EntriesSent):
-            for uuid, dn, _ in event.rows:
-                if subtree_gone or uuid in gone or connection.execute(_FIND, (uuid,)).fetchone() is None:
-                    doubts.below[uuid] = text(dn)
+            for uuid, _, _ in event.rows:
+                if uuid not in told and (
+                    subtree_gone or uuid in gone or connection.execute(_FIND, (uuid,)).fetchone() is None
+                ):
+                    doubts.below.add(uuid)
+                told.add(uuid)
         elif isinstance(event, EntriesDeleted):
             gone.update(event.uuids)
+            told.difference_update(event.uuids)
             for uuid in event.uuids:
                 found = connection.execute(_FIND, (uuid,)).fetchone()
                 if found and (event.dn is None or names.same(text(event.dn), found[1])):
-                    below = (child for _, child, _ in descendants(connection, found[1]))
-                    doubts.entries += (child for child in below if child not in named)
+                    below = ((child, dn) for _, child, dn in descendants(connection, found[1]))
+                    doubts.entries.update((child, dn) for child, dn in below if child not in named)
                 else:
                     # It was moved; which entries went with it is known when the batch is applied.
                     subtree_gone = True
+                    told.clear()
         all_doubts.append(doubts)
     return all_doubts
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import ssl
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from syncrepl_client.ldap.url import LDAPUrl
 
 __all__ = ["SocketTransport", "connect"]
@@ -152,7 +156,8 @@ class SocketTransport:
         poller = select.poll()
         poller.register(self._sock, select.POLLIN)
         poller.register(self._wake_reader, select.POLLIN)
-        ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
+        with _woken_by_signals(self._wake_writer):
+            ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
         if self._wake_reader in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_reader, 4096)
@@ -174,3 +179,23 @@ class SocketTransport:
 
     def _lost(self, error: OSError) -> ConnectionLost:
         return ConnectionLost(f"the connection to {self._where} broke: {error.strerror or error}")
+
+
+@contextlib.contextmanager
+def _woken_by_signals(pipe: int) -> Iterator[None]:
+    """Let a signal write to a pipe.
+
+    A signal that comes right before the process begins to wait does not end the waiting, and its handler runs after it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Handlers run in the main thread alone.
+        yield
+        return
+    former = signal.set_wakeup_fd(pipe, warn_on_full_buffer=False)
+    try:
+        if former >= 0:
+            # An event loop waits for signals by its own pipe.
+            signal.set_wakeup_fd(former)
+        yield
+    finally:
+        signal.set_wakeup_fd(former)
