@@ -15,6 +15,7 @@ What cannot be settled in a few rounds is left to a refresh of everything, which
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -37,6 +38,9 @@ __all__ = ["Unsettled", "settle_batch", "settle_refresh"]
 
 _MOST_SUBTREES: Final = 10_000
 _MOST_ENTRIES: Final = 5000
+# Seconds for messages that are on their way.
+_PATIENCE: Final = 0.1
+_PAUSE: Final = 0.01
 _T = TypeVar("_T")
 
 
@@ -156,20 +160,56 @@ def settle_batch(
 def _look_below(
     events: Sequence[Event], pending: Callable[[], list[Event]], doubts: Sequence[Doubts], inquiry: Inquiry
 ) -> None:
-    """Look below entries that are new here: whoever is there without having been told of came along."""
-    last_names = {row[0]: row[1] for event in events if isinstance(event, EntriesSent) for row in event.rows}
+    """Look below entries that are new here: whoever is there without having been told of came along.
+
+    Or the message about it is on its way, so there is a little time to wait for it.
+    """
     new = {uuid for doubt in doubts for uuid in doubt.below}
+    deadline = time.monotonic() + _PATIENCE
+    asked: dict[bytes, str] = {}
+    answers: dict[bytes, list[SentEntry]] = {}
+    while True:
+        tops = _tops(new, [*events, *pending()])
+        unasked = {uuid: dn for uuid, dn in tops.items() if asked.get(uuid) != dn}
+        answers.update(zip(unasked, inquiry.below(unasked.values()), strict=True))
+        asked.update(unasked)
+        later = pending()
+        if tops == _tops(new, [*events, *later]) and _explained(tops, answers, events, later, doubts):
+            return
+        if time.monotonic() > deadline:
+            raise Unsettled(row for rows in answers.values() for row in rows)
+        inquiry.wait(_PAUSE)
+
+
+def _tops(new: set[bytes], events: Iterable[Event]) -> dict[bytes, str]:
+    """Tell the last names of new entries, without those that are below others or gone again."""
+    last: dict[bytes, bytes] = {}
+    for event in events:
+        if isinstance(event, EntriesSent):
+            last.update((row[0], row[1]) for row in event.rows)
+        elif isinstance(event, EntriesDeleted):
+            for uuid in event.uuids:
+                last.pop(uuid, None)
     # In an import parents come before their children, so a look below the topmost is enough for all.
-    tops = _topmost(_at_most(((uuid, last_names[uuid].decode()) for uuid in new), _MOST_SUBTREES))
-    found = inquiry.below(tops.values())
-    told: set[bytes] = _sent(pending())
-    answers = dict(zip(tops, found, strict=True))
+    return _topmost(_at_most(((uuid, last[uuid].decode()) for uuid in new & last.keys()), _MOST_SUBTREES))
+
+
+def _explained(
+    tops: Iterable[bytes],
+    answers: dict[bytes, list[SentEntry]],
+    events: Sequence[Event],
+    later: Sequence[Event],
+    doubts: Sequence[Doubts],
+) -> bool:
+    """Tell whether messages since each entry was new account for all that was found below it."""
+    told = _sent(later)
     for event, doubt in zip(reversed(events), reversed(doubts), strict=True):
         told |= _sent([event])
-        for uuid in doubt.below & answers.keys():
+        for uuid in doubt.below.intersection(tops):
             there = {row[0] for row in answers[uuid]}
             if uuid not in there or not there <= told:
-                raise Unsettled(row for rows in found for row in rows)
+                return False
+    return True
 
 
 def _answered(

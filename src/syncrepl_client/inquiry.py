@@ -116,6 +116,12 @@ class Inquiry:
             yield [row[0] for row in pending.rows]
             pending.rows.clear()
 
+    def wait(self, seconds: float) -> None:
+        """Give the stream time to go on."""
+        if self._stopping():
+            raise Interrupted
+        self._set_aside(self._client.receive(seconds))
+
     # --- searches -----------------------------------------------------------------------------------------------------
 
     def _fetch(self, searches: Sequence[Search]) -> list[list[SentEntry]]:
