@@ -86,9 +86,16 @@ def test_what_entries_have_in_common_does_not_change_what_is_read(entries: list[
         assert whole == decode_attributes(encode_attributes(whole))
 
 
-@given(st.integers(0, 200), st.binary(min_size=1, max_size=3))
+@given(st.integers(0, 700), st.binary(min_size=1, max_size=3))
 def test_a_known_layout_reads_nothing_else_into_garbage(at: int, replacement: bytes) -> None:
-    values = {"objectClass": [b"c", b"d"], **{f"x{number}": [b"v" * number] for number in range(9)}}
+    values = {
+        "objectClass": [b"c", b"d"],
+        **{f"x{number}": [b"v" * number] for number in range(5)},
+        "long": [b"w" * 140],
+        "longer": [b"w" * 400],
+        "several": [b"a", b"bc", b"d"],
+        "last": [b"x"],
+    }
     wire = encode_attributes(values)
     broken = wire[:at] + replacement + wire[at + len(replacement) :]
     _LAYOUTS.clear()
