@@ -148,27 +148,32 @@ class CallbackListener:
 
     def bound(self, connection: BoundConnection) -> None:
         """Call `bind_complete`."""
-        self._bind((connection,), self._make_cursor(), None)
+        self._bind(self._make_cursor(), None, connection)
+
+    @property
+    def hears_changes(self) -> bool:
+        """Whether the program has a method that changes are told by."""
+        return any(method is not _ignore for method in (self._add, self._delete, self._rename, self._modify))
 
     def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:  # noqa: ARG002
         """Call the method that fits."""
         match change:
             case Added(after):
-                self._add((after.dn, after.attributes), cursor, after)
+                self._add(cursor, after, after.dn, after.attributes)
             case Deleted(before):
-                self._delete((before.dn,), cursor, before)
+                self._delete(cursor, before, before.dn)
             case Renamed(before, after):
-                self._rename((before.dn, after.dn), cursor, after)
+                self._rename(cursor, after, before.dn, after.dn)
                 if before.attributes != after.attributes:
-                    self._modify((after.dn, before.attributes, after.attributes), cursor, after)
+                    self._modify(cursor, after, after.dn, before.attributes, after.attributes)
             case Modified(before, after):
-                self._modify((after.dn, before.attributes, after.attributes), cursor, after)
+                self._modify(cursor, after, after.dn, before.attributes, after.attributes)
             case _:
                 assert_never(change)
 
     def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
         """Call `refresh_done`."""
-        self._done((entries,), cursor, None)
+        self._done(cursor, None, entries)
 
     def cookie(self, cookie: bytes) -> None:
         """Call `cookie_change`."""
@@ -176,10 +181,11 @@ class CallbackListener:
             self._cookie(cookie)
 
 
-_Call = Callable[[tuple[object, ...], "sqlite3.Cursor", "Entry | None"], None]
+_Call = Callable[..., None]
+"""Takes the cursor, the entry or None, and the values."""
 
 
-def _ignore(values: tuple[object, ...], cursor: sqlite3.Cursor, entry: Entry | None) -> None:
+def _ignore(cursor: sqlite3.Cursor, entry: Entry | None, *values: object) -> None:
     """Stand in for a method that a callback does not have."""
 
 
@@ -190,32 +196,46 @@ def _adapted(callback: object, name: str, arguments: int) -> _Call:
     entry's UUID.
     """
     method = getattr(callback, name, None)
-    if method is None:
+    if method is None or getattr(method, "__func__", None) is getattr(BaseCallback, name).__func__:
         return _ignore
     if inspect.isclass(callback) and _is_plain(callback, name):
         # A plain method of a class that was given instead of an instance: an instance is made of it.
         method = getattr(callback(), name)
     parameters = inspect.signature(method).parameters.values()
-    by_name = any(parameter.name == "uuid" for parameter in parameters)
     positional = [
         parameter
         for parameter in parameters
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} and parameter.name != "uuid"
     ]
     takes_all = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-    with_cursor = (
-        takes_all or len(positional) > arguments or any(parameter.name == "cursor" for parameter in parameters)
+    return _caller(
+        method,
+        cursor_last=takes_all or len(positional) > arguments,
+        cursor_by_name=any(parameter.name == "cursor" for parameter in parameters),
+        uuid=any(parameter.name == "uuid" for parameter in parameters),
     )
 
-    def call(values: tuple[object, ...], cursor: sqlite3.Cursor, entry: Entry | None) -> None:
-        named: dict[str, object] = {"uuid": entry.uuid} if by_name and entry is not None else {}
-        if with_cursor and not (takes_all or len(positional) > arguments):
-            named["cursor"] = cursor
-        elif with_cursor:
+
+def _caller(method: Callable[..., object], *, cursor_last: bool, cursor_by_name: bool, uuid: bool) -> _Call:
+    """Make the function that is called for each change: as little as possible is left to decide there."""
+
+    def with_cursor(cursor: sqlite3.Cursor, _entry: Entry | None, *values: object) -> None:
+        method(*values, cursor)
+
+    def without_cursor(_cursor: sqlite3.Cursor, _entry: Entry | None, *values: object) -> None:
+        method(*values)
+
+    def with_names(cursor: sqlite3.Cursor, entry: Entry | None, *values: object) -> None:
+        named: dict[str, object] = {"uuid": entry.uuid} if uuid and entry is not None else {}
+        if cursor_last:
             values = (*values, cursor)
+        elif cursor_by_name:
+            named["cursor"] = cursor
         method(*values, **named)
 
-    return call
+    if uuid or (cursor_by_name and not cursor_last):
+        return with_names
+    return with_cursor if cursor_last else without_cursor
 
 
 def _is_plain(callback: type, name: str) -> bool:

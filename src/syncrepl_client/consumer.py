@@ -106,7 +106,7 @@ class Consumer:
     def _start(self, cookie: bytes | None, brought: Sequence[SentEntry] = ()) -> None:
         self._session = Session(self._mode, cookie if self._store.state().whole else None)
         self._backlog.clear()
-        self._staged = self._store.begin_refresh(ordered=self._listener is not None, brought=brought)
+        self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         self._message_id = self._client.send(self._search.request(), controls)
 

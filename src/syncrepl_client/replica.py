@@ -141,7 +141,7 @@ class Replica:
             store,
             search,
             _MODES[self.mode],
-            self._listener if self._listener is not None and self._listener.hears_changes else None,
+            self._listener,
             stopping=lambda: self._stop_asked,
             progress=self._progress,
         )
@@ -263,7 +263,7 @@ class _Relay:
         self.change = getattr(listener, "change", _ignore)
         self.refresh_done = getattr(listener, "refresh_done", _ignore)
         self.cookie = getattr(listener, "cookie", _ignore)
-        self.hears_changes = any(method is not _ignore for method in (self.change, self.refresh_done, self.cookie))
+        self.hears_changes = bool(getattr(listener, "hears_changes", self.change is not _ignore))
 
     def bound(self, client: Client) -> None:
         if self._bound is not None:

@@ -20,6 +20,10 @@ class Listener(Protocol):
     `cursor` is a cursor of that transaction.
     """
 
+    @property
+    def hears_changes(self) -> bool:
+        """Whether `change` has an effect; if not it is never called."""
+
     def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
         """One change; `snapshot` if it is an entry of a first load."""
 

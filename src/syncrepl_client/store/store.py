@@ -100,16 +100,16 @@ class Store:
 
     # --- refresh ------------------------------------------------------------------------------------------------------
 
-    def begin_refresh(self, *, ordered: bool, brought: Iterable[SentEntry] = ()) -> FirstLoad | Update:
+    def begin_refresh(self, listener: Listener | None, brought: Iterable[SentEntry] = ()) -> FirstLoad | Update:
         """Begin to stage a refresh.
 
         Args:
-            ordered: whether somebody will be told of the changes.
+            listener: who will be told of the changes.
             brought: entries that take part in it as if they were in the copy; see `brought`.
         """
         if self.state().whole:
             return Update(self.database, brought)
-        return FirstLoad(self.database, ordered=ordered)
+        return FirstLoad(self.database, ordered=_told_of_changes(listener) is not None)
 
     def finish_refresh(
         self, staged: FirstLoad | Update, fingerprint: str, cookie: bytes | None, listener: Listener | None
@@ -117,7 +117,7 @@ class Store:
         """Apply a staged refresh whole, tell of it, and make it durable with its cookie."""
         with self.database.transaction() as connection:
             former = self.state().cookie
-            staged.deliver(connection, listener)
+            staged.deliver(connection, _told_of_changes(listener))
             connection.execute(_SET_WHOLE, (fingerprint, cookie))
             if listener is not None:
                 if cookie is not None and cookie != former:
@@ -145,7 +145,7 @@ class Store:
             Whether all of it was applied; see `LiveBatch.apply`.
         """
         with self.database.transaction() as connection:
-            batch = LiveBatch(self.database, connection, listener, in_content)
+            batch = LiveBatch(self.database, connection, _told_of_changes(listener), in_content)
             complete = batch.apply(events)
             if batch.cookie is not None:
                 if listener is not None:
@@ -153,3 +153,7 @@ class Store:
                         listener.cookie(batch.cookie)
                 connection.execute(_SET_COOKIE, (batch.cookie,))
         return complete
+
+
+def _told_of_changes(listener: Listener | None) -> Listener | None:
+    return listener if listener is not None and listener.hears_changes else None
