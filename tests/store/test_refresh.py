@@ -1,0 +1,557 @@
+"""A refresh as the store sees it: what was sent becomes a difference, told in an order that names alone can follow."""
+
+from __future__ import annotations
+
+import copy
+import random
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent, PresentPhaseEnded
+from syncrepl_client.exceptions import ProtocolError
+from syncrepl_client.model import Attributes
+from syncrepl_client.store.refresh import Update
+from syncrepl_client.store.store import Store
+from tests.store.directory import Directory, operations
+from tests.store.listeners import Mirror, Noting, copy_of, refresh, row, sent, uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.store.directory import Operation
+
+A, B, C = "cn=a,dc=x", "cn=b,dc=x", "cn=c,dc=x"
+
+
+def gone(*numbers: int) -> EntriesDeleted:
+    return EntriesDeleted(tuple(uuid(number) for number in numbers))
+
+
+def present(*numbers: int) -> EntriesPresent:
+    return EntriesPresent(tuple(uuid(number) for number in numbers))
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    return Mirror()
+
+
+def load(store: Store, mirror: Mirror, *names: str) -> None:
+    """Load entries 1, 2, ... of these names."""
+    refresh(store, EntriesSent([row(number, dn) for number, dn in enumerate(names, 1)]), listener=mirror)
+    mirror.news()
+
+
+# --- first load -------------------------------------------------------------------------------------------------------
+
+
+def test_a_first_load_is_told_parents_first(store: Store, mirror: Mirror) -> None:
+    refresh(store, sent(1, f"cn=1,cn=2,{A}"), sent(2, f"cn=2,{A}"), sent(3, A), sent(4, B), listener=mirror)
+
+    assert [A, B, f"cn=2,{A}", f"cn=1,cn=2,{A}"] == [dn for _, dn in mirror.news()]
+    assert mirror.snapshots == 4
+    assert mirror.cookies == [b"cookie"]
+    assert [mirror.held] == mirror.refreshes
+
+
+@pytest.mark.parametrize("listener", [None, Mirror()], ids=["untold", "told"])
+def test_the_last_message_of_a_first_load_wins(store: Store, listener: Mirror | None) -> None:
+    refresh(
+        store,
+        EntriesSent([row(1, A, "old"), row(2, B), row(1, C, "new")]),
+        gone(2, 9),
+        sent(3, A),
+        gone(3),
+        sent(3, B, "again"),
+        present(8),
+        listener=listener,
+        sweep=True,
+    )
+
+    assert copy_of(store) == {1: (C, "new"), 3: (B, "again")}
+    if listener is not None:
+        assert listener.content() == {C: "new", B: "again"}
+
+
+def test_a_first_load_cannot_be_seen_before_its_end(store: Store) -> None:
+    staged = store.begin_refresh(None)
+    staged.sent([row(1, A)])
+
+    assert copy_of(store) == {}
+    assert len(store.entries) == 0
+    assert A not in store.entries
+    assert not store.state().whole
+
+    staged.settle()
+    store.finish_refresh(staged, "fingerprint", None, None)
+    assert copy_of(store) == {1: (A, "")}
+    assert store.state().whole
+
+
+def test_a_first_load_that_was_given_up_is_forgotten(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "data", lambda: False)) as store:
+        staged = store.begin_refresh(None)
+        staged.sent([row(1, A), row(2, B)])
+        staged.settle()
+
+    with closing(Store(tmp_path / "data", lambda: False)) as store:
+        assert copy_of(store) == {}
+        refresh(store, sent(2, A))
+        assert copy_of(store) == {2: (A, "")}
+
+
+def test_many_entries_of_one_depth_come_each_once(store: Store, mirror: Mirror) -> None:
+    """More than a page, with holes where entries were sent twice and in between those of another depth."""
+    top = [row(number, f"cn={number},dc=x") for number in range(1, 600)]
+    deep = [row(number, f"cn={number},{A}") for number in range(600, 1200)]
+    refresh(store, EntriesSent([*top, *deep, *top[:100], *deep[::7]]), listener=mirror)
+
+    assert 1199 == len(mirror.held) == len(copy_of(store))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_name_that_is_not_utf8_is_an_error(store: Store, *, whole: bool) -> None:
+    if whole:
+        refresh(store, sent(1, A))
+    staged = store.begin_refresh(None)
+
+    with pytest.raises(ProtocolError, match="not UTF-8"):
+        staged.sent([row(2, B), (uuid(3), b"cn=\xff", row(3, C)[2])])
+
+    assert ({1: (A, "")} if whole else {}) == copy_of(store)
+
+
+# --- the order of an update -------------------------------------------------------------------------------------------
+
+
+def test_deletes_come_before_renames_before_changes_before_adds(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B, C, f"cn=1,{C}", "cn=d,dc=x")
+
+    refresh(
+        store,
+        sent(6, f"cn=new,{A}"),
+        sent(7, A),
+        sent(5, "cn=d,dc=x", "changed"),
+        sent(2, C, "changed"),
+        sent(1, B),
+        gone(3, 4),
+        listener=mirror,
+    )
+
+    assert [
+        ("delete", f"cn=1,{C}"),
+        ("delete", C),
+        ("rename", B, C),
+        ("rename", A, B),
+        ("change", "cn=d,dc=x"),
+        ("add", A),
+        ("add", f"cn=new,{A}"),
+    ] == mirror.news()
+    assert {A: "", B: "", C: "changed", "cn=d,dc=x": "changed", f"cn=new,{A}": ""} == mirror.content()
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
+def test_a_chain_is_told_from_its_free_end(store: Store, mirror: Mirror, order: tuple[int, ...]) -> None:
+    load(store, mirror, A, B, C)
+    names = {1: B, 2: C, 3: "cn=d,dc=x"}
+
+    refresh(store, *(sent(number, names[number]) for number in order), listener=mirror)
+
+    assert mirror.news() == [("rename", C, "cn=d,dc=x"), ("rename", B, C), ("rename", A, B)]
+
+
+def test_two_that_swapped_names_are_a_delete_a_rename_and_an_add(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+
+    refresh(store, sent(1, B, "one"), sent(2, A, "two"), listener=mirror)
+
+    assert mirror.news() == [("delete", A), ("rename", B, A), ("add", B)]
+    assert mirror.content() == {A: "two", B: "one"}
+    assert copy_of(store) == {1: (B, "one"), 2: (A, "two")}
+
+
+def test_a_circle_of_three_is_cut_once(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B, C)
+
+    refresh(store, sent(1, B), sent(2, C), sent(3, A), listener=mirror)
+
+    assert mirror.news() == [("delete", A), ("rename", C, A), ("rename", B, C), ("add", B)]
+    assert copy_of(store) == {1: (B, ""), 2: (C, ""), 3: (A, "")}
+
+
+def test_a_circle_of_two_spellings_is_a_circle(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+
+    refresh(store, sent(1, "CN=B,DC=x"), sent(2, "cn=A, dc=x"), listener=mirror)
+
+    assert mirror.news() == [("delete", A), ("rename", B, "cn=A, dc=x"), ("add", "CN=B,DC=x")]
+
+
+def test_another_spelling_is_a_rename(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, f"cn=1,{A}")
+
+    refresh(store, sent(1, "CN=A,dc=x"), listener=mirror)
+
+    assert [("rename", A, "CN=A,dc=x"), ("rename", f"cn=1,{A}", "cn=1,CN=A,dc=x")] == mirror.news()
+
+
+def test_many_renames_are_each_told_once(store: Store, mirror: Mirror) -> None:
+    """A chain and circles that are longer than the pages in which they are read."""
+    load(store, mirror, *(f"cn={number},dc=x" for number in range(1, 901)))
+    chain = [row(number, f"cn={number + 1},dc=x") for number in range(450, 901)]
+    circle = [row(number, f"cn={number % 449 + 1},dc=x") for number in range(1, 450)]
+
+    refresh(store, EntriesSent([*circle, *chain]), listener=mirror)
+
+    assert count(told[0] for told in mirror.news()) == {"rename": 451 + 448, "delete": 1, "add": 1}
+    assert {dn: "" for dn, _ in copy_of(store).values()} == mirror.content()
+
+
+def count(kinds: Iterable[str]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for kind in kinds:
+        counted[kind] = counted.get(kind, 0) + 1
+    return counted
+
+
+# --- names below renamed ones -----------------------------------------------------------------------------------------
+
+
+def test_who_is_below_a_renamed_entry_follows(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, f"cn=1,{A}", f"cn=2,cn=1,{A}", f"cn=3,{A}", f"cn=4,{A}")
+
+    refresh(store, sent(1, B), present(2, 3), sent(4, C), gone(5), listener=mirror)
+
+    assert {1: (B, ""), 2: (f"cn=1,{B}", ""), 3: (f"cn=2,cn=1,{B}", ""), 4: (C, "")} == copy_of(store)
+    assert set(mirror.held) == {dn for dn, _ in copy_of(store).values()}
+
+
+def test_who_was_sent_with_its_old_name_does_not_follow(store: Store, mirror: Mirror) -> None:
+    """It left its parent and another entry took that parent's name."""
+    load(store, mirror, A, f"cn=1,{A}")
+
+    refresh(store, sent(1, B), sent(3, A), sent(2, f"cn=1,{A}"), listener=mirror)
+
+    assert mirror.news() == [("rename", A, B), ("add", A)]
+    assert {1: (B, ""), 2: (f"cn=1,{A}", ""), 3: (A, "")} == copy_of(store)
+
+
+def test_containers_that_swap_names_take_along_who_is_below(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B, f"cn=1,{A}", f"cn=1,{B}")
+
+    refresh(store, sent(1, B), sent(2, A), listener=mirror)
+
+    assert {1: (B, ""), 2: (A, ""), 3: (f"cn=1,{B}", ""), 4: (f"cn=1,{A}", "")} == copy_of(store)
+    assert set(mirror.held) == {dn for dn, _ in copy_of(store).values()}
+
+
+@pytest.mark.parametrize("name", [r"cn=a\,b", r"cn=a\2Cb", r"cn=a\+b+sn=\#c", 'cn="a,b"', r"cn=\ a\ "])
+def test_who_is_below_an_escaped_name_follows_it(store: Store, mirror: Mirror, name: str) -> None:
+    load(store, mirror, f"{name},dc=x", rf"cn=1\,2,{name},dc=x")
+
+    refresh(store, sent(1, rf"cn=new\,name,{A}"), listener=mirror)
+
+    assert {1: (rf"cn=new\,name,{A}", ""), 2: (rf"cn=1\,2,cn=new\,name,{A}", "")} == copy_of(store)
+
+
+# --- what the server said ---------------------------------------------------------------------------------------------
+
+
+def test_an_entry_that_was_deleted_and_sent_again_is_changed_at_most(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+
+    refresh(store, gone(1, 2), sent(1, A), sent(2, B, "new"), listener=mirror)
+
+    assert mirror.news() == [("change", B)]
+
+
+def test_an_entry_that_was_sent_and_deleted_is_gone(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, sent(1, B), sent(2, C), gone(1, 2, 3), listener=mirror)
+
+    assert mirror.news() == [("delete", A)]
+    assert copy_of(store) == {}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_of_an_entry_that_was_sent_twice_the_last_message_counts(
+    store: Store, mirror: Mirror, *, together: bool
+) -> None:
+    load(store, mirror, A, B)
+    rows = [row(1, C, "1"), row(2, C, "2"), row(3, "cn=d,dc=x", "3"), row(1, A), row(2, B, "last"), row(3, C, "last")]
+
+    refresh(store, *([EntriesSent(rows)] if together else [EntriesSent([one]) for one in rows]), listener=mirror)
+
+    assert mirror.news() == [("change", B), ("add", C)]
+    assert copy_of(store) == {1: (A, ""), 2: (B, "last"), 3: (C, "last")}
+
+
+def test_an_entry_made_anew_under_its_old_name_is_a_delete_and_an_add(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, sent(2, A, "new"), gone(1), listener=mirror)
+
+    assert mirror.news() == [("delete", A), ("add", A)]
+
+
+def test_whoever_was_not_mentioned_in_a_present_phase_is_gone(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B, C, f"cn=1,{C}")
+
+    refresh(store, present(1, 9), sent(2, B, "new"), listener=mirror, sweep=True)
+
+    assert [("delete", f"cn=1,{C}"), ("delete", C), ("change", B)] == mirror.news()
+
+
+def test_a_delete_phase_may_follow_a_present_phase(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B, C)
+
+    refresh(store, present(1, 2), PresentPhaseEnded(), gone(2), sent(4, B), listener=mirror)
+
+    assert mirror.news() == [("delete", B), ("delete", C), ("add", B)]
+    assert copy_of(store) == {1: (A, ""), 4: (B, "")}
+
+
+def test_whoever_is_still_there_is_not_gone(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+    staged = store.begin_refresh(mirror)
+    assert isinstance(staged, Update)
+    staged.present_phase_ended()
+    staged.still_there([uuid(2), uuid(9)])
+    staged.settle()
+    store.finish_refresh(staged, "fingerprint", None, mirror)
+
+    assert mirror.news() == [("delete", A)]
+
+
+def test_nothing_new_is_nothing_told(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+
+    refresh(store, sent(1, A), present(2), listener=mirror, sweep=True, cookie=b"cookie")
+
+    assert mirror.news() == []
+    assert mirror.cookies == [b"cookie"]
+
+
+def test_values_in_another_order_are_no_change(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+    attributes = store.entries[A]
+    turned = Attributes.of(dict(reversed(list(attributes.items()))))
+    assert turned.wire != attributes.wire
+
+    refresh(store, EntriesSent([(uuid(1), A.encode(), turned.wire)]), listener=mirror)
+
+    assert mirror.news() == []
+
+
+def test_names_that_two_entries_hold_are_followed_as_well_as_can_be(store: Store) -> None:
+    """Servers send such things while names change hands; the next refresh sets it right."""
+    listener = Noting()
+    refresh(store, sent(1, A), sent(2, B), sent(3, C), listener=listener)
+
+    refresh(store, sent(1, C), sent(2, C), sent(4, C), listener=listener)
+    assert copy_of(store) == {1: (C, ""), 2: (C, ""), 3: (C, ""), 4: (C, "")}
+
+    refresh(store, sent(1, A), sent(2, B), gone(4), listener=listener)
+    assert copy_of(store) == {1: (A, ""), 2: (B, ""), 3: (C, "")}
+
+
+def test_a_refresh_that_is_given_up_leaves_the_copy(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+    staged = store.begin_refresh(mirror)
+    staged.sent([row(1, C), row(3, A)])
+    staged.deleted((uuid(2),))
+    staged.settle()
+
+    refresh(store, sent(2, B, "new"), listener=mirror)
+
+    assert mirror.news() == [("change", B)]
+    assert copy_of(store) == {1: (A, ""), 2: (B, "new")}
+
+
+def test_a_listener_that_raises_undoes_all_of_it(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B)
+
+    class Failing(Noting):
+        def refresh_done(self, *_: object) -> None:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        refresh(store, sent(1, C), gone(2), sent(3, A), listener=Failing(), cookie=b"new")
+
+    assert copy_of(store) == {1: (A, ""), 2: (B, "")}
+    assert store.state().cookie == b"cookie"
+
+
+# --- what a refresh leaves open ---------------------------------------------------------------------------------------
+
+
+def numbers(uuids: Iterable[bytes]) -> set[int]:
+    return {int.from_bytes(octets) for octets in uuids}
+
+
+@pytest.fixture
+def staged(store: Store, mirror: Mirror) -> Update:
+    """Begin a refresh over five entries."""
+    load(store, mirror, A, f"cn=1,{A}", f"cn=2,cn=1,{A}", f"cn=3,{A}", B)
+    begun = store.begin_refresh(mirror)
+    assert isinstance(begun, Update)
+    return begun
+
+
+def test_who_was_named_but_is_not_here_is_unknown_until_it_is_sent_or_deleted(staged: Update) -> None:
+    staged.present((uuid(1), uuid(7), uuid(8), uuid(9)))
+    assert numbers(staged.unknown) == {7, 8, 9}
+
+    staged.sent([row(7, C)])
+    staged.deleted((uuid(8),))
+    assert numbers(staged.unknown) == {9}
+
+    staged.present((uuid(7),))
+    assert numbers(staged.unknown) == {9}
+
+
+def test_new_names_are_those_of_entries_that_were_not_here(staged: Update) -> None:
+    staged.sent([row(1, C), row(7, A), row(8, f"cn=8,{A}"), row(9, f"cn=9,{A}")])
+    staged.deleted((uuid(8),))
+    staged.settle()
+
+    assert {int.from_bytes(octets): dn for octets, dn in staged.new_names()} == {7: A, 9: f"cn=9,{A}"}
+
+
+def test_new_names_may_be_more_than_a_page(staged: Update) -> None:
+    names = {number: f"cn={number},{C}" for number in range(10, 1300)}
+    staged.sent([row(number, dn) for number, dn in names.items()])
+
+    assert {int.from_bytes(octets): dn for octets, dn in staged.new_names()} == names
+
+
+def test_orphans_are_right_below_entries_that_are_gone(staged: Update) -> None:
+    staged.deleted((uuid(1),))
+    assert numbers(staged.orphans()) == {2, 4}
+
+    staged.sent([row(4, C)])
+    staged.deleted((uuid(2),))
+    assert numbers(staged.orphans()) == {3}
+
+    staged.sent([row(3, f"cn=2,cn=1,{A}")])
+    assert numbers(staged.orphans()) == set()
+
+
+def test_outcomes_are_the_names_after_the_refresh(staged: Update) -> None:
+    staged.sent([row(1, C), row(7, A)])
+    staged.deleted((uuid(4), uuid(9)))
+    staged.settle()
+
+    expected = {1: C, 2: f"cn=1,{C}", 3: f"cn=2,cn=1,{C}", 4: None, 5: B, 7: A, 9: None}
+    assert {number: staged.outcome(uuid(number)) for number in expected} == expected
+
+
+def test_new_parents_are_names_that_the_copy_will_not_hold(staged: Update) -> None:
+    staged.sent([row(5, C), row(7, f"cn=7,{B}"), row(8, f"cn=8,cn=7,{B}"), row(9, f"cn=9,{A}"), row(10, r"cn=\,,o=y")])
+    staged.settle()
+    assert set(staged.new_parents()) == {"dc=x", B, "o=y"}
+
+    staged.deleted((uuid(1),))
+    assert set(staged.new_parents()) == {"dc=x", B, "o=y", A}
+
+
+def test_a_refresh_may_be_settled_again_after_more_is_known(store: Store, mirror: Mirror, staged: Update) -> None:
+    staged.sent([row(1, C)])
+    staged.settle()
+    staged.sent([row(7, f"cn=1,{B}")])
+    staged.deleted((uuid(4),))
+    staged.settle()
+    store.finish_refresh(staged, "fingerprint", None, mirror)
+
+    assert mirror.content() == dict(copy_of(store).values())
+    assert set(mirror.content()) == {C, f"cn=1,{C}", f"cn=2,cn=1,{C}", B, f"cn=1,{B}"}
+
+
+# --- entries that came along ------------------------------------------------------------------------------------------
+
+BROUGHT = [row(2, B, "top"), row(3, f"cn=1,{B}", "1"), row(4, f"cn=2,cn=1,{B}", "2")]
+
+
+def test_who_came_along_is_added_under_the_name_of_its_top(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, sent(2, C, "top"), listener=mirror, brought=BROUGHT)
+
+    assert [("add", C), ("add", f"cn=1,{C}"), ("add", f"cn=2,cn=1,{C}")] == mirror.news()
+    assert {C: "top", f"cn=1,{C}": "1", f"cn=2,cn=1,{C}": "2", A: ""} == mirror.content()
+
+
+def test_who_came_along_and_was_sent_is_as_it_was_sent(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, sent(3, f"cn=new,{B}", "sent"), sent(2, B, "top"), listener=mirror, brought=BROUGHT)
+
+    assert {A: "", B: "top", f"cn=new,{B}": "sent", f"cn=2,cn=new,{B}": "2"} == mirror.content()
+
+
+def test_who_came_along_is_dropped_when_it_was_deleted(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, sent(2, B, "top"), gone(4), listener=mirror, brought=BROUGHT)
+
+    assert {A: "", B: "top", f"cn=1,{B}": "1"} == mirror.content()
+
+
+def test_who_came_along_is_dropped_when_a_present_phase_leaves_it_out(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, present(1, 3), sent(2, C, "top"), listener=mirror, brought=BROUGHT, sweep=True)
+
+    assert {A: "", C: "top", f"cn=1,{C}": "1"} == mirror.content()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_who_came_along_is_dropped_with_its_top(store: Store, mirror: Mirror, *, named: bool) -> None:
+    load(store, mirror, A)
+
+    refresh(store, present(1), *([gone(2)] if named else []), listener=mirror, brought=BROUGHT)
+
+    assert mirror.content() == {A: ""}
+
+
+def test_who_came_along_below_an_entry_of_the_copy_follows_it(store: Store, mirror: Mirror) -> None:
+    """The top was known already, by the name that it has."""
+    load(store, mirror, A, B)
+
+    refresh(store, sent(2, C, "top"), listener=mirror, brought=BROUGHT)
+
+    assert {A: "", C: "top", f"cn=1,{C}": "1", f"cn=2,cn=1,{C}": "2"} == mirror.content()
+
+
+# --- anything ---------------------------------------------------------------------------------------------------------
+
+
+@given(before=operations, between=operations, present_phase=st.booleans(), told=st.booleans(), seed=st.integers(0, 999))
+def test_whatever_happened_the_copy_and_who_follows_by_name_hold_the_new_content(
+    *, before: list[Operation], between: list[Operation], present_phase: bool, told: bool, seed: int
+) -> None:
+    directory = Directory()
+    for operation in before:
+        directory.do_offline(operation)
+    mirror = Mirror() if told else None
+    with TemporaryDirectory() as folder, closing(Store(Path(folder, "data"), lambda: False)) as store:
+        refresh(store, EntriesSent([directory.row(number) for number in directory.nodes]), listener=mirror)
+        assert directory.content() == copy_of(store)
+        former = copy.deepcopy(directory)
+        directory.begin_anew()
+        for operation in between:
+            directory.do_offline(operation)
+
+        messages = directory.refresh(former, random.Random(seed), present=present_phase)
+        refresh(store, *messages, listener=mirror, sweep=present_phase)
+
+        assert directory.content() == copy_of(store)
+    if mirror is not None:
+        assert dict(directory.content().values()) == mirror.content()
