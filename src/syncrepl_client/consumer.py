@@ -253,7 +253,16 @@ class Consumer:
     # --- persist ------------------------------------------------------------------------------------------------------
 
     def _live(self, events: list[Event]) -> None:
-        """Apply what one read brought as one transaction."""
+        """Apply what one read brought as one transaction, with more where that cannot be told apart."""
+        while True:
+            try:
+                return self._apply_batch(events)
+            except doubts.Unfinished:
+                session, items = self._session, list(self._backlog)
+                self._backlog.clear()
+                events += [event for item in items for event in session.receive(item)]
+
+    def _apply_batch(self, events: list[Event]) -> None:
         ends = [event for event in events if isinstance(event, RefreshRequired | SearchEnded)]
         changes: list[Event] = [event for event in events if not isinstance(event, RefreshRequired | SearchEnded)]
         if changes and not self._apply(changes):

@@ -9,6 +9,8 @@ the result what the directory holds:
 * Entries that came along are not put into the copy at once.  The search begins again from the stored cookie, and they
   take part in that refresh as if they had been here before (`Unsettled`): so it tells what happened to them since.
 * Entries whose parent is gone are asked for one by one.  Who is not found is gone, too.
+* An entry that is new and already gone again cannot be looked below any more.  Its messages are applied in one
+  transaction (`Unfinished`): a copy that held it alone would miss what is below it when it comes back.
 
 What cannot be settled in a few rounds is left to a refresh of everything, which leaves nothing open.
 """
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["Unsettled", "settle_batch", "settle_refresh"]
+__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_refresh"]
 
 _MOST_SUBTREES: Final = 10_000
 _MOST_ENTRIES: Final = 5000
@@ -54,6 +56,10 @@ class Unsettled(Exception):
     def __init__(self, brought: Iterable[SentEntry] = ()) -> None:
         super().__init__()
         self.brought = tuple(brought)
+
+
+class Unfinished(Exception):
+    """What has come after the batch by now belongs to it: both have to be applied together."""
 
 
 # --- a refresh --------------------------------------------------------------------------------------------------------
@@ -144,6 +150,7 @@ def settle_batch(
         The batch with the answers.
 
     Raises:
+        Unfinished: the batch has to be taken together with what came after it.
         Unsettled: another round is needed.
         TooMuchToAsk: only a refresh of everything can tell.
     """
@@ -169,16 +176,20 @@ def _look_below(
     asked: dict[bytes, str] = {}
     answers: dict[bytes, list[SentEntry]] = {}
     while True:
-        tops = _tops(new, [*events, *pending()])
-        unasked = {uuid: dn for uuid, dn in tops.items() if asked.get(uuid) != dn}
-        answers.update(zip(unasked, inquiry.below(unasked.values()), strict=True))
-        asked.update(unasked)
         later = pending()
-        if tops == _tops(new, [*events, *later]) and _explained(tops, answers, events, later, doubts):
+        if not new.isdisjoint(_deleted(later)):
+            raise Unfinished
+        tops = _tops(new, [*events, *later])
+        unasked = {uuid: dn for uuid, dn in tops.items() if asked.get(uuid) != dn}
+        if unasked:
+            answers.update(zip(unasked, inquiry.below(unasked.values()), strict=True))
+            asked.update(unasked)
+        elif _explained(tops, answers, events, later, doubts):
             return
-        if time.monotonic() > deadline:
+        elif time.monotonic() > deadline:
             raise Unsettled(row for rows in answers.values() for row in rows)
-        inquiry.wait(_PAUSE)
+        else:
+            inquiry.wait(_PAUSE)
 
 
 def _tops(new: set[bytes], events: Iterable[Event]) -> dict[bytes, str]:
@@ -216,7 +227,7 @@ def _answered(
     events: list[Event], pending: Sequence[Event], doubts: Sequence[Doubts], found: dict[bytes, SentEntry]
 ) -> list[Event]:
     """Put behind each event what became of the entries whose parent it took away; later messages know better."""
-    told = _sent(pending) | {uuid for event in pending if isinstance(event, EntriesDeleted) for uuid in event.uuids}
+    told = _sent(pending) | _deleted(pending)
     answered: list[Event] = []
     for event, doubt in zip(reversed(events), reversed(doubts), strict=True):
         open_ones = [uuid for uuid in doubt.entries if uuid not in told]
@@ -226,9 +237,7 @@ def _answered(
             answered.append(EntriesDeleted(tuple(uuid for uuid in open_ones if uuid not in found)))
             answered.append(EntriesSent([found[uuid] for uuid in open_ones if uuid in found]))
         answered.append(event)
-        told |= _sent([event])
-        if isinstance(event, EntriesDeleted):
-            told.update(event.uuids)
+        told |= _sent([event]) | _deleted([event])
     return answered[::-1]
 
 
@@ -252,6 +261,10 @@ def _topmost(named: Iterable[tuple[bytes, str]]) -> dict[bytes, str]:
 
 def _sent(events: Iterable[Event]) -> set[bytes]:
     return {row[0] for event in events if isinstance(event, EntriesSent) for row in event.rows}
+
+
+def _deleted(events: Iterable[Event]) -> set[bytes]:
+    return {uuid for event in events if isinstance(event, EntriesDeleted) for uuid in event.uuids}
 
 
 def _same(name: str | None, row: SentEntry) -> bool:
