@@ -114,6 +114,11 @@ def test_the_key_of_a_child_is_in_the_range_of_its_parent(child: str, parent: st
     assert -(1 << 63) <= low <= high < 1 << 63
 
 
+@given(st.lists(st.one_of(PLAIN, PLAIN, NAMES, st.text(alphabet="a=,\n oid.É\\2\u0130", max_size=12)), max_size=6))
+def test_many_keys_are_those_of_each(many: list[str]) -> None:
+    assert [dn.key(name) for name in many] == dn.keys(many)
+
+
 def test_values_that_are_not_text_are_octets() -> None:
     assert dn.parse("cn=#040161,dc=x") == ((("cn", b"\x04\x01a"),), (("dc", "x"),))
     assert dn.parse("cn=\\FF") == ((("cn", b"\xff"),),)

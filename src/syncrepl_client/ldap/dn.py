@@ -23,6 +23,7 @@ __all__ = [
     "first_rdn",
     "is_under",
     "key",
+    "keys",
     "normalize",
     "parent",
     "parse",
@@ -38,6 +39,9 @@ RDN = tuple[tuple[str, str | bytes], ...]
 _SIMPLE: Final = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'\\+"#;<>')
 # A type that is an OID, an empty RDN, or a space after a comma.
 _AFTER_COMMA: Final = re.compile(r",(?:[^a-z]|oid\.|\Z)")
+# The same, and the spaces that do not count, in names that stand in lines of their own.
+_ODD_PAIRS: Final = (b"  ", b" ,", b" =", b" \n", b"= ", b",oid.", b"\noid.")
+_LETTERS: Final = bytes.maketrans(b"bcdefghijklmnopqrstuvwxyz", b"a" * 25)
 _TYPE: Final = re.compile(r" *((?:[A-Za-z][A-Za-z0-9-]*|(?:[Oo][Ii][Dd]\.)?\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*) *= *")
 _HEX: Final = re.compile(r"#((?:[0-9a-fA-F]{2})+) *(?=[,;+]|\Z)")
 _PAIR: Final = re.compile(r"\\(?:([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -267,6 +271,34 @@ def key(text: str) -> int:
 def _upper_half(normalized_parent: str) -> int:
     number = zlib.crc32(normalized_parent.encode()) << 32
     return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def keys(texts: list[str]) -> list[int]:
+    """Return the `key` of each of many names; where all are plain, as most are, this is several times faster."""
+    lines = "\n".join(["", *texts, ""]).lower().encode()
+    normalized = lines[1:-1].split(b"\n")
+    if len(normalized) != len(texts) or not _are_plain(lines):
+        return [key(text) for text in texts]
+    crc32 = zlib.crc32
+    found = []
+    former, upper_half = b"", _upper_half("")
+    for name in normalized:
+        rdn, _, above = name.partition(b",")
+        if above != former:
+            former, upper_half = above, _upper_half(above.decode())
+        found.append(upper_half | crc32(rdn))
+    return found
+
+
+def _are_plain(lines: bytes) -> bool:
+    """Tell whether names in lower case, each in a line with a line break before it too, are their own normal forms."""
+    shapes = lines.translate(_LETTERS)
+    after_separators = shapes.count(b",a") + shapes.count(b"\na")
+    return (
+        not lines.translate(None, _SIMPLE + b" \n")
+        and lines.count(b",") + lines.count(b"\n") - 1 == after_separators
+        and not any(pair in lines for pair in _ODD_PAIRS)
+    )
 
 
 def child_range(text: str) -> tuple[int, int]:

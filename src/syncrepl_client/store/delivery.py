@@ -114,7 +114,7 @@ class Delivery:
         for row in self._gone():
             found = self._connection.execute(_ENTRY, (row,)).fetchone()
             if found:
-                order.add(found[1], row)
+                order.add(found[1:2], row)
         for page in order.pages(_PAGE, deepest_first=True):
             for row in page:
                 entry = to_entry(*self._connection.execute(_ENTRY, (row,)).fetchone())
@@ -198,7 +198,7 @@ class Delivery:
         while page := self._connection.execute(_ADDS, (last,)).fetchall():
             last = page[-1][0]
             for number, dn in page:
-                order.add(dn, number)
+                order.add((dn,), number)
         for ids in order.pages(_PAGE):
             for number in ids:
                 uuid, key, dn, attrs = self._connection.execute(_ADD, (number,)).fetchone()

@@ -13,7 +13,7 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added
 from syncrepl_client.store import schema
 from syncrepl_client.store.entries import to_entry
-from syncrepl_client.store.names import DepthOrder, text
+from syncrepl_client.store.names import DepthOrder, texts
 
 if TYPE_CHECKING:
     from array import array
@@ -61,22 +61,18 @@ class FirstLoad:
 
     def sent(self, rows: list[SentEntry]) -> None:
         """Append entries."""
-        key = names.key
-        batch = []
-        row = self._rows
-        try:
-            for row, (uuid, dn, attrs) in enumerate(rows, self._rows + 1):
-                name = dn.decode()
-                batch.append((row, uuid, key(name), name, attrs))
-        except UnicodeDecodeError:
-            text(dn)
-            raise
+        dns = texts([dn for _, dn, _ in rows])
+        first = self._rows + 1
+        self._rows += len(rows)
         if self._order is not None:
-            for number, _, _, name, _ in batch:
-                self._order.add(name, number)
+            self._order.add(dns, first)
+        numbers = range(first, self._rows + 1)
+        batch = (
+            (number, uuid, key, dn, attrs)
+            for number, key, dn, (uuid, _, attrs) in zip(numbers, names.keys(dns), dns, rows, strict=True)
+        )
         with self._database.transaction(durable=False) as connection:
             connection.executemany(_APPEND, batch)
-        self._rows = row
         self.received += len(rows)
 
     def present(self, uuids: tuple[bytes, ...]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import dn as names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["DepthOrder", "text"]
+__all__ = ["DepthOrder", "text", "texts"]
 
 
 def text(dn: bytes) -> str:
@@ -26,15 +27,24 @@ def text(dn: bytes) -> str:
         raise ProtocolError(f"a DN that is not UTF-8: {dn[:60]!r}") from error
 
 
+def texts(dns: list[bytes]) -> list[str]:
+    """Decode many DNs; see `text`."""
+    try:
+        return [dn.decode() for dn in dns]
+    except UnicodeDecodeError:
+        return [text(dn) for dn in dns]
+
+
 class DepthOrder:
     """Row ids in the order of their entries' depth in the tree, at eight bytes each."""
 
     def __init__(self) -> None:
-        self._ids: dict[int, array[int]] = {}
+        self._ids: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
 
-    def add(self, dn: str, row: int) -> None:
-        """Remember a row."""
-        self._ids.setdefault(names.depth(dn), array("q")).append(row)
+    def add(self, dns: Iterable[str], first: int) -> None:
+        """Remember rows that follow one another."""
+        for row, dn in enumerate(dns, first):
+            self._ids[names.depth(dn)].append(row)
 
     def pages(self, size: int, *, deepest_first: bool = False) -> Iterator[array[int]]:
         """Iterate over the ids in pages of at most `size`."""
