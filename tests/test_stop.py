@@ -134,7 +134,7 @@ def test_a_first_load_stops_at_once_and_leaves_nothing(
 
     def trace(line: str) -> None:
         nonlocal received
-        if " entries, " in line:
+        if " entries, " in line and not line.endswith("the first is "):  # that is the root DSE
             received += int(line.split()[2])
             if received > share * ENTRIES:
                 stopper.go()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.client import BoundConnection
     from syncrepl_client.ldap.attributes import Attributes
-    from syncrepl_client.model import Change, Entry
+    from syncrepl_client.model import Change, Entry, Origin
 
 __all__ = ["BaseCallback", "CallbackListener", "LoggingCallback"]
 
@@ -155,7 +155,7 @@ class CallbackListener:
         """Whether the program has a method that changes are told by."""
         return any(method is not _ignore for method in (self._add, self._delete, self._rename, self._modify))
 
-    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:  # noqa: ARG002
+    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:  # noqa: ARG002
         """Call the method that fits."""
         match change:
             case Added(after):

@@ -128,18 +128,27 @@ class Client:
         return (response.value or b"").decode(errors="replace")
 
     def search(
-        self, base: str, scope: int, filter_: str, attributes: Iterable[str]
+        self, base: str, scope: int, filter_: str | bytes, attributes: Iterable[str], *, size_limit: int = 0
     ) -> list[tuple[str, dict[str, list[bytes]]]]:
         """Search once, for a small result.
+
+        Args:
+            base: DN of the search base.
+            scope: 0 base, 1 one level, 2 subtree.
+            filter_: as text, or encoded already.
+            attributes: what to return.
+            size_limit: how many entries at most, without it being an error if there are more; 0 for all.
 
         Raises:
             LDAPResultError: the search failed.
         """
-        answer = self.ask(messages.search_request(base, scope, filters.encode(filter_), attributes))
+        encoded = filters.encode(filter_) if isinstance(filter_, str) else filter_
+        answer = self.ask(messages.search_request(base, scope, encoded, attributes, size_limit))
         done = answer[-1]
         if not isinstance(done, Message) or not isinstance(done.operation, SearchResultDone):
             raise ProtocolError("a search was not ended by its result")
-        results.check("search", done.operation.result)
+        if not (size_limit and done.operation.result.code == results.SIZE_LIMIT_EXCEEDED):
+            results.check("search", done.operation.result)
         return [
             (dn.decode(), decode_attributes(attrs))
             for item in answer

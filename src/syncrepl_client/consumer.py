@@ -9,11 +9,13 @@ A step that fails ends the session; the only recovery is a new consumer that res
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, assert_never
 
-from syncrepl_client import doubts
+from syncrepl_client import doubts, guard
+from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep
 from syncrepl_client.contentsync.events import (
     EntriesDeleted,
     EntriesPresent,
@@ -28,20 +30,28 @@ from syncrepl_client.exceptions import ConnectionLost, Interrupted, ProtocolErro
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message
+from syncrepl_client.resumption import decide
 from syncrepl_client.store.refresh import GONE, Update
+from syncrepl_client.store.store import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from syncrepl_client.client import Client
+    from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search
+    from syncrepl_client.contentsync.server import Server
+    from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.ldap.connection import EntryRun
+    from syncrepl_client.ldap.messages import Result
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.loading import FirstLoad
     from syncrepl_client.store.store import Store
 
 __all__ = ["Consumer"]
+
+_log = logging.getLogger("syncrepl_client.consumer")
 
 _MOST_FULL_REFRESHES: Final = 2
 _MOST_ROUNDS: Final = 5
@@ -57,6 +67,8 @@ class Consumer:
         search: what to ask for.
         mode: refresh only, or refresh and persist.
         listener: who is told of changes inside the transactions; None if nobody is.
+        server: what the server says of itself.
+        max_deletes: what a refresh may delete without being held; None for anything.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
@@ -69,6 +81,8 @@ class Consumer:
         mode: Mode,
         listener: Listener | None,
         *,
+        server: Server,
+        max_deletes: MaxDeletes | None,
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -77,6 +91,10 @@ class Consumer:
         self._search = search
         self._mode = mode
         self._listener = listener
+        self._server = server
+        self._max_deletes = max_deletes
+        # None until the server has shown what it speaks.
+        self._dialect: Dialect | None = None
         self._stopping = stopping
         self._progress = progress
         self._progress_at = 0.0
@@ -100,11 +118,23 @@ class Consumer:
         return self._staged is not None
 
     def start(self) -> None:
-        """Start the search from the stored cookie."""
-        self._start(self._store.state().cookie)
+        """Start the search from the stored cookie, if the server can go on from it.
+
+        Raises:
+            ProviderBehind: the server has not seen changes yet that the copy holds.
+        """
+        self._store.execute_requests()
+        state = self._store.state()
+        resumption = decide(self._client, self._server, self._search, state, self._stopping)
+        if resumption.reason:
+            _log.warning("the refresh reads everything: %s", resumption.reason)
+        self._dialect = resumption.dialect
+        if self._dialect is not None:
+            self._store.set_dialect(self._dialect.name)
+        self._start(resumption.cookie)
 
     def _start(self, cookie: bytes | None, brought: Sequence[SentEntry] = ()) -> None:
-        self._session = Session(self._mode, cookie if self._store.state().whole else None)
+        self._session = Session(self._mode, cookie if self._store.state().whole else None, self._dialect)
         self._backlog.clear()
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
@@ -170,7 +200,7 @@ class Consumer:
             case RefreshRequired(cookie, diagnostic):
                 self._refresh_again(cookie, diagnostic)
             case SearchEnded(result):
-                raise results.error_of("sync search", result)
+                self._refresh_failed(result)
             case _:
                 raise ProtocolError(f"{type(event).__name__} inside a refresh")
         self._tell_progress(staged.received)
@@ -191,13 +221,32 @@ class Consumer:
             )
         self._start(cookie)
 
+    def _refresh_failed(self, result: Result) -> None:
+        """Handle the failure of a refresh; whatever it brought is dropped."""
+        sent = self._session.sent_cookie is not None
+        if sent and result.code == results.UNWILLING_TO_PERFORM and self._session.dialect is OPENLDAP:
+            # slapd after a crash or a restore: the copy is newer than it is, and what it holds is the truth.
+            _log.warning("the refresh reads everything: %s", result.diagnostic)
+            self._refresh_again(None, result.diagnostic)
+        else:
+            raise results.error_of("sync search", result)
+
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
-        if end.sweep:
+        swept = end.sweep is not Sweep.NOTHING
+        if swept:
             staged.present_phase_ended()
-        if isinstance(staged, Update) and not self._settled(staged, swept=end.sweep):
-            return
+        forget = False
+        if isinstance(staged, Update):
+            if not self._settled(staged, swept=swept):
+                return
+            doubtful = end.sweep is Sweep.DOUBTFUL
+            guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
+            forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
         staged.settle()
-        self._store.finish_refresh(staged, self._search.fingerprint, end.cookie, self._listener)
+        self._dialect = self._session.dialect
+        ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
+        self._store.finish_refresh(staged, ending, self._listener)
         self._staged = None
         self._full_refreshes = 0
         self._rounds = 0
@@ -240,7 +289,7 @@ class Consumer:
         self._start(None)
 
     def _abandon(self) -> None:
-        if self._session.state is not State.ENDED:
+        if self._session.state is not State.ENDED and self._session.dialect.can_abandon:
             self._client.send(messages.abandon_request(self._message_id))
 
     def _asking(self) -> Inquiry:
@@ -312,9 +361,14 @@ class Consumer:
     def finish(self) -> None:
         """End the search once a refresh in progress is complete; go on with `step` until it returns False."""
         self._finishing = True
-        if self._mode is Mode.REFRESH_AND_PERSIST and not self.refreshing and not self._cancel_id and not self.finished:
+        if self._mode is not Mode.REFRESH_AND_PERSIST or self.refreshing or self._cancel_id or self.finished:
+            return
+        if self._server.offers_cancel or not self._server.known:
             value = ber.sequence(ber.integer(self._message_id))
             self._cancel_id = self._client.send(messages.extended_request(messages.CANCEL, value))
+        else:
+            self._abandon()
+            self._finish()
 
     def _cancelled(self, answer: Message) -> None:
         """Handle the answer to Cancel: where the server cannot, the search is abandoned (RFC 3909, RFC 4511 §4.11)."""

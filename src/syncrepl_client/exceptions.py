@@ -12,6 +12,7 @@ The tree, with whose fault each branch is::
     │   └── ClosedError
     ├── LDAPError                     the server's, or its administrator's
     │   ├── ProtocolError             what arrived is not LDAP, or not RFC 4533
+    │   ├── ProviderBehind            a provider lags behind the copy
     │   └── LDAPResultError           an operation ended with another result than success
     │       ├── InvalidCredentials
     │       ├── InsufficientAccess
@@ -57,6 +58,7 @@ __all__ = [
     "MassDeletionHeld",
     "NoSuchBase",
     "ProtocolError",
+    "ProviderBehind",
     "SchemaVersionError",
     "SyncNotSupported",
     "SyncreplError",
@@ -169,6 +171,24 @@ class ProtocolError(LDAPError):
     """What the server sent is not LDAP (RFC 4511) or not content synchronization (RFC 4533)."""
 
 
+class ProviderBehind(LDAPError):
+    """The server has not seen changes yet that the copy got from another one; going on would report them undone.
+
+    Args:
+        ours: the cookie of the copy.
+        theirs: how far the server is, in the same form.
+    """
+
+    def __init__(self, ours: bytes, theirs: bytes) -> None:
+        super().__init__(
+            f"the server is behind the copy: it is at {theirs.decode(errors='replace')}, "
+            f"the copy at {ours.decode(errors='replace')}",
+            hint="try again when replication has caught up, or use the provider that the copy came from",
+        )
+        self.ours = ours
+        self.theirs = theirs
+
+
 class LDAPResultError(LDAPError):
     """An operation ended with a result other than success (RFC 4511 section 4.1.9).
 
@@ -226,7 +246,8 @@ class MassDeletionHeld(SyncreplError):
 
     def __init__(self, deletions: int, entries: int) -> None:
         super().__init__(
-            f"the refresh would delete {deletions} of {entries} entries; it is held, the copy is unchanged"
+            f"the refresh would delete {deletions} of {entries} entries; it is held, the copy is unchanged",
+            hint="look at them with: syncrepl-client deletes list DATA, then approve or reject them",
         )
         self.deletions = deletions
         self.entries = entries

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from syncrepl_client.contentsync.dialects import OPENLDAP
 from syncrepl_client.contentsync.events import EntriesSent, SearchEnded
 from syncrepl_client.contentsync.search import BASE
 from syncrepl_client.contentsync.session import Mode, Session, State
@@ -97,10 +98,10 @@ class Inquiry:
         wanted = sorted(uuids)
         if len(wanted) > _MOST_ENTRIES:
             raise TooMuchToAsk
-        known = [_uuid_filter(uuid) for uuid in witnesses]
+        known = [self._uuid_filter(uuid) for uuid in witnesses]
         searches = []
         for start in range(0, len(wanted), _UUIDS_A_SEARCH):
-            asked = [_uuid_filter(uuid) for uuid in wanted[start : start + _UUIDS_A_SEARCH]]
+            asked = [self._uuid_filter(uuid) for uuid in wanted[start : start + _UUIDS_A_SEARCH]]
             any_of = ber.tlv(0xA1, *asked, *known)
             searches.append(replace(self._search, filter_=ber.tlv(0xA0, self._search.filter_, any_of)))
         found = self._fetch(searches)
@@ -122,6 +123,10 @@ class Inquiry:
             raise Interrupted
         self._set_aside(self._client.receive(seconds))
 
+    def _uuid_filter(self, uuid: bytes) -> bytes:
+        name, value = (self.dialect or OPENLDAP).uuid_assertion(UUID(bytes=uuid))
+        return ber.tlv(0xA3, ber.octet_string(name), ber.octet_string(value))
+
     # --- searches -----------------------------------------------------------------------------------------------------
 
     def _fetch(self, searches: Sequence[Search]) -> list[list[SentEntry]]:
@@ -139,10 +144,14 @@ class Inquiry:
                 del pending[one.message_id]
             rows = [row for one in started for row in one.rows]
             if len(rows) > _MOST_ENTRIES or sum(len(row[2]) for row in rows) > _MOST_BYTES:
-                for message_id in pending:
-                    self._client.send(messages.abandon_request(message_id))
+                self._abandon(pending)
                 raise TooMuchToAsk
         return [one.rows for one in started]
+
+    def _abandon(self, pending: Iterable[int]) -> None:
+        if self.dialect is None or self.dialect.can_abandon:
+            for message_id in pending:
+                self._client.send(messages.abandon_request(message_id))
 
     def _start(self, search: Search) -> _Pending:
         session = Session(Mode.REFRESH_ONLY, None, self.dialect)
@@ -181,7 +190,3 @@ class _Pending:
                 self.rows += event.rows
             elif isinstance(event, SearchEnded) and event.result.code != results.NO_SUCH_OBJECT:
                 results.check("search beside the stream", event.result)
-
-
-def _uuid_filter(uuid: bytes) -> bytes:
-    return ber.tlv(0xA3, ber.octet_string(b"entryUUID"), ber.octet_string(str(UUID(bytes=uuid)).encode()))

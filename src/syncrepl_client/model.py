@@ -9,7 +9,7 @@ from uuid import UUID
 
 from syncrepl_client.ldap.attributes import Attributes
 
-__all__ = ["Added", "Attributes", "Change", "Deleted", "Entry", "Modified", "Renamed", "SyncreplMode"]
+__all__ = ["Added", "Attributes", "Change", "Deleted", "Entry", "Modified", "Origin", "Renamed", "SyncreplMode"]
 
 
 class SyncreplMode(StrEnum):
@@ -17,6 +17,19 @@ class SyncreplMode(StrEnum):
 
     REFRESH_ONLY = "refreshOnly"
     REFRESH_AND_PERSIST = "refreshAndPersist"
+
+
+class Origin(StrEnum):
+    """Where a change was found."""
+
+    SNAPSHOT = "snapshot"
+    """In the first load: the entry was there before."""
+    REFRESH = "refresh"
+    """In a refresh over a copy."""
+    PERSIST = "persist"
+    """In the stream of changes."""
+    VERIFICATION = "verification"
+    """By comparing the copy with the server: the stream never told it."""
 
 
 class Entry(NamedTuple):

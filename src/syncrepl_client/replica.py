@@ -12,10 +12,12 @@ from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, Interrupted, LDAPUrlError, UsageError
+from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.model import SyncreplMode
+from syncrepl_client.resumption import read_server
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
 from syncrepl_client.transport.sockets import connect
@@ -42,7 +44,7 @@ class Replica:
         url: the server and the search, as text or parsed; None means the one stored in the data file.
         path: the data file; a folder gets a ``syncrepl.db`` in it.
         mode: whether to end when the refresh is complete or to go on listening.
-        listener: an object with any of the methods ``bound(connection)``, ``change(change, *, snapshot, cursor)``,
+        listener: an object with any of the methods ``bound(connection)``, ``change(change, *, origin, cursor)``,
             ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, all but the first called inside the transaction
             that makes the change durable; raising in them undoes it.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
@@ -50,6 +52,8 @@ class Replica:
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
+        max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
+            delete beyond the default is confirmed by an independent search first.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Replica:
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
+        max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
         self._url = urls.parse(url) if isinstance(url, str) else url
         self.path = data_file(path)
@@ -74,6 +79,7 @@ class Replica:
         self._progress = progress
         self._trace = trace
         self._max_message = max_message
+        self._max_deletes = max_deletes
         self._store: Store | None = None
         self._client: Client | None = None
         self._consumer: Consumer | None = None
@@ -142,6 +148,8 @@ class Replica:
             search,
             _MODES[self.mode],
             self._listener,
+            server=read_server(client),
+            max_deletes=self._max_deletes,
             stopping=lambda: self._stop_asked,
             progress=self._progress,
         )

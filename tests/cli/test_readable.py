@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from syncrepl_client.cli.readable import Readable, dump
 from syncrepl_client.cli.terminal import printable
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Origin, Renamed
 from tests.cli.entries import entry
 
 
 def text(change: Change) -> str:
-    return Readable().change(change, snapshot=False)
+    return Readable().change(change, origin=Origin.REFRESH)
 
 
 def test_an_added_and_a_deleted_entry_are_a_line_each() -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -27,6 +28,7 @@ A, B, C = (UUID(int=number).bytes for number in (1, 2, 3))
 CSN1 = b"20260101000000.000000Z#000000#001#000000"
 CSN2 = b"20260102000000.000000Z#000000#002#000000"
 CSN3 = b"20260103000000.000000Z#000000#001#000000"
+SWEEPS = {True: Sweep.EVERYTHING, False: Sweep.NOTHING}
 COOKIE = b"rid=000,csn=" + CSN1
 
 
@@ -64,7 +66,7 @@ def test_a_first_refresh_sweeps_whatever_its_flag_says() -> None:
     sent = events[0]
     assert isinstance(sent, EntriesSent)
     assert [row[0] for row in sent.rows] == [A, B]
-    assert RefreshEnded(sweep=True, cookie=COOKIE) == events[1]
+    assert RefreshEnded(sweep=Sweep.EVERYTHING, cookie=COOKIE) == events[1]
     assert isinstance(events[2], SearchEnded)
     assert State.ENDED is session.state
 
@@ -75,7 +77,7 @@ def test_a_later_refresh_sweeps_after_a_present_phase_alone(deletes: bool | None
 
     events = said(session, id_set(A, B), wire.done(1, 0, wire.sync_done(deletes=deletes)))
 
-    assert [EntriesPresent((A, B)), RefreshEnded(sweep=sweep, cookie=None)] == events[:2]
+    assert [EntriesPresent((A, B)), RefreshEnded(sweep=SWEEPS[sweep], cookie=None)] == events[:2]
 
 
 @pytest.mark.parametrize(("tag", "sweep"), [(PRESENT, True), (DELETE, False)])
@@ -86,7 +88,7 @@ def test_the_end_of_a_refresh_in_persist_mode(tag: int, sweep: bool, cookie: byt
 
     events = said(session, phase(tag, done=done, cookie=cookie))
 
-    assert [RefreshEnded(sweep=sweep, cookie=cookie)] == events
+    assert [RefreshEnded(sweep=SWEEPS[sweep], cookie=cookie)] == events
     assert State.PERSIST is session.state
 
 
@@ -99,7 +101,7 @@ def test_a_separator_ends_the_present_phase_and_the_delete_phase_sweeps_nothing(
         EntriesPresent((A,)),
         PresentPhaseEnded(),
         EntriesDeleted((B,)),
-        RefreshEnded(sweep=False, cookie=None),
+        RefreshEnded(sweep=Sweep.NOTHING, cookie=None),
     ] == events
 
 
@@ -123,7 +125,7 @@ def test_sync_done_is_decoded_in_every_combination(cookie: bytes | None, deletes
 
     events = said(session, wire.done(1, 0, wire.sync_done(cookie, deletes=deletes)))
 
-    assert RefreshEnded(sweep=not deletes, cookie=cookie or None) == events[0]
+    assert RefreshEnded(sweep=SWEEPS[not deletes], cookie=cookie or None) == events[0]
 
 
 def test_persist_messages_are_changes_with_their_cookies() -> None:
@@ -152,7 +154,9 @@ def test_cookies_inside_a_refresh_are_not_kept() -> None:
 
     events = said(session, id_set(A, deletes=True, cookie=b"rid=000,csn=" + CSN3), wire.done(1, 0, wire.sync_done()))
 
-    assert [RefreshEnded(sweep=True, cookie=None)] == [event for event in events if isinstance(event, RefreshEnded)]
+    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=None)] == [
+        event for event in events if isinstance(event, RefreshEnded)
+    ]
     assert not any(isinstance(event, CookieReceived) for event in events)
 
 
@@ -166,16 +170,15 @@ def test_the_cookie_is_sent_without_server_id_and_delete_mark() -> None:
 def test_a_cookie_without_a_csn_is_neither_kept_nor_sent(cookie: bytes) -> None:
     session = Session(Mode.REFRESH_AND_PERSIST, None)
 
-    assert [RefreshEnded(sweep=True, cookie=None)] == said(session, phase(DELETE, cookie=cookie))
-    assert Session(Mode.REFRESH_ONLY, cookie).sent_cookie is None
+    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=None)] == said(session, phase(DELETE, cookie=cookie))
+    assert Session(Mode.REFRESH_ONLY, cookie, OPENLDAP).sent_cookie is None
 
 
-def test_cookies_of_unknown_servers_are_not_resumed_from() -> None:
+def test_the_shape_of_a_cookie_tells_389_from_others() -> None:
     session = Session(Mode.REFRESH_ONLY, b"host:389#cn=x:dc=y:(a=*)#7")
 
-    assert session.sent_cookie is None
     (end, _) = said(session, wire.done(1, 0, wire.sync_done(b"host:389#cn=x:dc=y:(a=*)#8")))
-    assert RefreshEnded(sweep=True, cookie=None) == end
+    assert RefreshEnded(sweep=Sweep.NOTHING, cookie=b"host:389#cn=x:dc=y:(a=*)#8") == end
 
 
 @pytest.mark.parametrize(("cookie", "kept"), [(COOKIE, COOKIE), (None, None), (b"", None)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent, PresentPhaseEnded
-from syncrepl_client.model import Added, Attributes, Deleted, Modified, Renamed
+from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Renamed
+from syncrepl_client.store.store import Ending
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,7 +64,7 @@ def refresh(
     if sweep:
         staged.present_phase_ended()
     staged.settle()
-    store.finish_refresh(staged, "fingerprint", cookie, listener)
+    store.finish_refresh(staged, Ending("fingerprint", cookie), listener)
 
 
 def copy_of(store: Store) -> dict[int, tuple[str, str]]:
@@ -87,8 +88,8 @@ class Noting:
         self.cookies: list[bytes] = []
         self.refreshes: list[dict[str, Attributes]] = []
 
-    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
-        self.snapshots += snapshot
+    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+        self.snapshots += origin is Origin.SNAPSHOT
         match change:
             case Added(after):
                 self.told.append(("add", after.dn))
@@ -118,8 +119,8 @@ class Mirror(Noting):
         super().__init__()
         self.held: dict[str, Attributes] = {}
 
-    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
-        super().change(change, snapshot=snapshot, cursor=cursor)
+    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+        super().change(change, origin=origin, cursor=cursor)
         if not isinstance(change, Added):
             assert change.before.attributes == self.held.pop(change.before.dn), change
         if not isinstance(change, Deleted):

@@ -17,7 +17,7 @@ from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, E
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.model import Attributes
 from syncrepl_client.store.refresh import Update
-from syncrepl_client.store.store import Store
+from syncrepl_client.store.store import Ending, Store
 from tests.store.directory import Directory, operations
 from tests.store.listeners import Mirror, Noting, copy_of, refresh, row, sent, uuid
 
@@ -89,7 +89,7 @@ def test_a_first_load_cannot_be_seen_before_its_end(store: Store) -> None:
     assert not store.state().whole
 
     staged.settle()
-    store.finish_refresh(staged, "fingerprint", None, None)
+    store.finish_refresh(staged, Ending("fingerprint", None), None)
     assert copy_of(store) == {1: (A, "")}
     assert store.state().whole
 
@@ -325,7 +325,7 @@ def test_whoever_is_still_there_is_not_gone(store: Store, mirror: Mirror) -> Non
     staged.present_phase_ended()
     staged.still_there([uuid(2), uuid(9)])
     staged.settle()
-    store.finish_refresh(staged, "fingerprint", None, mirror)
+    store.finish_refresh(staged, Ending("fingerprint", None), mirror)
 
     assert mirror.news() == [("delete", A)]
 
@@ -468,7 +468,7 @@ def test_a_refresh_may_be_settled_again_after_more_is_known(store: Store, mirror
     staged.sent([row(7, f"cn=1,{B}")])
     staged.deleted((uuid(4),))
     staged.settle()
-    store.finish_refresh(staged, "fingerprint", None, mirror)
+    store.finish_refresh(staged, Ending("fingerprint", None), mirror)
 
     assert mirror.content() == dict(copy_of(store).values())
     assert set(mirror.content()) == {C, f"cn=1,{C}", f"cn=2,cn=1,{C}", B, f"cn=1,{B}"}

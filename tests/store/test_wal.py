@@ -13,6 +13,7 @@ import pytest
 
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesSent
 from syncrepl_client.model import Attributes
+from syncrepl_client.store.store import Ending
 from tests.store.listeners import Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def test_a_first_load_is_not_seen_before_its_commit(store: Store, reader: Reader
     staged.settle()
     assert reader.see() == []
 
-    store.finish_refresh(staged, "fingerprint", b"cookie", None)
+    store.finish_refresh(staged, Ending("fingerprint", b"cookie"), None)
     assert reader.see() == [A, B]
 
 
@@ -103,7 +104,7 @@ def test_a_refresh_is_not_seen_before_its_commit(store: Store, reader: Reader) -
     staged.deleted((uuid(2),))
     staged.settle()
     assert reader.see() == [A, B]
-    store.finish_refresh(staged, "fingerprint", b"cookie", listener)
+    store.finish_refresh(staged, Ending("fingerprint", b"cookie"), listener)
 
     assert seen == [[A, B]]
     assert reader.see() == [A, C]

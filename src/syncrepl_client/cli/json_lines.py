@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 import msgspec
 
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Renamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,13 +59,13 @@ class JsonLines:
         """Return what comes first: nothing."""
         return ""
 
-    def change(self, change: Change, *, snapshot: bool) -> str:
+    def change(self, change: Change, *, origin: Origin) -> str:
         """Return the line of a change."""
         op: Operation
         before = after = None
         match change:
             case Added():
-                op, after = ("r" if snapshot else "c"), _state(change.after)
+                op, after = ("r" if origin is Origin.SNAPSHOT else "c"), _state(change.after)
             case Modified() | Renamed():
                 op, before, after = "u", _state(change.before), _state(change.after)
             case Deleted():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syncrepl_client.cli.terminal import ProgressLine
-    from syncrepl_client.model import Attributes, Change
+    from syncrepl_client.model import Attributes, Change, Origin
 
 __all__ = ["Format", "OutputFailed", "Printer", "StandardOutput"]
 
@@ -25,8 +25,8 @@ class Format(Protocol):
     def begin(self) -> str:
         """Return what comes before everything else."""
 
-    def change(self, change: Change, *, snapshot: bool) -> str:
-        """Return the text of a change; `snapshot`: it is an entry of a first load."""
+    def change(self, change: Change, *, origin: Origin) -> str:
+        """Return the text of a change; and where it was found."""
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:
         """Return what marks the end of a refresh, given the whole copy."""
@@ -108,9 +108,9 @@ class Printer:
             self._print(self._form.begin())
             self._output.flush()
 
-    def change(self, change: Change, *, snapshot: bool, cursor: object) -> None:  # noqa: ARG002 - the same
+    def change(self, change: Change, *, origin: Origin, cursor: object) -> None:  # noqa: ARG002 - the same
         """Print a change."""
-        self._print(self._form.change(change, snapshot=snapshot))
+        self._print(self._form.change(change, origin=origin))
         if self._live:
             self._output.flush()
 

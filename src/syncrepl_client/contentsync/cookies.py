@@ -1,7 +1,10 @@
-"""The cookie of OpenLDAP: ``rid=NNN[,sid=XXX],csn=CSN[;CSN…][,delcsn=CSN]``.
+"""Cookies whose inside matters, although RFC 4533 calls them opaque.
 
-RFC 4533 calls cookies opaque.  Those of OpenLDAP cannot be treated so without losing changes: echoing ``sid=`` makes
-another provider withhold changes, some cookies carry one CSN of several, and some carry none at all.
+OpenLDAP: ``rid=NNN[,sid=XXX],csn=CSN[;CSN…][,delcsn=CSN]``.  Treated as opaque they lose changes: echoing ``sid=``
+makes another provider withhold changes, some cookies carry one CSN of several, and some carry none at all.
+
+389 Directory Server: ``host:port#binddn:base:filter#N``, N being the number of a change in its retro changelog, or
+garbage where the change is not in there.
 """
 
 from __future__ import annotations
@@ -10,9 +13,31 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["OpenLDAPCookie"]
+__all__ = ["ChangeNumberCookie", "OpenLDAPCookie"]
 
 _CSN: Final = re.compile(rb"\d{14}\.\d{6}Z#[0-9a-fA-F]{6}#([0-9a-fA-F]{3})#[0-9a-fA-F]{6}")
+
+# What 389 writes for "no number": -1 in 32 bits; anything near the end of 64 bits is no better.
+_NO_NUMBER: Final = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNumberCookie:
+    """The number of a change."""
+
+    number: int
+
+    @classmethod
+    def parse(cls, cookie: bytes | None) -> ChangeNumberCookie | None:
+        """Read a cookie; None if it is absent, of another form, or one that the server would not take back.
+
+        The server itself parses it by ``#``, so one with a ``#`` in its filter, base or bind DN is invalid to it.
+        """
+        parts = (cookie or b"").split(b"#")
+        if len(parts) != 3 or not parts[2].isdigit():  # noqa: PLR2004 - server, client, number
+            return None
+        number = int(parts[2])
+        return cls(number) if number < _NO_NUMBER else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +66,16 @@ class OpenLDAPCookie:
         for sid, csn in newer.csns:
             merged[sid] = max(csn, merged.get(sid, b""))
         return OpenLDAPCookie(self.rid, tuple(sorted(merged.items())))
+
+    @property
+    def sids(self) -> frozenset[bytes]:
+        """The ids of the servers whose changes it counts."""
+        return frozenset(sid for sid, _ in self.csns)
+
+    def newer_than(self, other: OpenLDAPCookie) -> bool:
+        """Tell whether a CSN is newer than the other's of the same server id, or of a server that it does not know."""
+        known = dict(other.csns)
+        return any(csn > known.get(sid, b"") for sid, csn in self.csns)
 
     def encode(self) -> bytes:
         """Write the cookie without ``sid=`` and ``delcsn=``."""

@@ -1,24 +1,61 @@
 """How servers differ from RFC 4533 where a client must know: the one place for it.
 
-A dialect answers what may be kept of the cookies a server gives, and whether the end of a refresh says that everything
-unmentioned is gone.
+A `Dialect` is a row of a table: what may be kept of the cookies a server gives, what the end of its refreshes says, and
+which of its messages cannot be taken at their word.  Facts behind the rows:
+
+* OpenLDAP: cookies are vectors; a refresh ends with a present phase that names everything unchanged, or with a delete
+  phase that names what is gone.
+* 389 Directory Server: a cookie holds the number of the last change in the retro changelog.  Content updates never have
+  a present phase, although their end says so.  Entries that left the filter, moved in or out of a one-level base, or
+  are the 51st in a row of deletions are not told, so the copy is compared with the server after each resumption.  What
+  an update sends of attributes is not what was asked for.
+* The same in its OpenLDAP mode: cookies look like OpenLDAP's, the number hidden in a date; its refreshes end right.
+* FreeIPA: its changelog covers the DNS entries alone.  A cookie leads nowhere, so each start reads everything.
+* ApacheDS: the first change of each entry after a refresh is lost, also in the persist stage; a refresh in persist mode
+  ends with a new cookie; operational attributes come without being asked for; Cancel and Abandon do damage.
+* Servers nobody knows are taken at RFC 4533's word, but a present phase without a single present message sweeps
+  nothing that an independent search does not confirm.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, Protocol
 
-from syncrepl_client.contentsync.cookies import OpenLDAPCookie
+from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCookie
 
-__all__ = ["CAUTIOUS", "OPENLDAP", "Dialect", "dialect_of"]
+if TYPE_CHECKING:
+    from uuid import UUID
+
+__all__ = [
+    "APACHEDS",
+    "DIALECTS",
+    "DS389",
+    "DS389_OPENLDAP",
+    "FREEIPA",
+    "OPENLDAP",
+    "UNKNOWN",
+    "CookiePolicy",
+    "Dialect",
+    "Sweep",
+    "dialect_of",
+]
 
 
-class Dialect(Protocol):
-    """What a session asks of a dialect."""
+class Sweep(Enum):
+    """What the end of a refresh means for entries that were not mentioned."""
 
-    @property
-    def name(self) -> str:
-        """The name stored beside the cookie."""
+    NOTHING = auto()
+    """They are as they were."""
+    EVERYTHING = auto()
+    """They are gone."""
+    DOUBTFUL = auto()
+    """They are gone if an independent search says so."""
+
+
+class CookiePolicy(Protocol):
+    """What may be kept of a server's cookies."""
 
     def to_send(self, cookie: bytes | None) -> bytes | None:
         """Return the cookie to send for the one stored; None to ask for everything."""
@@ -27,15 +64,13 @@ class Dialect(Protocol):
         """Return what to keep of a cookie at the end of a refresh; None to keep the former one."""
 
     def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:
-        """Return what to keep of a cookie in the persist stage; None to keep the former one."""
+        """Return what to keep of a cookie in the persist stage; None to keep the former one.
 
-    def sweeps(self, *, cookie_sent: bool, deletes: bool) -> bool:
-        """Tell whether the end of a refresh, of a delete phase or not, means that what was not mentioned is gone."""
+        An empty answer means that no cookie of this server can be resumed from any more.
+        """
 
 
-class _OpenLDAP:
-    name = "openldap"
-
+class _OpenLDAPCookies:
     def to_send(self, cookie: bytes | None) -> bytes | None:
         parsed = OpenLDAPCookie.parse(cookie)
         return parsed.encode() if parsed else None
@@ -53,30 +88,122 @@ class _OpenLDAP:
         known = OpenLDAPCookie.parse(former)
         return (known.updated(newer) if known else newer).encode()
 
-    def sweeps(self, *, cookie_sent: bool, deletes: bool) -> bool:
-        # RFC 4533 section 3.3.1: without a cookie the content is exactly what was sent, whatever the flag says
-        # (slapd sets it although nothing was deleted).
-        return not cookie_sent or not deletes
+
+class _ChangeNumberCookies:
+    def to_send(self, cookie: bytes | None) -> bytes | None:
+        return cookie if ChangeNumberCookie.parse(cookie) else None
+
+    def after_refresh(self, cookie: bytes | None) -> bytes | None:
+        return self.to_send(cookie)
+
+    def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:
+        # A change that is not in the changelog comes with a number that was never given, or with an old one.
+        newer, known = ChangeNumberCookie.parse(cookie), ChangeNumberCookie.parse(former)
+        if newer is None or (known is not None and newer.number < known.number):
+            return b""
+        return cookie
 
 
-class _Cautious(_OpenLDAP):
-    """A server that is not known: its cookies are not resumed from, so each refresh brings everything and is right."""
+class _OpaqueCookies:
+    def to_send(self, cookie: bytes | None) -> bytes | None:
+        return cookie or None
 
-    name = "cautious"
+    def after_refresh(self, cookie: bytes | None) -> bytes | None:
+        return cookie or None
 
+    def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:  # noqa: ARG002 - the newest counts
+        return cookie or None
+
+
+class _NoCookies:
     def to_send(self, cookie: bytes | None) -> bytes | None:  # noqa: ARG002 - none is ever sent
         return None
 
-    def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:  # noqa: ARG002 - none is ever kept
+    def after_refresh(self, cookie: bytes | None) -> bytes | None:  # noqa: ARG002 - none is ever kept
+        return None
+
+    def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:  # noqa: ARG002 - the same
         return None
 
 
-OPENLDAP: Final[Dialect] = _OpenLDAP()
-CAUTIOUS: Final[Dialect] = _Cautious()
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of server speaks.
+
+    Args:
+        name: what is stored beside the cookie.
+        cookies: what may be kept of its cookies.
+        present_phase: what the end of a content update means that says it was a present phase.
+        needs_evidence: whether that holds only if at least one entry was named as present.
+        verified: whether the stream alone cannot be right, so that the copy is compared with the server again and
+            again.
+        cookie_ends_refresh: whether a new cookie is all that ends a refresh in persist mode.
+        keeps_attributes: whether updates have exactly the attributes that were asked for.
+        hides_operational: whether operational attributes come only if asked for.
+        can_abandon: whether a search may be ended by Abandon; otherwise the connection is closed.
+        nsuniqueid: whether the UUIDs are 389's own rather than the entryUUID.
+    """
+
+    name: str
+    cookies: CookiePolicy
+    present_phase: Sweep
+    needs_evidence: bool = False
+    verified: bool = False
+    cookie_ends_refresh: bool = False
+    keeps_attributes: bool = True
+    hides_operational: bool = True
+    can_abandon: bool = True
+    nsuniqueid: bool = False
+
+    def sweep(self, *, cookie_sent: bool, deletes: bool, presents: bool) -> Sweep:
+        """Tell what the end of a refresh means.
+
+        Args:
+            cookie_sent: whether the refresh began at a cookie.
+            deletes: whether it ended with a delete phase.
+            presents: whether an entry was named as present.
+        """
+        if not cookie_sent:
+            # RFC 4533 section 3.3.1: without a cookie the content is exactly what was sent, whatever the flag says
+            # (slapd sets it although nothing was deleted).
+            return Sweep.EVERYTHING
+        if deletes:
+            return Sweep.NOTHING
+        if self.needs_evidence and not presents:
+            return Sweep.DOUBTFUL
+        return self.present_phase
+
+    def uuid_assertion(self, uuid: UUID) -> tuple[bytes, bytes]:
+        """Return the attribute and the value that an entry of a UUID is found by."""
+        if self.nsuniqueid:
+            digits = uuid.hex
+            return b"nsUniqueId", "-".join(digits[start : start + 8] for start in range(0, 32, 8)).encode()
+        return b"entryUUID", str(uuid).encode()
+
+
+OPENLDAP: Final = Dialect("openldap", _OpenLDAPCookies(), Sweep.EVERYTHING)
+DS389: Final = Dialect(
+    "389", _ChangeNumberCookies(), Sweep.NOTHING, verified=True, keeps_attributes=False, nsuniqueid=True
+)
+DS389_OPENLDAP: Final = replace(DS389, name="389 in OpenLDAP mode", cookies=_OpenLDAPCookies(), nsuniqueid=False)
+FREEIPA: Final = replace(DS389, name="freeipa", cookies=_NoCookies())
+APACHEDS: Final = Dialect(
+    "apacheds",
+    _NoCookies(),
+    Sweep.NOTHING,
+    verified=True,
+    cookie_ends_refresh=True,
+    hides_operational=False,
+    can_abandon=False,
+)
+UNKNOWN: Final = Dialect("unknown", _OpaqueCookies(), Sweep.EVERYTHING, needs_evidence=True)
+
+DIALECTS: Final = {one.name: one for one in (OPENLDAP, DS389, DS389_OPENLDAP, FREEIPA, APACHEDS, UNKNOWN)}
+"""All dialects by name."""
 
 
 def dialect_of(cookie: bytes | None) -> Dialect:
-    """Choose the dialect by the shape of a cookie; a session without one speaks OpenLDAP's until it sees one."""
+    """Choose the dialect of a server that does not say what it is by the shape of a cookie."""
     if cookie is None or cookie.startswith(b"rid="):
         return OPENLDAP
-    return CAUTIOUS
+    return DS389 if ChangeNumberCookie.parse(cookie) else UNKNOWN

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from syncrepl_client.contentsync.dialects import Sweep
     from syncrepl_client.ldap.messages import Result
 
 __all__ = [
@@ -63,19 +64,19 @@ class PresentPhaseEnded:
 class RefreshEnded:
     """The refresh is complete.
 
-    `sweep` tells whether what was neither sent nor named is gone; `cookie` is what to keep, None to keep the former
+    `sweep` tells what that means for what was neither sent nor named; `cookie` is what to keep, None to keep the former
     one.
     """
 
-    sweep: bool
+    sweep: Sweep
     cookie: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class CookieReceived:
-    """The cookie to keep once all events before this one are applied."""
+    """The cookie to keep once all events before this one are applied; None: no cookie can be resumed from any more."""
 
-    cookie: bytes
+    cookie: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

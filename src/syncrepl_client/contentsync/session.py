@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client.contentsync import controls
 from syncrepl_client.contentsync.controls import EntryState, IdSet, NewCookie, PhaseEnd, SyncState
-from syncrepl_client.contentsync.dialects import dialect_of
+from syncrepl_client.contentsync.cookies import OpenLDAPCookie
+from syncrepl_client.contentsync.dialects import DS389, DS389_OPENLDAP, Sweep, dialect_of
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -137,7 +138,9 @@ class Session:
         self.dialect = dialect or dialect_of(cookie)
         self._dialect_is_known = dialect is not None or cookie is not None
         self._cookie = cookie
-        self.sent_cookie = self.dialect.to_send(cookie)
+        self.sent_cookie = self.dialect.cookies.to_send(cookie)
+        # Whether an entry was named as present: the evidence that a present phase took place.
+        self._presents = False
         # The controls of a sent entry up to its UUID: see `_entries`.
         self._usual = b""
 
@@ -216,6 +219,7 @@ class Session:
         events: list[Event] = []
         if state.state is EntryState.PRESENT:
             self._move(_Said.PRESENT)
+            self._presents = True
             events.append(EntriesPresent((state.uuid,)))
         elif state.state is EntryState.DELETE:
             self._move(_Said.GONE)
@@ -230,10 +234,14 @@ class Session:
         info = controls.decode_info(response.value or b"")
         match info:
             case NewCookie(cookie):
+                if self.dialect.cookie_ends_refresh and self.state is State.REFRESH:
+                    self._move(_Said.REFRESH_DONE)
+                    return [self._refresh_end(cookie, deletes=False)]
                 self._move(_Said.COOKIE)
                 return self._cookie_events(cookie)
             case IdSet(deletes, uuids, cookie):
                 self._move(_Said.GONE if deletes else _Said.PRESENT)
+                self._presents = self._presents or not deletes
                 named: Event = EntriesDeleted(uuids) if deletes else EntriesPresent(uuids)
                 return [named, *self._cookie_events(cookie)]
             case PhaseEnd():
@@ -246,7 +254,8 @@ class Session:
                 # A delete phase that is not the last has no meaning of its own (RFC 4533 section 3.3.1).
                 return []
             self._move(_Said.SEPARATOR)
-            return [PresentPhaseEnded()] if self.sent_cookie else []
+            swept = self._sweep(deletes=False) is Sweep.EVERYTHING
+            return [PresentPhaseEnded()] if self.sent_cookie and swept else []
         deletes = info.deletes or self.state is State.DELETING
         self._move(_Said.REFRESH_DONE)
         return [self._refresh_end(info.cookie, deletes=deletes)]
@@ -255,27 +264,34 @@ class Session:
         # A cookie inside a refresh covers what has not come yet: only the one at its end counts.
         if not cookie or self.state is not State.PERSIST:
             return []
-        kept = self.dialect.in_persist(self._cookie, cookie)
+        kept = self.dialect.cookies.in_persist(self._cookie, cookie)
         if kept is None or kept == self._cookie:
             return []
-        self._cookie = kept
-        return [CookieReceived(kept)]
+        self._cookie = kept or None
+        return [CookieReceived(kept or None)]
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _refresh_end(self, cookie: bytes | None, *, deletes: bool) -> RefreshEnded:
-        if cookie and not self._dialect_is_known:
+        if cookie and self.dialect is DS389 and OpenLDAPCookie.parse(cookie):
+            # Only the cookie tells in which of its two modes the server answered.
+            self.dialect = DS389_OPENLDAP
+        elif cookie and not self._dialect_is_known:
             self.dialect = dialect_of(cookie)
-        kept = self.dialect.after_refresh(cookie)
+        kept = self.dialect.cookies.after_refresh(cookie)
         if kept is not None:
             self._cookie = kept
-        return RefreshEnded(self.dialect.sweeps(cookie_sent=self.sent_cookie is not None, deletes=deletes), kept)
+        return RefreshEnded(self._sweep(deletes=deletes), kept)
+
+    def _sweep(self, *, deletes: bool) -> Sweep:
+        sent = self.sent_cookie is not None
+        return self.dialect.sweep(cookie_sent=sent, deletes=deletes, presents=self._presents)
 
     def _done(self, result: Result, value: bytes | None) -> list[Event]:
         done = None if value is None else controls.decode_done(value)
         if result.code == REFRESH_REQUIRED:
             self._move(_Said.FAILURE)
-            return [RefreshRequired(self.dialect.to_send(done.cookie) if done else None, result.diagnostic)]
+            return [RefreshRequired(self.dialect.cookies.to_send(done.cookie) if done else None, result.diagnostic)]
         if result.code != 0:
             self._move(_Said.FAILURE)
             return [SearchEnded(result)]

@@ -194,21 +194,22 @@ def unbind_request() -> bytes:
     return ber.tlv(0x42)
 
 
-def search_request(base: str, scope: int, filter_: bytes, attributes: Iterable[str]) -> bytes:
-    """Encode a search without limits of its own that dereferences no alias (RFC 4511 section 4.5.1).
+def search_request(base: str, scope: int, filter_: bytes, attributes: Iterable[str], size_limit: int = 0) -> bytes:
+    """Encode a search that dereferences no alias (RFC 4511 section 4.5.1).
 
     Args:
         base: DN of the search base.
         scope: 0 base, 1 one level, 2 subtree.
         filter_: the filter, encoded.
         attributes: what to return; empty means all user attributes.
+        size_limit: how many entries at most; 0 for all.
     """
     return ber.tlv(
         0x63,
         ber.octet_string(base.encode()),
         ber.enumerated(scope),
         ber.enumerated(0),
-        ber.integer(0),
+        ber.integer(size_limit),
         ber.integer(0),
         ber.boolean(value=False),
         filter_,

@@ -15,9 +15,11 @@ from syncrepl_client.exceptions import (
 if TYPE_CHECKING:
     from syncrepl_client.ldap.messages import Result
 
-__all__ = ["CANCELED", "NO_SUCH_OBJECT", "check", "error_of", "name_of"]
+__all__ = ["CANCELED", "NO_SUCH_OBJECT", "SIZE_LIMIT_EXCEEDED", "UNWILLING_TO_PERFORM", "check", "error_of", "name_of"]
 
+SIZE_LIMIT_EXCEEDED: Final = 4
 NO_SUCH_OBJECT: Final = 32
+UNWILLING_TO_PERFORM: Final = 53
 CANCELED: Final = 118
 
 _NAMES: Final = {

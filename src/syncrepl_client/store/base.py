@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syncrepl_client.ldap.attributes import Attributes
-    from syncrepl_client.model import Change
+    from syncrepl_client.model import Change, Origin
 
 __all__ = ["Listener"]
 
@@ -24,8 +24,8 @@ class Listener(Protocol):
     def hears_changes(self) -> bool:
         """Whether `change` has an effect; if not it is never called."""
 
-    def change(self, change: Change, *, snapshot: bool, cursor: sqlite3.Cursor) -> None:
-        """One change; `snapshot` if it is an entry of a first load."""
+    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+        """One change, and where it was found."""
 
     def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
         """All changes of a refresh were told; `entries` is the copy, readable inside the call."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from syncrepl_client.model import Change
+    from syncrepl_client.model import Change, Origin
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.database import Database
 
@@ -73,15 +73,22 @@ class Delivery:
         connection: its connection, in the transaction.
         listener: who is told of the changes; None if nobody is.
         marks: one byte for each row id; 2 where the entry is gone.
+        origin: where the changes were found.
     """
 
     def __init__(
-        self, database: Database, connection: sqlite3.Connection, listener: Listener | None, marks: bytearray
+        self,
+        database: Database,
+        connection: sqlite3.Connection,
+        listener: Listener | None,
+        marks: bytearray,
+        origin: Origin,
     ) -> None:
         self._database = database
         self._connection = connection
         self._listener = listener
         self._marks = marks
+        self._origin = origin
         self._cursor = connection.cursor()
 
     def run(self) -> None:
@@ -99,7 +106,7 @@ class Delivery:
     def _tell(self, change: Change) -> None:
         if self._listener is not None:
             with self._database.guarded():
-                self._listener.change(change, snapshot=False, cursor=self._cursor)
+                self._listener.change(change, origin=self._origin, cursor=self._cursor)
 
     def _gone(self) -> Iterator[int]:
         row = self._marks.find(_GONE)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.model import Added, Deleted, Modified, Renamed
+from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
 from syncrepl_client.store.entries import children, descendants, to_entry
 from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import same_values
@@ -114,8 +114,8 @@ class LiveBatch:
         self._listener = listener
         self._in_content = in_content
         self._cursor = connection.cursor()
-        # The last cookie whose changes are applied.
-        self.cookie: bytes | None = None
+        # The last cookie whose changes are applied; None if there was none.
+        self.received: CookieReceived | None = None
 
     def apply(self, events: Iterable[Event]) -> bool:
         """Apply events in their order.
@@ -136,7 +136,7 @@ class LiveBatch:
                 for uuid in event.uuids:
                     self._deleted(uuid, None if event.dn is None else text(event.dn))
             elif isinstance(event, CookieReceived):
-                self.cookie = event.cookie
+                self.received = event
         return True
 
     def _takes_a_name(self, uuid: bytes, dn: str) -> bool:
@@ -146,7 +146,7 @@ class LiveBatch:
     def _tell(self, change: Change) -> None:
         if self._listener is not None:
             with self._database.guarded():
-                self._listener.change(change, snapshot=False, cursor=self._cursor)
+                self._listener.change(change, origin=Origin.PERSIST, cursor=self._cursor)
 
     def _sent(self, row: SentEntry) -> None:
         uuid, raw_dn, attrs = row

@@ -10,7 +10,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.model import Added
+from syncrepl_client.model import Added, Origin
 from syncrepl_client.store import schema
 from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.names import DepthOrder, texts
@@ -97,8 +97,8 @@ class FirstLoad:
             connection.executemany(_DROP_DELETED, self._deleted.items())
             connection.execute(schema.CREATE_KEY_INDEX)
 
-    def deliver(self, connection: sqlite3.Connection, listener: Listener | None) -> None:
-        """Tell of every entry, parents before their children."""
+    def deliver(self, connection: sqlite3.Connection, listener: Listener | None, origin: Origin) -> None:  # noqa: ARG002
+        """Tell of every entry, parents before their children; the origin of all is the snapshot."""
         if listener is None or self._order is None:
             return
         cursor = connection.cursor()
@@ -106,7 +106,7 @@ class FirstLoad:
         for ids in self._order.pages(_PAGE):
             with self._database.guarded():
                 for _, uuid, dn, attrs in _fetch(connection, ids):
-                    tell(Added(to_entry(uuid, dn, attrs)), snapshot=True, cursor=cursor)
+                    tell(Added(to_entry(uuid, dn, attrs)), origin=Origin.SNAPSHOT, cursor=cursor)
 
 
 def _fetch(connection: sqlite3.Connection, ids: array[int]) -> Iterator[_Row]:

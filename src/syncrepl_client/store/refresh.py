@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.model import Origin
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.database import Database
 
@@ -35,6 +36,7 @@ SENT: Final = 3
 _SWEEP: Final = bytes((GONE, SEEN, GONE)) + bytes(range(3, 256))
 
 _MAX_ID: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_entry"
+_COUNT: Final = "SELECT count(*) FROM syncrepl_entry"
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _FIND_ID: Final = "SELECT id FROM syncrepl_entry WHERE uuid = ?"
 _NAME: Final = "SELECT uuid, dn FROM syncrepl_entry WHERE id = ?"
@@ -80,6 +82,8 @@ class Update:
         self._connection = database.connection
         # One byte for each row id of the copy: UNMENTIONED, SEEN, GONE or SENT.
         self.marks = bytearray(last + 1)
+        # A sweep also marks ids that no row has.
+        self._swept = False
         self._staged = 0
         # UUIDs that were named as present but are not here.
         self.unknown: set[bytes] = set()
@@ -146,6 +150,7 @@ class Update:
     def present_phase_ended(self) -> None:
         """Whatever was not named until here is gone (RFC 4533 section 3.3.1)."""
         self.marks = self.marks.translate(_SWEEP)
+        self._swept = True
         self._brought.swept(self.unknown, self._staged_name)
 
     def still_there(self, uuids: Iterable[bytes]) -> None:
@@ -199,17 +204,10 @@ class Update:
 
     def orphans(self) -> Iterator[bytes]:
         """Iterate over UUIDs of entries right below ones that are gone, which nobody told a new name for."""
-        row = self.marks.find(GONE)
-        while row >= 0:
-            found = self._connection.execute(_NAME, (row,)).fetchone()
-            if found:
-                for child, uuid, _ in children(self._connection, found[1]):
-                    if (
-                        self.marks[child] not in {GONE, SENT}
-                        and not self._connection.execute(_STAGED, (uuid,)).fetchone()
-                    ):
-                        yield uuid
-            row = self.marks.find(GONE, row + 1)
+        for _, dn in self.gone():
+            for child, uuid, _ in children(self._connection, dn):
+                if self.marks[child] not in {GONE, SENT} and self._staged_name(uuid) is None:
+                    yield uuid
 
     def new_parents(self) -> Iterator[str]:
         """Iterate over the names above entries that are new or renamed, without those that the copy will hold."""
@@ -246,9 +244,28 @@ class Update:
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def deliver(self, connection: sqlite3.Connection, listener: Listener | None) -> None:
+    def entries(self) -> int:
+        """Return the number of entries in the copy."""
+        (count,) = self._connection.execute(_COUNT).fetchone()
+        return int(count)
+
+    def gone_count(self) -> int:
+        """Return how many entries of the copy are gone."""
+        marked = self.marks.count(GONE)
+        return marked - (len(self.marks) - self.entries()) if marked and self._swept else marked
+
+    def gone(self) -> Iterator[tuple[bytes, str]]:
+        """Iterate over UUIDs and names of the entries of the copy that are gone."""
+        row = self.marks.find(GONE)
+        while row >= 0:
+            found = self._connection.execute(_NAME, (row,)).fetchone()
+            if found:
+                yield found
+            row = self.marks.find(GONE, row + 1)
+
+    def deliver(self, connection: sqlite3.Connection, listener: Listener | None, origin: Origin) -> None:
         """Apply the difference, telling of each change: deletes, renames, changes, adds."""
-        Delivery(self._database, connection, listener, self.marks).run()
+        Delivery(self._database, connection, listener, self.marks, origin).run()
         for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
             connection.execute(statement)
 

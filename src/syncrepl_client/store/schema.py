@@ -4,6 +4,9 @@
 ``syncrepl_entry``        the copy: one row for each entry, keyed by UUID; a first load in progress stands here too
 ``syncrepl_diff``         what a refresh over a copy has brought so far and differs from it
 ``syncrepl_state``        one row: cookie, fingerprint, whether the copy is whole
+``syncrepl_held``         what a refresh that is held would delete, while somebody decides
+``syncrepl_marker``       the change marker under which an entry was last found equal to the server's
+``syncrepl_request``      what other processes ask of the consumer that owns the file
 ``syncrepl_setting``      named values of programs (`DBInterface.get_setting`)
 ``syncrepl_copy``         a view: the entries, if the copy is whole
 ========================  =============================================================================================
@@ -56,7 +59,21 @@ _VERSION_1: Final = (
     """,
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1,)
+_VERSION_2: Final = (
+    # What the cookie's server speaks; who was told of the changes so far, NULL for nobody.
+    "ALTER TABLE syncrepl_state ADD COLUMN dialect TEXT",
+    "ALTER TABLE syncrepl_state ADD COLUMN listener TEXT",
+    # A refresh that is held: its number, 0 for none; the entries of the copy at that time; whether it is approved.
+    "ALTER TABLE syncrepl_state ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE syncrepl_state ADD COLUMN held_entries INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE syncrepl_state ADD COLUMN approved INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE syncrepl_held (uuid BLOB PRIMARY KEY, dn TEXT NOT NULL) STRICT",
+    "CREATE TABLE syncrepl_request (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, held INTEGER NOT NULL) STRICT",
+    # By row of the copy, so that a walk along it goes along this one, too.
+    "CREATE TABLE syncrepl_marker (entry INTEGER PRIMARY KEY, uuid BLOB NOT NULL, marker BLOB NOT NULL) STRICT",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2)
 """The statements that lead from each version to the next; version 0 is an empty file."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

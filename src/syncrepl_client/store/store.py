@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.store import schema
+from syncrepl_client.model import Origin
+from syncrepl_client.store import held, schema
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.live import LiveBatch, doubts_about
@@ -21,16 +22,23 @@ if TYPE_CHECKING:
 
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.held import Held
     from syncrepl_client.store.live import Doubts
 
-__all__ = ["State", "Store"]
+__all__ = ["Ending", "State", "Store"]
 
 _WITNESSES: Final = 3
-_READ: Final = "SELECT url, fingerprint, cookie, visible FROM syncrepl_state"
+_READ: Final = "SELECT url, fingerprint, cookie, visible, dialect, listener FROM syncrepl_state"
 _SET_SEARCH: Final = "UPDATE syncrepl_state SET url = ?, fingerprint = ?"
+_SET_DIALECT: Final = "UPDATE syncrepl_state SET dialect = ?"
+_SET_LISTENER: Final = "UPDATE syncrepl_state SET listener = ?"
 _SET_COOKIE: Final = "UPDATE syncrepl_state SET cookie = ?"
-_SET_WHOLE: Final = "UPDATE syncrepl_state SET visible = 1, fingerprint = ?, cookie = coalesce(?, cookie)"
+_SET_WHOLE: Final = """
+    UPDATE syncrepl_state
+    SET visible = 1, fingerprint = ?, dialect = coalesce(?, dialect), cookie = coalesce(?, cookie)
+"""
 _FORGET: Final = "UPDATE syncrepl_state SET cookie = NULL"
+_ASKED_FOR: Final = "SELECT 1 FROM syncrepl_request LIMIT 1"
 _SOME: Final = "SELECT uuid FROM syncrepl_entry ORDER BY id DESC LIMIT ?"
 _CLEAR: Final = "DELETE FROM syncrepl_entry"
 _CLEAR_DIFF: Final = "DELETE FROM syncrepl_diff"
@@ -40,13 +48,30 @@ _CLEAR_DIFF: Final = "DELETE FROM syncrepl_diff"
 class State:
     """What the data file says of itself.
 
-    `whole` tells whether it holds a copy; `fingerprint` stands for all parameters that `cookie` belongs to.
+    `whole` tells whether it holds a copy; `fingerprint` stands for all parameters that `cookie` belongs to, `dialect`
+    for the kind of server that gave it; `listener` is who was told of the changes so far, None if nobody was.
     """
 
     url: str | None
     fingerprint: str | None
     cookie: bytes | None
     whole: bool
+    dialect: str | None
+    listener: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is stored at the end of a refresh, besides its entries.
+
+    `cookie` is None to keep the former one, unless it shall be forgotten.
+    """
+
+    fingerprint: str
+    cookie: bytes | None = None
+    dialect: str | None = None
+    forget: bool = False
+    origin: Origin = Origin.REFRESH
 
 
 class Store:
@@ -85,8 +110,8 @@ class Store:
 
     def state(self) -> State:
         """Read what the file says of itself."""
-        url, fingerprint, cookie, visible = self.database.connection.execute(_READ).fetchone()
-        return State(url, fingerprint, cookie, bool(visible))
+        url, fingerprint, cookie, visible, dialect, listener = self.database.connection.execute(_READ).fetchone()
+        return State(url, fingerprint, cookie, bool(visible), dialect, listener)
 
     def set_search(self, url: str, fingerprint: str) -> None:
         """Remember which search the copy is of; a cookie of other parameters is forgotten."""
@@ -97,6 +122,21 @@ class Store:
             connection.execute(_SET_SEARCH, (url, fingerprint))
             if fingerprint != state.fingerprint:
                 connection.execute(_FORGET)
+
+    def set_dialect(self, dialect: str) -> None:
+        """Remember what the server speaks; a cookie of another kind of server is forgotten."""
+        former = self.state().dialect
+        if dialect != former:
+            with self.database.transaction() as connection:
+                connection.execute(_SET_DIALECT, (dialect,))
+                if former is not None:
+                    connection.execute(_FORGET)
+
+    def set_listener(self, listener: str) -> None:
+        """Remember who is told of the changes."""
+        if listener != self.state().listener:
+            with self.database.transaction() as connection:
+                connection.execute(_SET_LISTENER, (listener,))
 
     # --- refresh ------------------------------------------------------------------------------------------------------
 
@@ -112,13 +152,20 @@ class Store:
         return FirstLoad(self.database, ordered=_told_of_changes(listener) is not None)
 
     def finish_refresh(
-        self, staged: FirstLoad | Update, fingerprint: str, cookie: bytes | None, listener: Listener | None
+        self,
+        staged: FirstLoad | Update,
+        end: Ending,
+        listener: Listener | None,
     ) -> None:
         """Apply a staged refresh whole, tell of it, and make it durable with its cookie."""
+        cookie = end.cookie
         with self.database.transaction() as connection:
             former = self.state().cookie
-            staged.deliver(connection, _told_of_changes(listener))
-            connection.execute(_SET_WHOLE, (fingerprint, cookie))
+            staged.deliver(connection, _told_of_changes(listener), end.origin)
+            connection.execute(_SET_WHOLE, (end.fingerprint, end.dialect, cookie))
+            if end.forget:
+                connection.execute(_FORGET)
+            held.clear(connection)
             if listener is not None:
                 if cookie is not None and cookie != former:
                     with self.database.guarded():
@@ -147,12 +194,38 @@ class Store:
         with self.database.transaction() as connection:
             batch = LiveBatch(self.database, connection, _told_of_changes(listener), in_content)
             complete = batch.apply(events)
-            if batch.cookie is not None:
-                if listener is not None:
+            if batch.received is not None:
+                cookie = batch.received.cookie
+                if listener is not None and cookie is not None:
                     with self.database.guarded():
-                        listener.cookie(batch.cookie)
-                connection.execute(_SET_COOKIE, (batch.cookie,))
+                        listener.cookie(cookie)
+                connection.execute(_SET_COOKIE, (cookie,))
         return complete
+
+    # --- what is held, and what others ask for ------------------------------------------------------------------------
+
+    def held(self) -> Held | None:
+        """Tell of the refresh that is held; None if none is."""
+        return held.read(self.database.connection)
+
+    def not_approved(self, staged: Update) -> int:
+        """Tell how many of the deletions of a refresh nobody has approved."""
+        held_now = self.held()
+        if held_now is None or not held_now.approved:
+            return staged.gone_count()
+        return sum(not held.holds(self.database.connection, uuid) for uuid, _ in staged.gone())
+
+    def hold(self, staged: Update, entries: int) -> None:
+        """Hold a refresh: what it would delete is kept for those who decide, and nothing of it is applied."""
+        with self.database.transaction() as connection:
+            held.hold(connection, staged.gone(), entries)
+
+    def execute_requests(self) -> set[str]:
+        """Execute what other processes asked for; returns the kinds that the caller has to see to."""
+        if not self.database.connection.execute(_ASKED_FOR).fetchone():
+            return set()
+        with self.database.transaction() as connection:
+            return held.execute(connection)
 
 
 def _told_of_changes(listener: Listener | None) -> Listener | None:
