@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client import doubts, guard
-from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep
+from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep, dialect_of
 from syncrepl_client.contentsync.events import (
     EntriesDeleted,
     EntriesPresent,
@@ -25,14 +25,16 @@ from syncrepl_client.contentsync.events import (
     RefreshRequired,
     SearchEnded,
 )
+from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, ProtocolError
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages, results
-from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message
-from syncrepl_client.resumption import decide
+from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
+from syncrepl_client.resumption import decide, read_operational, spoken
 from syncrepl_client.store.refresh import GONE, Update
 from syncrepl_client.store.store import Ending
+from syncrepl_client.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.server import Server
     from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.ldap.connection import EntryRun
-    from syncrepl_client.ldap.messages import Result
+    from syncrepl_client.model import Report
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.loading import FirstLoad
     from syncrepl_client.store.store import Store
@@ -56,6 +58,9 @@ _log = logging.getLogger("syncrepl_client.consumer")
 _MOST_FULL_REFRESHES: Final = 2
 _MOST_ROUNDS: Final = 5
 _PROGRESS_EVERY: Final = 0.2
+# A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
+_QUIET: Final = 2.0
+_MOST_LIVE: Final = 20.0
 
 
 class Consumer:
@@ -69,6 +74,8 @@ class Consumer:
         listener: who is told of changes inside the transactions; None if nobody is.
         server: what the server says of itself.
         max_deletes: what a refresh may delete without being held; None for anything.
+        verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
+            ten minutes, 0 never.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
@@ -83,6 +90,7 @@ class Consumer:
         *,
         server: Server,
         max_deletes: MaxDeletes | None,
+        verify_every: float | None = None,
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -108,7 +116,12 @@ class Consumer:
         # How often the search began again to settle what a refresh left open.
         self._rounds = 0
         self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
+        self._upkeep = Upkeep(
+            store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
+        )
         self._cancel_id = 0
+        # When something of the search came last.
+        self._heard = 0.0
         self._finishing = False
         self.finished = False
 
@@ -128,13 +141,25 @@ class Consumer:
         resumption = decide(self._client, self._server, self._search, state, self._stopping)
         if resumption.reason:
             _log.warning("the refresh reads everything: %s", resumption.reason)
-        self._dialect = resumption.dialect
+        self._meet(resumption.dialect)
         if self._dialect is not None:
             self._store.set_dialect(self._dialect.name)
         self._start(resumption.cookie)
 
+    def _meet(self, dialect: Dialect | None) -> None:
+        """Get ready for a server that speaks a dialect."""
+        self._dialect = dialect
+        if dialect is not None and not dialect.hides_operational:
+            self._inquiry.operational = read_operational(self._client)
+
     def _start(self, cookie: bytes | None, brought: Sequence[SentEntry] = ()) -> None:
-        self._session = Session(self._mode, cookie if self._store.state().whole else None, self._dialect)
+        operational = self._inquiry.operational
+        self._session = Session(
+            self._mode,
+            cookie if self._store.state().whole else None,
+            self._dialect,
+            Selection(self._search.attributes, operational) if operational else None,
+        )
         self._backlog.clear()
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
@@ -156,11 +181,20 @@ class Consumer:
             return False
         if self._stopping():
             raise Interrupted
+        if not self.refreshing:
+            if self._upkeep.wanted:
+                self.verify(repair=True)
+            timeout = min(timeout, self._upkeep.due_in)
+        return self._listen(timeout)
+
+    def _listen(self, timeout: float) -> bool:
         if self._backlog:
             items = list(self._backlog)
             self._backlog.clear()
         else:
             items = self._own(self._client.receive(timeout, patient=self.refreshing))
+        if items:
+            self._heard = time.monotonic()
         live: list[Event] = []
         session = self._session
         for event in (event for item in items for event in session.receive(item)):
@@ -193,6 +227,8 @@ class Consumer:
         if staged is None:
             return
         match event:
+            case EntriesSent(rows) if self._session.sent_cookie is not None:
+                staged.sent(self._as_asked(rows))
             case EntriesSent() | EntriesPresent() | EntriesDeleted() | PresentPhaseEnded():
                 _stage_content(staged, event)
             case RefreshEnded():
@@ -252,7 +288,10 @@ class Consumer:
         self._rounds = 0
         if self._progress is not None:
             self._progress(staged.received)
+        self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
+            if self._upkeep.wanted:
+                self.verify(repair=True)
             self._finish()
 
     def _settled(self, staged: Update, *, swept: bool) -> bool:
@@ -299,6 +338,31 @@ class Consumer:
     def _set_aside(self, items: list[Message | EntryRun]) -> None:
         self._backlog.extend(self._own(items))
 
+    # --- verification -------------------------------------------------------------------------------------------------
+
+    def verify(self, *, repair: bool) -> Report:
+        """Compare the copy with the server, and make it equal if asked to; see `Upkeep.verify`."""
+        if not self._message_id:
+            self._meet(spoken(self._server, self._search, self._store.state()))
+        dialect = self._dialect or dialect_of(self._store.state().cookie)
+        self._inquiry.dialect = dialect
+        persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._message_id and not self.finished
+        report = self._upkeep.verify(dialect, repair=repair, live=self._let_live if persisting else None)
+        if persisting:
+            self._upkeep.plan(dialect, resumed=False)
+        return report
+
+    def _let_live(self, passed: Callable[[], bool]) -> None:
+        """Apply what the stream brings until it has come far enough, or nothing more comes."""
+        self._heard = started = time.monotonic()
+        while not self.finished and (self.refreshing or not passed()):
+            now = time.monotonic()
+            if not self.refreshing and (now > self._heard + _QUIET or now > started + _MOST_LIVE):
+                return
+            if self._stopping():
+                raise Interrupted
+            self._listen(_QUIET / 4)
+
     # --- persist ------------------------------------------------------------------------------------------------------
 
     def _live(self, events: list[Event]) -> None:
@@ -321,7 +385,9 @@ class Consumer:
 
     def _apply(self, changes: list[Event]) -> bool:
         """Apply changes; tells whether the search goes on."""
+        base_was_here = self._base_is_here(changes)
         try:
+            changes = [EntriesSent(self._as_asked(e.rows)) if isinstance(e, EntriesSent) else e for e in changes]
             settled = doubts.settle_batch(changes, self._pending, self._store, self._search, self._asking())
         except doubts.Unsettled as unsettled:
             self._resume(unsettled.brought)
@@ -329,9 +395,24 @@ class Consumer:
             self._again_from_nothing()
         else:
             if self._store.apply(settled, self._listener, self._search.holds):
+                if base_was_here and not self._base_is_here(changes) and not self._asking().exists(self._search.base):
+                    raise results.error_of("sync search", Result(results.NO_SUCH_OBJECT, diagnostic="the base is gone"))
                 return True
             self._resume()
         return False
+
+    def _base_is_here(self, changes: Iterable[Event]) -> bool:
+        """Tell whether the base is in the copy, if something was deleted: some servers go silent when it goes."""
+        if not any(isinstance(event, EntriesDeleted) for event in changes):
+            return False
+        return bool(self._search.base) and self._store.entries.entry(self._search.base) is not None
+
+    def _as_asked(self, rows: list[SentEntry]) -> list[SentEntry]:
+        """Fetch entries of an update again where a server sends other attributes than were asked for."""
+        if not self._search.attributes or self._session.dialect.keeps_attributes:
+            return rows
+        uuids = {row[0] for row in rows}
+        return self._asking().entries(uuids, witnesses=self._store.some_uuids(exclude=uuids))
 
     def _resume(self, brought: Sequence[SentEntry] = ()) -> None:
         """Go on from the stored cookie, unless it is time to end: then the next run does."""

@@ -15,6 +15,7 @@ from uuid import UUID
 from syncrepl_client.contentsync.dialects import OPENLDAP
 from syncrepl_client.contentsync.events import EntriesSent, SearchEnded
 from syncrepl_client.contentsync.search import BASE
+from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
 from syncrepl_client.ldap import ber, messages, results
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.client import Client
     from syncrepl_client.contentsync.dialects import Dialect
-    from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.ldap.connection import EntryRun
     from syncrepl_client.ldap.messages import Message
@@ -70,6 +71,8 @@ class Inquiry:
         self._set_aside = set_aside
         self._heard = 0.0
         self.dialect: Dialect | None = None
+        # The operational attributes of a server that sends them without being asked, in lower case.
+        self.operational: frozenset[str] = frozenset()
 
     def below(self, bases: Iterable[str]) -> list[list[SentEntry]]:
         """Fetch subtrees, each as it is at one moment; one whose base is gone is empty.
@@ -79,16 +82,25 @@ class Inquiry:
         """
         return self._fetch([replace(self._search, base=base) for base in bases])
 
+    def exists(self, dn: str) -> bool:
+        """Tell whether there is an entry of a name, in the content or not."""
+        anything = ber.octet_string(b"objectClass", tag=0x87)
+        search = replace(self._search, base=dn, scope=BASE, filter_=anything, attributes=_NO_ATTRIBUTES)
+        return any(self._fetch([search]))
+
     def named(self, dns: Iterable[str]) -> list[SentEntry]:
         """Fetch those entries of the content that have one of these names."""
         found = self._fetch([replace(self._search, base=dn, scope=BASE) for dn in dns])
         return [row for rows in found for row in rows]
 
-    def entries(self, uuids: set[bytes], *, witnesses: Iterable[bytes]) -> list[SentEntry]:
+    def entries(
+        self, uuids: set[bytes], *, witnesses: Iterable[bytes], attributes: tuple[str, ...] | None = None
+    ) -> list[SentEntry]:
         """Fetch entries by UUID; those that are not among the answers are not in the content.
 
         Args:
             uuids: whom to ask for.
+            attributes: which to fetch; None for those of the search.
             witnesses: entries that are known to be there.  An identity that may not search by entryUUID would find
                 nobody at all; if not even a witness is found, the answer means nothing.
 
@@ -99,11 +111,12 @@ class Inquiry:
         if len(wanted) > _MOST_ENTRIES:
             raise TooMuchToAsk
         known = [self._uuid_filter(uuid) for uuid in witnesses]
+        search = self._search if attributes is None else replace(self._search, attributes=attributes)
         searches = []
         for start in range(0, len(wanted), _UUIDS_A_SEARCH):
             asked = [self._uuid_filter(uuid) for uuid in wanted[start : start + _UUIDS_A_SEARCH]]
             any_of = ber.tlv(0xA1, *asked, *known)
-            searches.append(replace(self._search, filter_=ber.tlv(0xA0, self._search.filter_, any_of)))
+            searches.append(replace(search, filter_=ber.tlv(0xA0, search.filter_, any_of)))
         found = self._fetch(searches)
         if not all(found):
             raise TooMuchToAsk
@@ -111,17 +124,47 @@ class Inquiry:
 
     def listing(self) -> Iterator[list[bytes]]:
         """Iterate over the UUIDs of the whole content, as they come."""
-        pending = self._start(replace(self._search, attributes=_NO_ATTRIBUTES))
+        for rows in self.everything(_NO_ATTRIBUTES):
+            yield [row[0] for row in rows]
+
+    def everything(self, attributes: tuple[str, ...]) -> Iterator[list[SentEntry]]:
+        """Iterate over the whole content, as it comes.
+
+        Raises:
+            LDAPResultError: the search failed, also because its base is not there: that is no empty content.
+        """
+        for events in self._stream(replace(self._search, attributes=attributes), None):
+            yield [row for event in events if isinstance(event, EntriesSent) for row in event.rows]
+
+    def refresh(self, cookie: bytes) -> Iterator[list[Event]]:
+        """Iterate over the events of a refresh from a cookie, as they come.
+
+        Raises:
+            LDAPResultError: the search failed.
+        """
+        return self._stream(self._search, cookie)
+
+    def _stream(self, search: Search, cookie: bytes | None) -> Iterator[list[Event]]:
+        pending = self._start(search, cookie)
         while pending.session.state is not State.ENDED:
             self._receive({pending.message_id: pending})
-            yield [row[0] for row in pending.rows]
-            pending.rows.clear()
+            for event in pending.events:
+                if isinstance(event, SearchEnded):
+                    results.check("search beside the stream", event.result)
+            yield pending.events
+            pending.events = []
 
     def wait(self, seconds: float) -> None:
         """Give the stream time to go on."""
         if self._stopping():
             raise Interrupted
         self._set_aside(self._client.receive(seconds))
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, whatever arrives meanwhile."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.wait(left)
 
     def _uuid_filter(self, uuid: bytes) -> bytes:
         name, value = (self.dialect or OPENLDAP).uuid_assertion(UUID(bytes=uuid))
@@ -141,6 +184,7 @@ class Inquiry:
                 started.append(one)
             self._receive(pending)
             for one in [one for one in pending.values() if one.session.state is State.ENDED]:
+                one.check()
                 del pending[one.message_id]
             rows = [row for one in started for row in one.rows]
             if len(rows) > _MOST_ENTRIES or sum(len(row[2]) for row in rows) > _MOST_BYTES:
@@ -153,8 +197,9 @@ class Inquiry:
             for message_id in pending:
                 self._client.send(messages.abandon_request(message_id))
 
-    def _start(self, search: Search) -> _Pending:
-        session = Session(Mode.REFRESH_ONLY, None, self.dialect)
+    def _start(self, search: Search, cookie: bytes | None = None) -> _Pending:
+        selection = Selection(search.attributes, self.operational) if self.operational else None
+        session = Session(Mode.REFRESH_ONLY, cookie, self.dialect, selection)
         self._heard = time.monotonic()
         controls = [session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         return _Pending(self._client.send(search.request(), controls), session)
@@ -182,11 +227,17 @@ class _Pending:
     def __init__(self, message_id: int, session: Session) -> None:
         self.message_id = message_id
         self.session = session
-        self.rows: list[SentEntry] = []
+        self.events: list[Event] = []
 
     def take(self, item: Message | EntryRun) -> None:
-        for event in self.session.receive(item):
-            if isinstance(event, EntriesSent):
-                self.rows += event.rows
-            elif isinstance(event, SearchEnded) and event.result.code != results.NO_SUCH_OBJECT:
+        self.events += self.session.receive(item)
+
+    @property
+    def rows(self) -> list[SentEntry]:
+        return [row for event in self.events if isinstance(event, EntriesSent) for row in event.rows]
+
+    def check(self) -> None:
+        """Raise an error if the search failed; where its base is not there, nothing is."""
+        for event in self.events:
+            if isinstance(event, SearchEnded) and event.result.code != results.NO_SUCH_OBJECT:
                 results.check("search beside the stream", event.result)

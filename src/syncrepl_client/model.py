@@ -9,7 +9,19 @@ from uuid import UUID
 
 from syncrepl_client.ldap.attributes import Attributes
 
-__all__ = ["Added", "Attributes", "Change", "Deleted", "Entry", "Modified", "Origin", "Renamed", "SyncreplMode"]
+__all__ = [
+    "Added",
+    "Attributes",
+    "Change",
+    "Deleted",
+    "Difference",
+    "Entry",
+    "Modified",
+    "Origin",
+    "Renamed",
+    "Report",
+    "SyncreplMode",
+]
 
 
 class SyncreplMode(StrEnum):
@@ -93,6 +105,52 @@ class Renamed:
     def entry(self) -> Entry:
         """The entry that the change is about, as it is now."""
         return self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An entry that is not in the copy as it is on the server.
+
+    Args:
+        kind: ``missing`` in the copy, ``extra`` in it, ``different`` in its attributes or ``misnamed``.
+        uuid_octets: the UUID.
+        dn: its name in the copy, None if it is missing.
+        server_dn: its name on the server, None if it is extra.
+    """
+
+    kind: str
+    uuid_octets: bytes
+    dn: str | None
+    server_dn: str | None
+
+    @property
+    def uuid(self) -> UUID:
+        """The entryUUID, or what the server uses in its place."""
+        return UUID(bytes=self.uuid_octets)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification found.
+
+    Args:
+        compared: how many entries the server listed.
+        differences: the entries that differ although the stream has passed them.
+        undecided: how many changed on the server each time they were looked at; they are no differences.
+        complete: False where so much differs that it was not looked at one by one.
+        repaired: whether the copy was made equal.
+    """
+
+    compared: int
+    differences: tuple[Difference, ...] = ()
+    undecided: int = 0
+    complete: bool = True
+    repaired: bool = False
+
+    @property
+    def drift(self) -> bool:
+        """Whether the copy was not what the server holds."""
+        return bool(self.differences) or not self.complete
 
 
 Change = Added | Modified | Renamed | Deleted

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.model import Report
     from syncrepl_client.store.entries import Entries
 
 __all__ = ["Replica"]
@@ -52,6 +53,9 @@ class Replica:
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
+        verify_every: seconds between comparisons of the copy with the server; None (the default) where the stream alone
+            cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
+            never.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
     """
@@ -68,6 +72,7 @@ class Replica:
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
+        verify_every: float | None = None,
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
         self._url = urls.parse(url) if isinstance(url, str) else url
@@ -80,6 +85,7 @@ class Replica:
         self._trace = trace
         self._max_message = max_message
         self._max_deletes = max_deletes
+        self._verify_every = verify_every
         self._store: Store | None = None
         self._client: Client | None = None
         self._consumer: Consumer | None = None
@@ -100,7 +106,8 @@ class Replica:
             raise ClosedError
         try:
             self.open_store()
-            self._connect()
+            self._consumer = self._connect()
+            self._consumer.start()
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
@@ -124,7 +131,8 @@ class Replica:
         if self._starttls and self._url.scheme != "ldap":
             raise UsageError(f"StartTLS is for ldap://, not {self._url.scheme}://", hint="leave it out")
 
-    def _connect(self) -> None:
+    def _connect(self) -> Consumer:
+        """Connect, bind and make a consumer; it does not search yet."""
         url, store = self.url, self.store
         transport = connect(url)
         self._client = client = Client(
@@ -142,7 +150,7 @@ class Replica:
         store.set_search(str(url), search.fingerprint)
         if self._listener is not None:
             self._listener.bound(client)
-        self._consumer = Consumer(
+        return Consumer(
             client,
             store,
             search,
@@ -151,9 +159,9 @@ class Replica:
             server=read_server(client),
             max_deletes=self._max_deletes,
             stopping=lambda: self._stop_asked,
+            verify_every=self._verify_every,
             progress=self._progress,
         )
-        self._consumer.start()
 
     def close(self) -> None:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
@@ -207,6 +215,32 @@ class Replica:
             if not self.step():
                 break
         return len(self.entries)
+
+    def verify(self, *, repair: bool = False) -> Report:
+        """Compare the copy with what the server holds, without relying on the cookie.
+
+        A difference counts only if it is still there after the stream has passed it.  A replica that is open completes
+        a refresh in progress first; one that is not connects for this alone, and neither searches nor applies what the
+        stream has to tell.
+
+        Args:
+            repair: whether to make the copy equal, in one transaction; the listener is told of each change with
+                `Origin.VERIFICATION`.  Nothing is repaired while a refresh is held.
+
+        Returns:
+            What was found.
+
+        Raises:
+            UsageError: there is no copy yet.
+            MassDeletionHeld: the repair would delete too much.
+        """
+        if self._consumer is not None:
+            self.refresh()
+            return self._consumer.verify(repair=repair)
+        if self._closed:
+            raise ClosedError
+        self.open_store()
+        return self._connect().verify(repair=repair)
 
     def run(self) -> None:
         """Call `step` until it returns False."""

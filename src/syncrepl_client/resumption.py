@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync import dialects
 from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCookie
+from syncrepl_client.contentsync.selection import operational
 from syncrepl_client.contentsync.server import ROOT_DSE, Server
 from syncrepl_client.exceptions import Interrupted, LDAPResultError, ProviderBehind
 from syncrepl_client.ldap import ber
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.store.store import State
 
-__all__ = ["Resumption", "decide", "read_server", "shows_change_numbers"]
+__all__ = ["Resumption", "decide", "read_operational", "read_server", "shows_change_numbers", "spoken"]
 
 _EVERYTHING: Final = "(objectClass=*)"
 _MARKS: Final = ("entryUUID", "entryCSN")
@@ -76,9 +77,7 @@ def decide(client: Client, server: Server, search: Search, state: State, stoppin
         ProviderBehind: the server has not seen changes that the copy holds, and does not catch up.
         Interrupted: a stop was asked for.
     """
-    dialect = server.dialect(search.base)
-    if dialect is dialects.DS389 and state.dialect == dialects.DS389_OPENLDAP.name:
-        dialect = dialects.DS389_OPENLDAP
+    dialect = spoken(server, search, state)
     if state.cookie is None or not state.whole:
         return Resumption(dialect, None)
     speaks = dialect or dialects.dialect_of(state.cookie)
@@ -93,6 +92,25 @@ def decide(client: Client, server: Server, search: Search, state: State, stoppin
     else:
         reason = ""
     return Resumption(dialect, None if reason else state.cookie, reason)
+
+
+def spoken(server: Server, search: Search, state: State) -> Dialect | None:
+    """Tell which dialect a server speaks; None if only its cookies can tell."""
+    dialect = server.dialect(search.base)
+    if dialect is dialects.DS389 and state.dialect == dialects.DS389_OPENLDAP.name:
+        return dialects.DS389_OPENLDAP
+    return dialect
+
+
+def read_operational(client: Client) -> frozenset[str]:
+    """Read the names of a server's operational attributes from its schema, in lower case."""
+    try:
+        pointers = client.search("", 0, _EVERYTHING, ("subschemaSubentry",))
+        subentry = next((values["subschemaSubentry"][0].decode() for _, values in pointers if values), "cn=schema")
+        found = client.search(subentry, 0, "(objectClass=subschema)", ("attributeTypes",))
+    except LDAPResultError:
+        return frozenset()
+    return operational(value for _, values in found for value in values.get("attributeTypes", ()))
 
 
 # --- OpenLDAP ---------------------------------------------------------------------------------------------------------

@@ -69,6 +69,9 @@ class CookiePolicy(Protocol):
         An empty answer means that no cookie of this server can be resumed from any more.
         """
 
+    def covers(self, cookie: bytes | None, other: bytes) -> bool:
+        """Tell whether a cookie is at least as new as another one."""
+
 
 class _OpenLDAPCookies:
     def to_send(self, cookie: bytes | None) -> bytes | None:
@@ -88,6 +91,10 @@ class _OpenLDAPCookies:
         known = OpenLDAPCookie.parse(former)
         return (known.updated(newer) if known else newer).encode()
 
+    def covers(self, cookie: bytes | None, other: bytes) -> bool:
+        ours, theirs = OpenLDAPCookie.parse(cookie), OpenLDAPCookie.parse(other)
+        return ours is not None and theirs is not None and not theirs.newer_than(ours)
+
 
 class _ChangeNumberCookies:
     def to_send(self, cookie: bytes | None) -> bytes | None:
@@ -103,6 +110,10 @@ class _ChangeNumberCookies:
             return b""
         return cookie
 
+    def covers(self, cookie: bytes | None, other: bytes) -> bool:
+        ours, theirs = ChangeNumberCookie.parse(cookie), ChangeNumberCookie.parse(other)
+        return ours is not None and theirs is not None and ours.number >= theirs.number
+
 
 class _OpaqueCookies:
     def to_send(self, cookie: bytes | None) -> bytes | None:
@@ -114,6 +125,9 @@ class _OpaqueCookies:
     def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:  # noqa: ARG002 - the newest counts
         return cookie or None
 
+    def covers(self, cookie: bytes | None, other: bytes) -> bool:
+        return cookie == other
+
 
 class _NoCookies:
     def to_send(self, cookie: bytes | None) -> bytes | None:  # noqa: ARG002 - none is ever sent
@@ -124,6 +138,9 @@ class _NoCookies:
 
     def in_persist(self, former: bytes | None, cookie: bytes) -> bytes | None:  # noqa: ARG002 - the same
         return None
+
+    def covers(self, cookie: bytes | None, other: bytes) -> bool:  # noqa: ARG002 - the same
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ from syncrepl_client.ldap.messages import (
 if TYPE_CHECKING:
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.contentsync.selection import Selection
     from syncrepl_client.ldap.connection import Row
     from syncrepl_client.ldap.messages import Control
 
@@ -130,14 +131,18 @@ class Session:
         mode: refresh only, or refresh and persist.
         cookie: the cookie as stored, None for the first time.
         dialect: how this server differs; None lets the shape of its cookies decide.
+        selection: takes out attributes that were not asked for; None where none come.
     """
 
-    def __init__(self, mode: Mode, cookie: bytes | None, dialect: Dialect | None = None) -> None:
+    def __init__(
+        self, mode: Mode, cookie: bytes | None, dialect: Dialect | None = None, selection: Selection | None = None
+    ) -> None:
         self.mode = mode
         self.state = State.REFRESH
         self.dialect = dialect or dialect_of(cookie)
         self._dialect_is_known = dialect is not None or cookie is not None
         self._cookie = cookie
+        self._selection = selection
         self.sent_cookie = self.dialect.cookies.to_send(cookie)
         # Whether an entry was named as present: the evidence that a present phase took place.
         self._presents = False
@@ -197,13 +202,16 @@ class Session:
                 if state.cookie is None or self.state is not State.PERSIST:
                     continue
             if sent:
-                events.append(EntriesSent(sent))
+                events.append(self._sent(sent))
                 sent = []
             events += self._unsent(state, dn)
         if sent:
             self._move(_Said.ENTRY)
-            events.append(EntriesSent(sent))
+            events.append(self._sent(sent))
         return events
+
+    def _sent(self, rows: list[SentEntry]) -> EntriesSent:
+        return EntriesSent(rows if self._selection is None else self._selection.of(rows))
 
     def _decode_state(self, dn: bytes, raw: bytes) -> SyncState:
         value = controls.find(decode_controls(raw), controls.SYNC_STATE)

@@ -12,7 +12,7 @@ from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.layout import Layout
 
-__all__ = ["Attributes", "decode_attributes", "encode_attributes"]
+__all__ = ["Attributes", "decode_attributes", "encode_attributes", "without"]
 
 # Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
@@ -202,6 +202,33 @@ def _name(element: bytes) -> str:
         _NAMES.clear()
     _NAMES[element] = name
     return name
+
+
+def without(wire: bytes, names: frozenset[str]) -> tuple[bytes, dict[str, list[bytes]]]:
+    """Take attributes out of a PartialAttributeList; the octets of the others stay as they are.
+
+    Args:
+        wire: the list with its tag and length.
+        names: in lower case.
+
+    Returns:
+        The list without them, and their values by name in lower case.
+
+    Raises:
+        ProtocolError: it is malformed.
+    """
+    _, pos, end = ber.read(wire, 0, len(wire))
+    kept = []
+    taken: dict[str, list[bytes]] = {}
+    while pos < end:
+        element, values, stop = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
+        name = (_NAMES.get(element) or _name(element)).lower()
+        if name in names:
+            taken[name] = values
+        else:
+            kept.append(wire[pos:stop])
+        pos = stop
+    return (ber.sequence(*kept) if taken else wire), taken
 
 
 def encode_attributes(values: Mapping[str, list[bytes]]) -> bytes:

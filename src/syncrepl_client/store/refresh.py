@@ -41,6 +41,7 @@ _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _FIND_ID: Final = "SELECT id FROM syncrepl_entry WHERE uuid = ?"
 _NAME: Final = "SELECT uuid, dn FROM syncrepl_entry WHERE id = ?"
 _STAGED: Final = "SELECT dn FROM syncrepl_diff WHERE uuid = ?"
+_STAGED_ATTRS: Final = "SELECT attrs FROM syncrepl_diff WHERE uuid = ?"
 _STAGE: Final = """
     INSERT INTO syncrepl_diff (uuid, entry, renamed, old_key, new_key, dn, attrs) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (uuid) DO UPDATE SET
@@ -241,6 +242,16 @@ class Update:
             return staged
         found = self._connection.execute(_FIND, (uuid,)).fetchone()
         return None if found is None or self.marks[found[0]] == GONE else str(found[1])
+
+    def result(self, uuid: bytes) -> tuple[str, bytes] | None:
+        """Return the name and the attributes that an entry will have; see `outcome`."""
+        name = self.outcome(uuid)
+        if name is None:
+            return None
+        staged = self._connection.execute(_STAGED_ATTRS, (uuid,)).fetchone()
+        if staged is not None and staged[0] is not None:
+            return name, staged[0]
+        return name, self._connection.execute(_FIND, (uuid,)).fetchone()[2]
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

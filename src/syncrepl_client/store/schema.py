@@ -70,7 +70,11 @@ _VERSION_2: Final = (
     "CREATE TABLE syncrepl_held (uuid BLOB PRIMARY KEY, dn TEXT NOT NULL) STRICT",
     "CREATE TABLE syncrepl_request (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, held INTEGER NOT NULL) STRICT",
     # By row of the copy, so that a walk along it goes along this one, too.
-    "CREATE TABLE syncrepl_marker (entry INTEGER PRIMARY KEY, uuid BLOB NOT NULL, marker BLOB NOT NULL) STRICT",
+    """
+    CREATE TABLE syncrepl_marker (
+        entry INTEGER PRIMARY KEY, uuid BLOB NOT NULL, marker BLOB NOT NULL, digest INTEGER NOT NULL
+    ) STRICT
+    """,
 )
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2)

@@ -38,6 +38,7 @@ _SET_WHOLE: Final = """
     SET visible = 1, fingerprint = ?, dialect = coalesce(?, dialect), cookie = coalesce(?, cookie)
 """
 _FORGET: Final = "UPDATE syncrepl_state SET cookie = NULL"
+_ROW: Final = "SELECT dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _ASKED_FOR: Final = "SELECT 1 FROM syncrepl_request LIMIT 1"
 _SOME: Final = "SELECT uuid FROM syncrepl_entry ORDER BY id DESC LIMIT ?"
 _CLEAR: Final = "DELETE FROM syncrepl_entry"
@@ -178,6 +179,11 @@ class Store:
         """Return the UUIDs of a few entries of the copy that are not among `exclude`."""
         found = self.database.connection.execute(_SOME, (_WITNESSES + len(exclude),))
         return [uuid for (uuid,) in found if uuid not in exclude][:_WITNESSES]
+
+    def row(self, uuid: bytes) -> tuple[str, bytes] | None:
+        """Return name and attributes of an entry of the copy; None if it is not there."""
+        found: tuple[str, bytes] | None = self.database.connection.execute(_ROW, (uuid,)).fetchone()
+        return found
 
     # --- persist ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,132 @@
+"""What a consumer does besides following the stream: comparison and repair of the copy, and requests of others."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client import guard
+from syncrepl_client.model import Origin
+from syncrepl_client.store import held
+from syncrepl_client.store.refresh import Update
+from syncrepl_client.store.store import Ending
+from syncrepl_client.verification import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from syncrepl_client.contentsync.dialects import Dialect
+    from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.contentsync.search import Search
+    from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.inquiry import Inquiry
+    from syncrepl_client.model import Report
+    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.store import Store
+
+__all__ = ["Upkeep"]
+
+_log = logging.getLogger("syncrepl_client.upkeep")
+
+_LOOK_EVERY: Final = 1.0
+_VERIFY_EVERY: Final = 600.0
+
+
+class Upkeep:
+    """Keeps a copy right where the stream does not.
+
+    Args:
+        store: the copy.
+        search: what it is a copy of.
+        inquiry: asks the server.
+        listener: who is told of what was repaired.
+        max_deletes: what a repair may delete without being held; None for anything.
+        verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
+            ten minutes, 0 never.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        search: Search,
+        inquiry: Inquiry,
+        listener: Listener | None,
+        *,
+        max_deletes: MaxDeletes | None,
+        verify_every: float | None,
+    ) -> None:
+        self._store = store
+        self._search = search
+        self._inquiry = inquiry
+        self._listener = listener
+        self._max_deletes = max_deletes
+        self._verify_every = verify_every
+        # When the next comparison is due, and when to look for requests, on the monotonic clock.
+        self._verify_at = math.inf
+        self._look_at = 0.0
+
+    # --- when ---------------------------------------------------------------------------------------------------------
+
+    def plan(self, dialect: Dialect, *, resumed: bool) -> None:
+        """Plan the next comparison: at once if a refresh began at a cookie, for it may have left something out."""
+        interval = self._verify_every
+        if interval is None:
+            interval = _VERIFY_EVERY if dialect.verified else 0.0
+        if interval:
+            self._verify_at = time.monotonic() + (0.0 if resumed else interval)
+
+    @property
+    def due_in(self) -> float:
+        """Seconds until the next comparison is due."""
+        return max(0.0, self._verify_at - time.monotonic())
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is time for a comparison, or another process asks for one."""
+        return not self.due_in or held.REPAIR in self._requests()
+
+    def _requests(self) -> set[str]:
+        now = time.monotonic()
+        if now < self._look_at:
+            return set()
+        self._look_at = now + _LOOK_EVERY
+        return self._store.execute_requests()
+
+    # --- comparison and repair ----------------------------------------------------------------------------------------
+
+    def verify(self, dialect: Dialect, *, repair: bool, live: Callable[[Callable[[], bool]], None] | None) -> Report:
+        """Compare the copy with the server, and make it equal if asked to; see `Verification`.
+
+        Nothing is repaired while a refresh is held.
+
+        Raises:
+            MassDeletionHeld: the repair would delete too much.
+        """
+        self._verify_at = math.inf
+        verification = Verification(self._store, self._search, self._inquiry, dialect, live)
+        report = verification.run()
+        if report.drift:
+            many = str(len(report.differences)) if report.complete else "many"
+            _log.warning("%s entries were not as the server holds them", many)
+            if repair and self._store.held() is None:
+                self._repair(verification.found, report)
+                report = replace(report, repaired=True)
+        return report
+
+    def _repair(self, found: Mapping[bytes, SentEntry], report: Report) -> None:
+        """Make the copy what the server holds, as a refresh of what differs."""
+        staged = Update(self._store.database)
+        if report.complete:
+            staged.sent(list(found.values()))
+            staged.deleted(tuple(one.uuid_octets for one in report.differences if one.server_dn is None))
+        else:
+            for rows in self._inquiry.everything(self._search.attributes):
+                staged.sent(rows)
+            staged.present_phase_ended()
+        guard.check(staged, self._store, self._inquiry, self._max_deletes)
+        staged.settle()
+        ending = Ending(self._search.fingerprint, origin=Origin.VERIFICATION)
+        self._store.finish_refresh(staged, ending, self._listener)
