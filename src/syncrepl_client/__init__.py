@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
+from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap.attributes import Attributes
-from syncrepl_client.model import Added, Change, Deleted, Entry, Modified, Renamed, SyncreplMode
+from syncrepl_client.model import (
+    Added,
+    Change,
+    Deleted,
+    Difference,
+    Entry,
+    Modified,
+    Origin,
+    Renamed,
+    Report,
+    SyncreplMode,
+)
 from syncrepl_client.replica import Replica
 from syncrepl_client.syncrepl import Syncrepl
 
@@ -14,11 +26,15 @@ __all__ = [
     "BaseCallback",
     "Change",
     "Deleted",
+    "Difference",
     "Entry",
     "LoggingCallback",
+    "MaxDeletes",
     "Modified",
+    "Origin",
     "Renamed",
     "Replica",
+    "Report",
     "Syncrepl",
     "SyncreplMode",
     "__version__",

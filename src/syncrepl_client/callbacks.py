@@ -132,6 +132,7 @@ class CallbackListener:
 
     def __init__(self, callback: object, cursor: Callable[[], sqlite3.Cursor]) -> None:
         self._make_cursor = cursor
+        self.name = (callback if inspect.isclass(callback) else type(callback)).__qualname__
         self._add = _adapted(callback, "record_add", 2)
         self._delete = _adapted(callback, "record_delete", 1)
         self._rename = _adapted(callback, "record_rename", 2)

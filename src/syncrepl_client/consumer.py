@@ -136,7 +136,7 @@ class Consumer:
         Raises:
             ProviderBehind: the server has not seen changes yet that the copy holds.
         """
-        self._store.execute_requests()
+        self._upkeep.look()
         state = self._store.state()
         resumption = decide(self._client, self._server, self._search, state, self._stopping)
         if resumption.reason:

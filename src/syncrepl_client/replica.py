@@ -11,7 +11,7 @@ from syncrepl_client.client import BoundConnection, Client
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
-from syncrepl_client.exceptions import ClosedError, Interrupted, LDAPUrlError, UsageError
+from syncrepl_client.exceptions import ClosedError, Interrupted, LDAPUrlConflict, LDAPUrlError, UsageError
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
@@ -106,7 +106,12 @@ class Replica:
             raise ClosedError
         try:
             self.open_store()
-            self._consumer = self._connect()
+            client, search = self._bind()
+            self.store.set_search(str(self.url), search.fingerprint)
+            if self._listener is not None:
+                self.store.set_listener(self._listener.name)
+                self._listener.bound(client)
+            self._consumer = self._make_consumer(client, search)
             self._consumer.start()
         except Interrupted:
             # Stopped already: `step` will say so.
@@ -131,12 +136,21 @@ class Replica:
         if self._starttls and self._url.scheme != "ldap":
             raise UsageError(f"StartTLS is for ldap://, not {self._url.scheme}://", hint="leave it out")
 
-    def _connect(self) -> Consumer:
-        """Connect, bind and make a consumer; it does not search yet."""
-        url, store = self.url, self.store
-        transport = connect(url)
+    def refuse_another_search(self) -> None:
+        """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
+
+        Raises:
+            LDAPUrlConflict: base, scope, filter or attributes differ.
+        """
+        stored = self.store.state().url
+        if stored is not None and urls.parse(stored).search_url() != self.url.search_url():
+            raise LDAPUrlConflict(stored, str(self.url))
+
+    def _bind(self) -> tuple[Client, Search]:
+        """Connect and bind."""
+        url = self.url
         self._client = client = Client(
-            transport, max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
+            connect(url), max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
         )
         if self._starttls:
             client.start_tls(url.host or "localhost")
@@ -146,10 +160,10 @@ class Replica:
                 # RFC 4513 section 5.1.2: a name without a password would be an anonymous bind that looks like more.
                 raise UsageError(f"no password for {url.bind_name!r}", hint="give one, or leave the bindname out")
             client.bind(url.bind_name, password)
-        search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
-        store.set_search(str(url), search.fingerprint)
-        if self._listener is not None:
-            self._listener.bound(client)
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
+
+    def _make_consumer(self, client: Client, search: Search) -> Consumer:
+        store = self.store
         return Consumer(
             client,
             store,
@@ -231,7 +245,7 @@ class Replica:
             What was found.
 
         Raises:
-            UsageError: there is no copy yet.
+            UsageError: there is no copy yet, or it is of another search or identity.
             MassDeletionHeld: the repair would delete too much.
         """
         if self._consumer is not None:
@@ -240,7 +254,14 @@ class Replica:
         if self._closed:
             raise ClosedError
         self.open_store()
-        return self._connect().verify(repair=repair)
+        client, search = self._bind()
+        if self.store.state().fingerprint not in {None, search.fingerprint}:
+            # What another identity sees is another content.
+            raise UsageError(
+                f"the copy was made by another search or identity: {self.store.state().url}",
+                hint="verify it with the URL that it was made with",
+            )
+        return self._make_consumer(client, search).verify(repair=repair)
 
     def run(self) -> None:
         """Call `step` until it returns False."""
@@ -301,6 +322,8 @@ class _Relay:
 
     def __init__(self, listener: object) -> None:
         self._bound = getattr(listener, "bound", None)
+        # Under this name it is remembered who was told of the changes.
+        self.name = str(getattr(listener, "name", "") or type(listener).__qualname__)
         # The listener's own methods where it has them: a call in between would be paid once for each entry.
         self.change = getattr(listener, "change", _ignore)
         self.refresh_done = getattr(listener, "refresh_done", _ignore)

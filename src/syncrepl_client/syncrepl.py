@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.callbacks import CallbackListener
 from syncrepl_client.db import DBInterface
-from syncrepl_client.exceptions import ClosedError, LDAPUrlConflict
-from syncrepl_client.ldap import url as urls
+from syncrepl_client.exceptions import ClosedError
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
 
@@ -31,7 +30,8 @@ class Syncrepl:
         mode: whether to end when the refresh is complete or to go on listening.
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
-        kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``.
+        kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``,
+            ``verify_every``.
 
     Raises:
         LDAPUrlConflict: the data file holds another search.
@@ -55,17 +55,11 @@ class Syncrepl:
         )
         try:
             self._replica.open_store()
-            self._refuse_another_search()
+            self._replica.refuse_another_search()
             self._replica.open()
         except BaseException:
             self._replica.close()
             raise
-
-    def _refuse_another_search(self) -> None:
-        stored = self._replica.store.state().url
-        url = self._replica.url
-        if stored is not None and urls.parse(stored).search_url() != url.search_url():
-            raise LDAPUrlConflict(stored, str(url))
 
     def _cursor(self) -> sqlite3.Cursor:
         return self._replica.store.database.connection.cursor()

@@ -67,6 +67,8 @@ class Upkeep:
         # When the next comparison is due, and when to look for requests, on the monotonic clock.
         self._verify_at = math.inf
         self._look_at = 0.0
+        # Whether another process asked for a comparison.
+        self._asked = False
 
     # --- when ---------------------------------------------------------------------------------------------------------
 
@@ -86,14 +88,14 @@ class Upkeep:
     @property
     def wanted(self) -> bool:
         """Whether it is time for a comparison, or another process asks for one."""
-        return not self.due_in or held.REPAIR in self._requests()
+        if time.monotonic() >= self._look_at:
+            self.look()
+        return self._asked or not self.due_in
 
-    def _requests(self) -> set[str]:
-        now = time.monotonic()
-        if now < self._look_at:
-            return set()
-        self._look_at = now + _LOOK_EVERY
-        return self._store.execute_requests()
+    def look(self) -> None:
+        """Execute what other processes have asked for."""
+        self._look_at = time.monotonic() + _LOOK_EVERY
+        self._asked = held.REPAIR in self._store.execute_requests() or self._asked
 
     # --- comparison and repair ----------------------------------------------------------------------------------------
 
@@ -106,6 +108,7 @@ class Upkeep:
             MassDeletionHeld: the repair would delete too much.
         """
         self._verify_at = math.inf
+        self._asked = False
         verification = Verification(self._store, self._search, self._inquiry, dialect, live)
         report = verification.run()
         if report.drift:

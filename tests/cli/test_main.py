@@ -20,7 +20,10 @@ from click.testing import CliRunner
 
 from syncrepl_client import __version__
 from syncrepl_client import exceptions as errors
-from syncrepl_client.cli.main import ExitCode, _exit_code, _stopped_by_signals, main
+from syncrepl_client.cli.exits import ExitCode, exit_code
+from syncrepl_client.cli.main import _stopped_by_signals, main
+from tests.cli.command import COMMAND, environment
+from tests.cli.command import run as run_command
 from tests.slapd import SUFFIX, Slapd, empty_tree, sample_ldif
 
 if TYPE_CHECKING:
@@ -28,13 +31,11 @@ if TYPE_CHECKING:
 
     from syncrepl_client.replica import Replica
 
-COMMAND = [sys.executable, "-m", "syncrepl_client"]
 ADMIN = f"cn=admin,{SUFFIX}"
 IN_URL = quote(ADMIN)
 # So that it is found if it is printed anywhere.
 PASSWORD = "Tr0ub4dor-and-3"
 PEOPLE = 5
-PACKAGE = Path(errors.__file__).parent.parent
 
 
 @pytest.fixture
@@ -54,27 +55,10 @@ def search(server: Slapd, rest: str = "") -> str:
     return f"{server.url}/{SUFFIX}{rest}"
 
 
-def environment(**more: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SYNCREPL_")}
-    return {**clean, "PYTHONPATH": str(PACKAGE), **more}
-
-
 def run(*arguments: str, text: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    given = {"stdin": subprocess.DEVNULL} if text is None else {}
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        env=environment(**variables),
-        timeout=50,
-        **given,  # type: ignore[call-overload]
-    )
+    done = run_command(*arguments, text=text, **variables)
     assert PASSWORD not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done  # type: ignore[no-any-return]
+    return done
 
 
 @contextlib.contextmanager
@@ -365,8 +349,8 @@ def test_a_terminal_sees_how_far_the_refresh_is(server: Slapd, data: str) -> Non
         (errors.SyncreplError("x"), ExitCode.OTHER),
     ],
 )
-def test_each_error_has_its_exit_code(error: errors.SyncreplError, code: ExitCode) -> None:
-    assert code == _exit_code(error)
+def test_each_error_has_itsexit_code(error: errors.SyncreplError, code: ExitCode) -> None:
+    assert code == exit_code(error)
 
 
 def test_wrong_use_is_exit_code_2(data: str) -> None:

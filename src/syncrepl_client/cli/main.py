@@ -8,34 +8,22 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import closing, contextmanager
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from syncrepl_client import __version__
+from syncrepl_client.cli.deletes import deletes
+from syncrepl_client.cli.exits import MEANINGS, ExitCode, exit_code
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
+from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option
 from syncrepl_client.cli.output import Format, OutputFailed, Printer, StandardOutput
 from syncrepl_client.cli.password import find_password
 from syncrepl_client.cli.readable import Readable, dump
 from syncrepl_client.cli.terminal import Messages, ProgressLine
-from syncrepl_client.exceptions import (
-    ConnectionLost,
-    DBError,
-    DNError,
-    FilterError,
-    InsufficientAccess,
-    Interrupted,
-    InvalidCredentials,
-    LDAPUrlConflict,
-    LDAPUrlError,
-    MassDeletionHeld,
-    NoSuchBase,
-    ProtocolError,
-    SyncNotSupported,
-    SyncreplError,
-)
+from syncrepl_client.cli.verify import verify
+from syncrepl_client.exceptions import ConnectionLost, Interrupted, SyncreplError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
@@ -44,55 +32,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-__all__ = ["ExitCode", "main"]
+    from syncrepl_client.guard import MaxDeletes
 
+__all__ = ["main"]
 
-class ExitCode(IntEnum):
-    """What the command tells the shell."""
-
-    OK = 0
-    OTHER = 1
-    USAGE = 2
-    CONNECTION = 3
-    ACCESS = 4
-    NOT_OFFERED = 5
-    PROTOCOL = 6
-    DATA_FILE = 7
-    HELD = 8
-
-
-_MEANINGS: Final = {
-    ExitCode.OK: "the refresh is complete, or a signal stopped the command",
-    ExitCode.OTHER: "any other error",
-    ExitCode.USAGE: "wrong options, URL or filter, or the data file is of another search",
-    ExitCode.CONNECTION: "no connection to the server, or it was lost",
-    ExitCode.ACCESS: "wrong name or password, or not allowed",
-    ExitCode.NOT_OFFERED: "the server does not offer synchronization here, or no such base",
-    ExitCode.PROTOCOL: "the server broke the protocol",
-    ExitCode.DATA_FILE: "the data file cannot be used",
-    ExitCode.HELD: "the refresh would delete too much; nothing was changed",
-}
-
-_CODES: Final[dict[type[SyncreplError], ExitCode]] = {
-    LDAPUrlError: ExitCode.USAGE,
-    FilterError: ExitCode.USAGE,
-    DNError: ExitCode.USAGE,
-    ConnectionLost: ExitCode.CONNECTION,
-    InvalidCredentials: ExitCode.ACCESS,
-    InsufficientAccess: ExitCode.ACCESS,
-    SyncNotSupported: ExitCode.NOT_OFFERED,
-    NoSuchBase: ExitCode.NOT_OFFERED,
-    ProtocolError: ExitCode.PROTOCOL,
-    DBError: ExitCode.DATA_FILE,
-    MassDeletionHeld: ExitCode.HELD,
-}
+_COMMANDS: Final = {"verify": verify, "deletes": deletes}
 
 # "\b" keeps the lines as they are.
 _EPILOG: Final = "\n".join(
     [
         "\b",
         "Exit codes:",
-        *(f"  {code:d}  {meaning}" for code, meaning in _MEANINGS.items()),
+        *(f"  {code:d}  {meaning}" for code, meaning in MEANINGS.items()),
+        "",
+        "\b",
+        "Other commands (each has --help):",
+        *(f"  syncrepl-client {name:8} {command.get_short_help_str(80)}" for name, command in _COMMANDS.items()),
         "",
         "\b",
         "Example:",
@@ -108,19 +63,25 @@ def _show_version(context: click.Context, _option: click.Parameter, wanted: bool
         context.exit()
 
 
-@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class _WithCommands(click.Command):
+    """The command as it always was; the first word may be another command, which no URL looks like."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Run another command if the first word names one."""
+        command = _COMMANDS.get(args[0]) if args else None
+        if command is not None:
+            command.main(args[1:], prog_name=f"{ctx.info_name} {args[0]}")
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_WithCommands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--persist", is_flag=True, help="Go on listening until SIGHUP, SIGINT or SIGTERM.")
 @click.option("--json", "as_json", is_flag=True, help="Print each change as one line of JSON.")
 @click.option("--ldif", "as_ldif", is_flag=True, help="Print each change as LDIF, such as ldapmodify reads.")
 @click.option("--nodir", is_flag=True, help="Do not print the directory at the end of the refresh.")
-@click.option("--starttls", is_flag=True, help="Encrypt the connection before the bind.")
-@click.option(
-    "--password-file",
-    metavar="FILE",
-    envvar="SYNCREPL_PASSWORD_FILE",
-    show_envvar=True,
-    help="Read the password of the URL's bindname from FILE; '-' is standard input.",
-)
+@starttls_option
+@password_file
+@max_deletes_option
 @click.option("--trace", is_flag=True, help="Print the protocol exchange on standard error, without credentials.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors, and what --json or --ldif asks for.")
 @click.option(
@@ -144,6 +105,7 @@ def main(
     nodir: bool,
     starttls: bool,
     password_file: str | None,
+    max_deletes: MaxDeletes | None,
     trace: bool,
     quiet: bool,
 ) -> None:
@@ -173,13 +135,14 @@ def main(
             starttls=starttls,
             password=find_password(parsed, password_file, messages),
             progress=progress,
+            max_deletes=max_deletes,
             trace=messages.trace if trace else None,
         )
         with _stopped_by_signals(replica):
             _run(replica, printer, output, directory=isinstance(form, Readable) and not nodir)
     except SyncreplError as error:
         messages.error(error)
-        sys.exit(_exit_code(error))
+        sys.exit(exit_code(error))
     except OutputFailed as failed:
         if not failed.nobody_reads:
             messages.error(SyncreplError(str(failed)))
@@ -191,7 +154,8 @@ def main(
 def _run(replica: Replica, printer: Printer | None, output: StandardOutput, *, directory: bool) -> None:
     with closing(replica):
         replica.open_store()
-        _refuse_another_search(replica)
+        # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
+        replica.refuse_another_search()
         replica.open()
         going = True
         while going:
@@ -203,17 +167,6 @@ def _run(replica: Replica, printer: Printer | None, output: StandardOutput, *, d
                     for text in dump(replica.entries):
                         output.write(text)
                     output.flush()
-
-
-def _refuse_another_search(replica: Replica) -> None:
-    """Keep a mistyped URL from replacing a copy, which would look as if everything in it were deleted."""
-    stored = replica.store.state().url
-    if stored is not None and urls.parse(stored).search_url() != replica.url.search_url():
-        raise LDAPUrlConflict(stored, str(replica.url))
-
-
-def _exit_code(error: SyncreplError) -> ExitCode:
-    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.OTHER)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ every change at least once.
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from syncrepl_client.cli.terminal import ProgressLine
     from syncrepl_client.model import Attributes, Change, Origin
 
-__all__ = ["Format", "OutputFailed", "Printer", "StandardOutput"]
+__all__ = ["COMMAND", "Format", "OutputFailed", "Printer", "StandardOutput"]
+
+
+COMMAND: Final = "syncrepl-client"
+"""Who is told of the changes in data files that the command alone has kept."""
 
 
 class Format(Protocol):
@@ -90,6 +94,8 @@ class Printer:
         output: where to.
         progress: the line to take away before something is printed.
     """
+
+    name = COMMAND
 
     def __init__(self, form: Format, output: StandardOutput, progress: ProgressLine) -> None:
         self._form = form

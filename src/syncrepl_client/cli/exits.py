@@ -1,0 +1,71 @@
+"""Exit codes: what each means, and which error becomes which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from syncrepl_client.exceptions import (
+    ConnectionLost,
+    DBError,
+    InsufficientAccess,
+    InvalidCredentials,
+    MassDeletionHeld,
+    NoSuchBase,
+    ProtocolError,
+    ProviderBehind,
+    SyncNotSupported,
+    SyncreplError,
+    UsageError,
+)
+
+__all__ = ["MEANINGS", "ExitCode", "exit_code"]
+
+
+class ExitCode(IntEnum):
+    """What the command tells the shell."""
+
+    OK = 0
+    OTHER = 1
+    USAGE = 2
+    CONNECTION = 3
+    ACCESS = 4
+    NOT_OFFERED = 5
+    PROTOCOL = 6
+    DATA_FILE = 7
+    HELD = 8
+    DRIFT = 9
+    REPAIRED = 10
+
+
+MEANINGS: Final = {
+    ExitCode.OK: "the refresh is complete, or a signal stopped the command",
+    ExitCode.OTHER: "any other error",
+    ExitCode.USAGE: "wrong options, URL or filter, or the data file is of another search",
+    ExitCode.CONNECTION: "no connection to the server, or it was lost, or it is behind the copy",
+    ExitCode.ACCESS: "wrong name or password, or not allowed",
+    ExitCode.NOT_OFFERED: "the server does not offer synchronization here, or no such base",
+    ExitCode.PROTOCOL: "the server broke the protocol",
+    ExitCode.DATA_FILE: "the data file cannot be used",
+    ExitCode.HELD: "a refresh would delete too much and is held; nothing was changed",
+    ExitCode.DRIFT: "verify: the copy is not what the server holds",
+    ExitCode.REPAIRED: "verify: the copy was not what the server holds, and is now",
+}
+
+_CODES: Final[dict[type[SyncreplError], ExitCode]] = {
+    UsageError: ExitCode.USAGE,
+    ConnectionLost: ExitCode.CONNECTION,
+    InvalidCredentials: ExitCode.ACCESS,
+    InsufficientAccess: ExitCode.ACCESS,
+    SyncNotSupported: ExitCode.NOT_OFFERED,
+    NoSuchBase: ExitCode.NOT_OFFERED,
+    ProtocolError: ExitCode.PROTOCOL,
+    ProviderBehind: ExitCode.CONNECTION,
+    DBError: ExitCode.DATA_FILE,
+    MassDeletionHeld: ExitCode.HELD,
+}
+
+
+def exit_code(error: SyncreplError) -> ExitCode:
+    """Return the exit code that tells of an error."""
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.OTHER)

@@ -1,0 +1,151 @@
+"""`syncrepl-client verify`: compare a copy with the server, and repair it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from syncrepl_client.cli.exits import ExitCode, exit_code
+from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option
+from syncrepl_client.cli.output import COMMAND
+from syncrepl_client.cli.password import find_password
+from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
+from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
+from syncrepl_client.ldap import url as urls
+from syncrepl_client.replica import Replica
+from syncrepl_client.store import held
+from syncrepl_client.store.database import data_file
+from syncrepl_client.store.decisions import Decisions, copy_file
+
+if TYPE_CHECKING:
+    from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.model import Report
+
+__all__ = ["verify"]
+
+
+class _Difference(msgspec.Struct, rename={"uuid": "entryUUID", "server_dn": "serverDN"}):
+    kind: str
+    uuid: str
+    dn: str | None
+    server_dn: str | None
+
+
+class _Report(msgspec.Struct):
+    compared: int
+    complete: bool
+    undecided: int
+    repaired: bool
+    differences: list[_Difference]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--repair", is_flag=True, help="Make the copy what the server holds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@starttls_option
+@password_file
+@max_deletes_option
+@click.argument("url")
+@click.argument("data", type=click.Path())
+def verify(
+    *,
+    url: str,
+    data: str,
+    repair: bool,
+    as_json: bool,
+    starttls: bool,
+    password_file: str | None,
+    max_deletes: MaxDeletes | None,
+) -> None:
+    """Compare the copy in DATA with what the server holds, whatever the cookie says.
+
+    Each entry is printed that is missing in the copy, extra in it, different in its attributes or misnamed, although
+    the stream of changes has passed it.  A copy that is merely behind is no error.  Exits with 0 if there is no
+    difference, with 9 if there is, with 10 if there was and it was repaired.
+
+    What --repair changes has to be told to the program that keeps the copy.  If that is another one than this command,
+    it is asked to compare and repair the copy itself, at once if it runs, or else at its next start.
+    """
+    messages = Messages(ProgressLine(enabled=False), quiet=False)
+    try:
+        parsed = urls.parse(url)
+        password = find_password(parsed, password_file, messages)
+        work = _Work(parsed, data_file(data), starttls=starttls, password=password, max_deletes=max_deletes)
+        report = work.run(repair=repair)
+    except SyncreplError as error:
+        messages.error(error)
+        sys.exit(exit_code(error))
+    _print(report, as_json=as_json)
+    if repair and report.drift and not report.repaired:
+        messages.warn("the program that keeps this copy was asked to compare and repair it")
+    sys.exit(_status(report))
+
+
+class _Work:
+    """One comparison."""
+
+    def __init__(
+        self, url: LDAPUrl, path: Path, *, starttls: bool, password: bytes | None, max_deletes: MaxDeletes | None
+    ) -> None:
+        self._url = url
+        self._path = path
+        self._starttls = starttls
+        self._password = password
+        self._max_deletes = max_deletes
+
+    def run(self, *, repair: bool) -> Report:
+        # It must be there already: a mistyped path is no empty copy.
+        with closing(Decisions(self._path)):
+            pass
+        try:
+            report = self._verify(self._path, repair=repair)
+        except DatabaseInUse:
+            with tempfile.TemporaryDirectory(prefix=".syncrepl-verify-", dir=self._path.parent) as folder:
+                snapshot = Path(folder, "snapshot.db")
+                copy_file(self._path, snapshot)
+                report = self._verify(snapshot, repair=False)
+        if repair and report.drift and not report.repaired:
+            with closing(Decisions(self._path)) as decisions:
+                decisions.ask(held.REPAIR)
+        return report
+
+    def _verify(self, path: Path, *, repair: bool) -> Report:
+        replica = Replica(
+            self._url,
+            path,
+            starttls=self._starttls,
+            password=self._password,
+            max_deletes=self._max_deletes,
+        )
+        with closing(replica):
+            replica.open_store()
+            replica.refuse_another_search()
+            ours = replica.store.state().listener in {None, COMMAND}
+            return replica.verify(repair=repair and ours)
+
+
+def _status(report: Report) -> ExitCode:
+    if not report.drift:
+        return ExitCode.OK
+    return ExitCode.REPAIRED if report.repaired else ExitCode.DRIFT
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        differences = [_Difference(one.kind, str(one.uuid), one.dn, one.server_dn) for one in report.differences]
+        result = _Report(report.compared, report.complete, report.undecided, report.repaired, differences)
+        click.echo(msgspec.json.encode(result))
+        return
+    for one in report.differences:
+        other = f" (on the server: {printable(one.server_dn)})" if one.kind == "misnamed" and one.server_dn else ""
+        click.echo(f"{one.kind} {one.uuid} {printable(one.dn or one.server_dn or '')}{other}")
+    if not report.complete:
+        click.echo("so much differs that it was not looked at one by one")
+    click.echo(f"{report.compared} entries compared, {len(report.differences)} differ", err=True)
