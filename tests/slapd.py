@@ -51,6 +51,8 @@ class Slapd(Server):
     sync_provider: bool = True
     # How many changes syncprov remembers; None: no session log.
     sessionlog: int | None = None
+    # Who wrote a change, in its CSN, where several servers replicate each other.
+    server_id: int = 0
     sizelimit: str = "unlimited"
     # Whole lines of configuration: limits of the database, before the database (may hold another one), in it, after
     # syncprov's own.
@@ -85,7 +87,8 @@ class Slapd(Server):
             path = self.directory / "load.ldif"
             with path.open("w", encoding="utf-8") as file:
                 file.writelines([ldif] if isinstance(ldif, str) else ldif)
-        command = [_program("slapadd"), "-q", "-w", "-f", self._write_config(), "-b", self.suffix, "-l", str(path)]
+        options = ["-q", "-w", "-S", str(self.server_id), "-b", self.suffix, "-l", str(path)]
+        command = [_program("slapadd"), "-f", self._write_config(), *options]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:
             raise RuntimeError(f"slapadd failed: {done.stderr[-2000:]}")
@@ -106,6 +109,7 @@ class Slapd(Server):
             *(f"include {SCHEMA_FOLDER / name}.schema" for name in ("core", "cosine", "inetorgperson", "nis")),
             f"modulepath {MODULE_FOLDER}",
             *(f"moduleload {name}" for name in ("back_mdb", "syncprov", "accesslog")),
+            *([f"serverID {self.server_id}"] if self.server_id else []),
             f"sizelimit {self.sizelimit}",
             *(f'{name} "{path}"' for name, path in tls.items() if path),
             self.extra_global,
