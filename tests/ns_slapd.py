@@ -28,21 +28,18 @@ Facts that shaped it, besides those of ``tests/server.py`` (389-ds-base 2.3.1):
 
 from __future__ import annotations
 
-import io
 import re
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import ldif
-
-from tests.server import Attributes, Server, find_program
+from tests.ldif_config import Settings, parse_ldif, with_settings
+from tests.server import Server, find_program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["CONFIG", "CONTENT_SYNC", "RETRO_CHANGELOG", "NsSlapd"]
 
@@ -70,8 +67,6 @@ nsslapd-pluginVendor: 389 Project
 nsslapd-pluginDescription: entryuuid
 """
 
-Settings = dict[str, dict[str, Sequence[str]]]
-
 
 @dataclass(kw_only=True)
 class NsSlapd(Server):
@@ -90,7 +85,7 @@ class NsSlapd(Server):
     changelog_trim_interval: int | None = None
     # Speak as slapd does to clients whose first cookie is "rid=000".
     allow_openldap: bool = False
-    # More of the configuration: DN to attribute to values; no values removes one.
+    # More of the configuration.
     settings: Settings = field(default_factory=dict)
 
     @property
@@ -110,7 +105,7 @@ class NsSlapd(Server):
         """
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else "".join(source)
         if self.running:
-            for dn, attrs in _parse(text):
+            for dn, attrs in parse_ldif(text):
                 self.add(dn, attrs)
             return
         path = self.directory / "load.ldif"
@@ -137,15 +132,8 @@ class NsSlapd(Server):
 
     def _write_config(self) -> str:
         path = self._config / "dse.ldif"
-        entries = _parse(path.read_text(encoding="utf-8") if path.exists() else self._first_config())
-        by_name = {_normal(dn): attrs for dn, attrs in entries}
-        for settings in (self._own_settings(), self.settings):
-            for dn, changes in settings.items():
-                _set(by_name[_normal(dn)], changes)
-        with path.open("w", encoding="utf-8") as file:
-            writer = ldif.LDIFWriter(file)
-            for dn, attrs in entries:
-                writer.unparse(dn, attrs)
+        text = path.read_text(encoding="utf-8") if path.exists() else self._first_config()
+        path.write_text(with_settings(text, self._own_settings(), self.settings), encoding="utf-8")
         return str(self._config)
 
     def _own_settings(self) -> Settings:
@@ -204,23 +192,6 @@ class NsSlapd(Server):
         template = (TEMPLATES / "template-dse.ldif").read_text() + (TEMPLATES / "template-suffix-db.ldif").read_text()
         berkeley_db = f"\ndn: {BERKELEY_DB}\nobjectClass: top\nobjectClass: extensibleObject\ncn: bdb\n"
         return re.sub("%([a-z_]+)%", lambda found: str(words[found[1]]), template) + ENTRYUUID_PLUGIN + berkeley_db
-
-
-def _parse(text: str) -> list[tuple[str, Attributes]]:
-    parser = ldif.LDIFRecordList(io.StringIO(text))
-    parser.parse()
-    return [(dn, attrs) for dn, attrs in parser.all_records]
-
-
-def _normal(dn: str) -> str:
-    return re.sub(" *, *", ",", dn.lower())
-
-
-def _set(entry: Attributes, changes: Mapping[str, Sequence[str]]) -> None:
-    names = {name.lower() for name in changes}
-    for name in [name for name in entry if name.lower() in names]:
-        del entry[name]
-    entry.update({name: [value.encode() for value in values] for name, values in changes.items() if values})
 
 
 def _program() -> str:
