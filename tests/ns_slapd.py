@@ -18,6 +18,7 @@ Facts that shaped it, besides those of ``tests/server.py`` (389-ds-base 2.3.1):
 * The schema in the configuration's folder must be a copy: it looks there for what it may write.
 * A clear password of the administrator must say that it is one, or the whole configuration is refused.
 * The plugin for entryUUID is added by the server's first start, but works only from the second on.
+* Where it speaks as slapd does, a changelog without entryUUID makes it report no change at all, with success.
 * The server rewrites its configuration, which also holds the state of its generator of UUIDs and the database that the
   retro changelog made; so settings go into what is there.
 * Its imports replace a database and are not in the changelog.  An import takes two seconds, however small.
@@ -151,7 +152,10 @@ class NsSlapd(Server):
             },
             RETRO_CHANGELOG: {
                 "nsslapd-pluginEnabled": ["on"],
-                "nsslapd-attribute": ["nsuniqueid:targetUniqueId"],
+                "nsslapd-attribute": [
+                    "nsuniqueid:targetUniqueId",
+                    *(["entryuuid:targetEntryUUID"] if self.allow_openldap else []),
+                ],
                 "nsslapd-include-suffix": self.include_suffix,
                 "nsslapd-changelogmaxage": [] if max_age is None else [max_age],
                 "nsslapd-changelog-trim-interval": [] if interval is None else [str(interval)],

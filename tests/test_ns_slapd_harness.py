@@ -88,6 +88,9 @@ def test_it_can_speak_as_slapd_does() -> None:
         assert set(server.uuids()) == uuids
         assert cookie.startswith("rid=001,csn=")
         assert refresh_deletes
+        add_alice(server)
+        changed, _, _ = refresh(server, cookie)
+        assert set(server.uuids(filter="(uid=alice)")) == changed
 
 
 def test_the_changelog_may_be_for_one_suffix_only() -> None:
