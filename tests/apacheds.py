@@ -15,7 +15,8 @@ Facts that shaped it, besides those of ``tests/server.py`` (Debian's apacheds 2.
   which they are by default is in a shell script.
 * Its configuration is LDIF before the first start only; then it is a database of files.  So settings are for one start.
 * It does not take a space for part of a value at the end of a line, as Debian's configuration has one.
-* It offers replication, but refuses it (80) without a class that handles it.
+* It offers Content Synchronization unless ads-replEnabled is FALSE, then it refuses it (80).  The class that handles it
+  need not be named.  After a search base that is not there it ends the connection, with no result.
 * It has a partition for dc=example,dc=com, with an entry at the top.
 * A search without a size limit of its own gets 1000 entries and 15 seconds.
 * There is no private socket; and it listens before it answers.
@@ -50,7 +51,6 @@ HIDDEN_PACKAGES = ["java.base/sun.security.util", "java.base/sun.security.x509"]
 
 LDAP_SERVER = "ads-serverId=ldapServer,ou=servers,ads-directoryServiceId=default,ou=config"
 TRANSPORTS = f"ou=transports,{LDAP_SERVER}"
-REPLICATION = "org.apache.directory.server.ldap.replication.provider.SyncReplRequestHandler"
 
 
 @dataclass(kw_only=True)
@@ -107,7 +107,6 @@ class ApacheDS(Server):
                 "ads-maxSizeLimit": ["0"],
                 "ads-maxTimeLimit": ["0"],
                 "ads-replEnabled": ["TRUE"],
-                "ads-replReqHandler": [REPLICATION],
             },
             f"ads-transportid=ldap,{TRANSPORTS}": {
                 "ads-systemPort": [str(self.port)],

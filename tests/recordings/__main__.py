@@ -40,6 +40,8 @@ PEOPLE = f"ou=people,{SUFFIX}"
 LAST = f"cn=last,{PEOPLE}"
 ALL = "(objectClass=*)"
 SHOWN = "(!(description=hidden))"
+REFRESH_REQUIRED = 4096
+ATTEMPTS = 100
 
 
 def person(name: str) -> dict[str, list[str]]:
@@ -62,8 +64,13 @@ class Session:
         """Record a refreshOnly with the last cookie, or another."""
         asked = {"mode": "refreshOnly", "base": SUFFIX, "filter": ALL}
         given = self.cookie if cookie is None else cookie
-        with Tap(self.server, **asked, cookie=given) as tap:
-            tap.read_until(lambda message: False)
+        for _ in range(ATTEMPTS):
+            with Tap(self.server, **asked, cookie=given) as tap:
+                tap.read_until(lambda message: False)
+            result = ended(tap.answers[-1])
+            # ApacheDS gives a cookie before it knows it.
+            if cookie is not None or result is None or result.code != REFRESH_REQUIRED:
+                break
         self._keep(name, tap.answers, asked, given)
 
     def persist(self, name: str, changes: Callable[[Server], None], *, cookie: bytes | None = None) -> None:
