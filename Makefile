@@ -29,7 +29,7 @@ demo: packages-demo $(BASE)
 test: check docs
 	$(BIN)/python -m pytest
 
-test-long: check docs
+test-long: packages-long check docs
 	$(BIN)/python -m pytest --long
 
 check: packages-dev $(DEV)
@@ -56,6 +56,9 @@ packages-demo:
 packages-dev:
 	@PYTHON='$(PYTHON)' sh scripts/install-packages dev
 
+packages-long:
+	@PYTHON='$(PYTHON)' sh scripts/install-packages long
+
 $(BASE): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --editable .
@@ -66,4 +69,4 @@ $(DEV): pyproject.toml
 	$(PIP) install --editable '.[dev,docs]'
 	@touch $(BASE) $@
 
-.PHONY: help demo test test-long check docs bench clean packages-demo packages-dev
+.PHONY: help demo test test-long check docs bench clean packages-demo packages-dev packages-long

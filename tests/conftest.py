@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.ns_slapd import NsSlapd
 from tests.slapd import Slapd, empty_tree
 
 if TYPE_CHECKING:
@@ -47,4 +48,13 @@ def slapd_log() -> Iterator[Slapd]:
     with Slapd(sessionlog=1000) as server:
         server.load(empty_tree())
         server.start()
+        yield server
+
+
+@pytest.fixture
+def ns_slapd() -> Iterator[NsSlapd]:
+    """Run a 389 Directory Server over an empty tree."""
+    with NsSlapd() as server:
+        server.start()
+        server.load(empty_tree())
         yield server
