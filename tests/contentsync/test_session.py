@@ -21,7 +21,7 @@ from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.connection import Connection
-from tests import wire
+from syncrepl_client.testing import wire
 
 A, B, C = (UUID(int=number).bytes for number in (1, 2, 3))
 CSN1 = b"20260101000000.000000Z#000000#001#000000"
