@@ -31,6 +31,7 @@ from syncrepl_client.testing.wire import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from uuid import UUID
 
     from syncrepl_client.testing.directory import Directory, Entry, Write
     from syncrepl_client.testing.requests import Search, SyncRequest
@@ -149,9 +150,7 @@ class Synchronization:
         known = self._cookie.csns
         missing = self._content.base_is_missing()
         if missing is not None:
-            # slapd replays the deletions before it looks for the base.
-            replayed = session_log and self._csn and not self._request.persist
-            return [*(self._deletions() if replayed else ()), missing]
+            return self._without_base(missing, session_log=session_log)
         if known and self._csn > self._directory.context_csn:
             return [search_done(_UNWILLING, "consumer state is newer than provider!")]
         if not known:
@@ -164,7 +163,7 @@ class Synchronization:
         return [*named, *self._added(self._csn), self._end(deletes=session_log, cookie=self._reply())]
 
     def written(self, write: Write) -> list[Response]:
-        """Tell what a write means in the persist stage; with a SearchResultDone the search is over."""
+        """Tell what a write means in the persist stage, if anything; with a SearchResultDone the search is over."""
         if self._base_changed:
             return [search_done(_REFRESH_REQUIRED, "search base has changed")]
         # slapd notices at the next write.
@@ -179,7 +178,17 @@ class Synchronization:
         if entry is not None and was:
             # Its name is the one that it has now, outside of the content.
             return [_state(wire.entry(entry.dn, {}), EntryState.DELETE, entry, cookie)]
+        if write.after is None:
+            # OpenLDAP ITS#5972: until 2.6.1 nothing is said about the deletion of an entry that does not match.
+            return []
         return [Response(wire.sync_info(wire.new_cookie(cookie)))]
+
+    def _without_base(self, missing: Response, *, session_log: bool) -> list[Response]:
+        if self._request.persist:
+            # slapd looks for the base by itself here, and does not tell how far it came.
+            return [search_done(_NO_SUCH_OBJECT)]
+        # And here it replays the deletions before it looks.
+        return [*(self._deletions() if session_log and self._csn else ()), missing]
 
     def _reply(self) -> bytes:
         return self._cookie.reply(self._directory.context_csn, server_id=self._server_id)
@@ -196,12 +205,11 @@ class Synchronization:
 
     def _deletions(self) -> Iterator[Response]:
         """Name whoever was written and is not in the content, whether it ever was or not."""
-        last = {
-            write.uuid: write.csn
-            for write in self._directory.writes
-            if write.csn > self._csn and write.before is not None
-        }
-        for uuid, csn in last.items():
+        first: dict[UUID, str] = {}
+        for write in self._directory.writes:
+            if write.csn > self._csn and write.before is not None:
+                first.setdefault(write.uuid, write.csn)
+        for uuid, csn in first.items():
             if not self._content.holds(self._directory.get(uuid)):
                 cookie = self._cookie.reply(self._csn, server_id=self._server_id, deleted=csn)
                 yield Response(wire.sync_info(wire.id_set(uuid.bytes, deletes=True, cookie=cookie)))

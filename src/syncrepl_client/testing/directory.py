@@ -152,6 +152,8 @@ class Directory:
         user = dict(before.attributes)
         for name, values in changes.items():
             known = next((one for one in user if one.lower() == name.lower()), name)
+            # Replaced attributes go to the end, as those of an OpenLDAP server do.
+            user.pop(known, None)
             user[known] = octets_of(values)
         after = replace(before, attributes={name: values for name, values in user.items() if values})
         return self._put(before, self._stamped(after, csn, stamp))

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.contentsync import controls
+from syncrepl_client.exceptions import UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages
 from syncrepl_client.testing import script, wire
@@ -84,7 +85,13 @@ class Provider:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Listen; the first time on any free port, later on the same one."""
+        """Listen; the first time on any free port, later on the same one.
+
+        Raises:
+            UsageError: it listens already.
+        """
+        if self._listener is not None:
+            raise UsageError("the provider runs already")
         self._listener = socket.create_server((_LOOPBACK, self._port))
         self._port = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
@@ -150,7 +157,13 @@ class Provider:
 
     @property
     def url(self) -> str:
-        """The address, without a search; known once the provider was started."""
+        """The address, without a search.
+
+        Raises:
+            UsageError: the provider was never started, so it has no port yet.
+        """
+        if not self._port:
+            raise UsageError("the provider was not started", hint="use it in a with statement, or call start")
         return f"ldap://{_LOOPBACK}:{self._port}"
 
     # --- the directory ------------------------------------------------------------------------------------------------

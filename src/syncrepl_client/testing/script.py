@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from syncrepl_client.contentsync.controls import EntryState
 from syncrepl_client.testing import wire
@@ -54,8 +54,6 @@ __all__ = [
     "stall",
     "sync_done",
 ]
-
-_LONGEST_STALL: Final = 600.0
 
 # --- steps ------------------------------------------------------------------------------------------------------------
 
@@ -102,14 +100,14 @@ class Stall:
         self._released = False
 
     def wait_until_reached(self, timeout: float = 10.0) -> None:
-        """Wait until a client got all that comes before.
+        """Wait until the script has come here.
 
         Raises:
             TimeoutError: that did not happen in time.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._reached, timeout):
-                raise TimeoutError("no client came as far as the stall")
+                raise TimeoutError("the script has not come to the stall")
 
     def release(self) -> None:
         """Let the script go on."""
@@ -122,7 +120,7 @@ class Stall:
         with self._changed:
             self._reached = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._released or given_up.is_set(), _LONGEST_STALL)
+            self._changed.wait_for(lambda: self._released or given_up.is_set())
 
     def wake(self) -> None:
         """Let `hold` look whether its client is gone."""
@@ -195,7 +193,10 @@ def replay(recorded: bytes | str | Path) -> Replay:
     Raises:
         ProtocolError: they are not whole messages.
     """
-    return Replay(wire.split(recorded if isinstance(recorded, bytes) else Path(recorded).read_bytes()))
+    messages = wire.split(recorded if isinstance(recorded, bytes) else Path(recorded).read_bytes())
+    for one in messages:
+        wire.operation_tag(one)
+    return Replay(messages)
 
 
 # --- what happens besides ---------------------------------------------------------------------------------------------
