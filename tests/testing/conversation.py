@@ -39,8 +39,11 @@ class Conversation:
 
     def send(self, operation: bytes, sent: Iterable[Control] = ()) -> int:
         self._last_id += 1
-        self._socket.sendall(messages.encode_message(self._last_id, operation, sent))
+        self.send_octets(messages.encode_message(self._last_id, operation, sent))
         return self._last_id
+
+    def send_octets(self, data: bytes) -> None:
+        self._socket.sendall(data)
 
     def search(
         self,

@@ -47,6 +47,11 @@ class Connection:
         self._writer.start()
         self._reader.start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the client is still there."""
+        return self._reader is None or self._reader.is_alive()
+
     def send(self, data: bytes) -> None:
         """Send octets, after those given before."""
         self._outbox.put(data)

@@ -120,7 +120,7 @@ class Directory:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def add(self, dn: str, attributes: Mapping[str, Values], uuid: UUID | None = None) -> Write:
-        """Add an entry; the values of its RDN are added where they are not given.
+        """Add an entry; an objectClass and the values of its RDN are added where they are not given.
 
         Raises:
             UsageError: the name is taken, or its parent is missing.
@@ -130,6 +130,9 @@ class Directory:
             raise UsageError(f"there is an entry {uuid} already")
         csn, stamp = self._tick()
         user = {name: octets_of(values) for name, values in attributes.items()}
+        if not any(name.lower() == "objectclass" for name in user):
+            # The filter (objectClass=*) is every entry (RFC 4512 section 2.4.1).
+            user["objectClass"] = [b"top"]
         _add_rdn(user, dn)
         uuid = uuid or uuid4()
         operational = {

@@ -80,7 +80,7 @@ class Provider:
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._connections: set[Connection] = set()
+        self._connections: list[Connection] = []
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -145,15 +145,10 @@ class Provider:
     def _serve(self, sock: socket.socket) -> None:
         connection = Connection(sock)
         service = Service(self._backend, connection)
-
-        def closed() -> None:
-            service.closed()
-            with self._lock:
-                self._connections.discard(connection)
-
         with self._lock:
-            self._connections.add(connection)
-        connection.start(service.received, closed)
+            # Whoever is gone is kept until here, so that `stop` can wait for each thread to its very end.
+            self._connections = [*(one for one in self._connections if one.is_open), connection]
+        connection.start(service.received, service.closed)
 
     @property
     def url(self) -> str:
@@ -169,7 +164,7 @@ class Provider:
     # --- the directory ------------------------------------------------------------------------------------------------
 
     def add(self, dn: str, attributes: Mapping[str, Values], *, uuid: UUID | None = None) -> UUID:
-        """Add an entry; the values of its RDN are added where they are not given.
+        """Add an entry; an objectClass and the values of its RDN are added where they are not given.
 
         Returns:
             Its entryUUID.
