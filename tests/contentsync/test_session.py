@@ -40,17 +40,11 @@ def entry(state: int, uuid: bytes, cookie: bytes | None = None, dn: str = "cn=a,
 
 
 def id_set(*uuids: bytes, deletes: bool | None = None, cookie: bytes | None = None) -> bytes:
-    parts = [] if cookie is None else [ber.octet_string(cookie)]
-    if deletes is not None:
-        parts.append(ber.boolean(deletes))
-    return wire.info(1, ber.tlv(0xA3, *parts, ber.set_of(*(ber.octet_string(uuid) for uuid in uuids))))
+    return wire.info(1, wire.id_set(*uuids, deletes=deletes, cookie=cookie))
 
 
 def phase(tag: int, *, done: bool | None = None, cookie: bytes | None = None) -> bytes:
-    parts = [] if cookie is None else [ber.octet_string(cookie)]
-    if done is not None:
-        parts.append(ber.boolean(done))
-    return wire.info(1, ber.tlv(tag, *parts))
+    return wire.info(1, wire.phase_end(deletes=tag == DELETE, done=done, cookie=cookie))
 
 
 DELETE, PRESENT = 0xA1, 0xA2

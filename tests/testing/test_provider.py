@@ -122,6 +122,19 @@ def test_the_root_dse_can_be_another_ones() -> None:
         connection.unbind_ext()
 
 
+def test_an_extension_that_is_only_advertised_is_not_done() -> None:
+    with Provider(root_dse={"supportedExtension": messages.START_TLS}) as provider:
+        connection = ldap.initialize(provider.url)
+        with pytest.raises(ldap.UNWILLING_TO_PERFORM):
+            connection.start_tls_s()
+        connection.unbind_ext()
+
+
+def test_the_root_dse_is_found_by_its_attributes(connection: Any) -> None:
+    for text, count in (("(supportedLDAPVersion=3)", 1), ("(:dn:2.5.13.2:=3)", 1), ("(supportedLDAPVersion=2)", 0)):
+        assert len(connection.search_s("", ldap.SCOPE_BASE, text)) == count
+
+
 def test_controls_that_are_not_offered_are_refused_if_they_are_critical(connection: Any) -> None:
     asked = {"base": SUFFIX, "scope": ldap.SCOPE_BASE}
 
@@ -240,6 +253,7 @@ class Consumer(SimpleLDAPObject, SyncreplConsumer):  # type: ignore[misc]
 @pytest.mark.parametrize("session_log", [False, True])
 def test_the_consumer_of_python_ldap_refreshes(connection: Any, provider: Provider, *, session_log: bool) -> None:
     provider.session_log = session_log
+    assert session_log == provider.session_log
     consumer = Consumer(provider.url)
 
     assert sorted([SUFFIX, PEOPLE, ANN]) == consumer.refresh()
@@ -425,6 +439,15 @@ def test_all_connections_can_be_ended_with_a_notice(provider: Provider) -> None:
         notice.operation.result.diagnostic,
         notice.operation.name,
     ) == (51, "see you", messages.NOTICE_OF_DISCONNECTION)
+
+
+def test_all_connections_can_be_ended_at_once(provider: Provider) -> None:
+    with Conversation(provider.url) as conversation:
+        conversation.search(SUFFIX, REFRESH_AND_PERSIST)
+        conversation.until(ends_refresh)
+        provider.disconnect()
+
+        assert conversation.rest() == b""
 
 
 @pytest.mark.parametrize(

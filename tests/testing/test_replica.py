@@ -220,40 +220,41 @@ def test_a_server_without_synchronization_says_so(tmp_path: Path) -> None:
         refreshed(provider, tmp_path / "data")
 
 
+def write(provider: Provider, number: int, chance: random.Random) -> None:
+    """Write at random below an entry of one's own, which moves too."""
+    top = f"ou=w{number},{SUFFIX}"
+    provider.add(top, {})
+    names: list[str] = []
+    for step in range(30):
+        kind = chance.choice(["add", "add", "replace", "rename", "delete", "move"])
+        if kind == "add" or not names:
+            names.append(f"cn={step}")
+            provider.add(f"{names[-1]},{top}", {"sn": str(step)})
+        elif kind == "replace":
+            provider.replace(f"{chance.choice(names)},{top}", "sn", f"new {step}")
+        elif kind == "delete":
+            provider.delete(f"{names.pop(chance.randrange(len(names)))},{top}")
+        elif kind == "rename":
+            old, names[0] = names[0], f"cn=renamed {step}"
+            provider.rename(f"{old},{top}", f"{names[0]},{top}")
+        else:
+            old, top = top, f"ou=w{number} {step},{SUFFIX}"
+            provider.rename(old, top)
+
+
 @pytest.mark.parametrize("session_log", [False, True])
 @pytest.mark.parametrize("seed", range(5))
 def test_any_history_ends_in_the_same_copy(provider: Provider, tmp_path: Path, seed: int, *, session_log: bool) -> None:
     """Writes from two threads, and a client that polls meanwhile."""
     provider.session_log = session_log
     fill(provider)
-    done = threading.Event()
-
-    def write(number: int) -> None:
-        chance = random.Random(seed * 10 + number)
-        top = f"ou=w{number},{SUFFIX}"
-        provider.add(top, {})
-        names: list[str] = []
-        for step in range(30):
-            kind = chance.choice(["add", "add", "replace", "rename", "delete", "move"])
-            if kind == "add" or not names:
-                names.append(f"cn={step}")
-                provider.add(f"{names[-1]},{top}", {"sn": str(step)})
-            elif kind == "replace":
-                provider.replace(f"{chance.choice(names)},{top}", "sn", f"new {step}")
-            elif kind == "delete":
-                provider.delete(f"{names.pop(chance.randrange(len(names)))},{top}")
-            elif kind == "rename":
-                old, names[0] = names[0], f"cn=renamed {step}"
-                provider.rename(f"{old},{top}", f"{names[0]},{top}")
-            else:
-                old, top = top, f"ou=w{number} {step},{SUFFIX}"
-                provider.rename(old, top)
-
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    writers = [
+        threading.Thread(target=write, args=(provider, number, random.Random(seed * 10 + number)))
+        for number in range(2)
+    ]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
         refreshed(provider, tmp_path / "data")
-    done.set()
 
     assert provider.search() == refreshed(provider, tmp_path / "data")

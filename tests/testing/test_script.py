@@ -181,6 +181,18 @@ def test_a_script_without_an_end_leaves_the_search_open(provider: Provider) -> N
     assert [code.result.code for code in codes] == [118, 0]  # type: ignore[union-attr]
 
 
+def test_an_abandoned_script_is_not_played_to_its_end(provider: Provider) -> None:
+    stall = script.stall()
+    provider.script(stall, script.new_cookie(b"never"))
+    with Conversation(provider.url) as conversation:
+        message_id = conversation.search(SUFFIX, REFRESH_AND_PERSIST)
+        stall.wait_until_reached()
+        conversation.send(messages.abandon_request(message_id))
+        conversation.send(messages.extended_request(messages.WHO_AM_I))
+
+        assert isinstance(messages.decode_message(conversation.read()).operation, messages.ExtendedResponse)
+
+
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 

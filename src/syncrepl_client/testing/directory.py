@@ -6,6 +6,7 @@ taken once, only leaves are deleted.  Each write gets a CSN greater than all bef
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,8 @@ class Directory:
         # In the order in which they were added, which is the order in which they are sent.
         self._entries: dict[UUID, Entry] = {}
         self._uuids: dict[str, UUID] = {}
+        # How many entries are right below each.
+        self._children: Counter[UUID | None] = Counter()
         self.writes: list[Write] = []
         self.context_csn = ""
         self.add(suffix, {"objectClass": ["top", "domain"]})
@@ -130,18 +133,20 @@ class Directory:
             raise UsageError(f"there is an entry {uuid} already")
         csn, stamp = self._tick()
         user = {name: octets_of(values) for name, values in attributes.items()}
-        if not any(name.lower() == "objectclass" for name in user):
+        kinds = next((values for name, values in user.items() if name.lower() == "objectclass"), None)
+        if kinds is None:
             # The filter (objectClass=*) is every entry (RFC 4512 section 2.4.1).
-            user["objectClass"] = [b"top"]
+            kinds = user["objectClass"] = [b"top"]
         _add_rdn(user, dn)
         uuid = uuid or uuid4()
         operational = {
-            "structuralObjectClass": user.get("objectClass", [b"top"])[-1:],
+            "structuralObjectClass": kinds[-1:],
             "entryUUID": [str(uuid).encode()],
             "creatorsName": [self._writer],
             "createTimestamp": [stamp],
         }
         entry = Entry(uuid, dn, csn, user, operational)
+        self._children[self._parent(dn)] += 1
         return self._put(None, self._stamped(entry, csn, stamp))
 
     def modify(self, dn: str, changes: Mapping[str, Values]) -> Write:
@@ -177,12 +182,14 @@ class Directory:
         if delete_old:
             _remove_rdn(user, before.dn)
         _add_rdn(user, new_dn)
-        below = [entry for entry in self if entry is not before and names.is_under(entry.dn, before.dn)]
+        below = self._below(before)
         for entry in (before, *below):
             del self._uuids[names.normalize(entry.dn)]
         for entry in below:
             # RFC 4533 section 4.1: nothing but the name of these changes, and nobody is told.
             self._keep(replace(entry, dn=names.rebase(entry.dn, before.dn, new_dn)))
+        self._children[self._parent(before.dn)] -= 1
+        self._children[self._parent(new_dn)] += 1
         return self._put(before, self._stamped(replace(before, dn=new_dn, attributes=user), csn, stamp))
 
     def delete(self, dn: str) -> Write:
@@ -192,12 +199,22 @@ class Directory:
             UsageError: there is no such entry, or there are entries below it.
         """
         before = self._existing(dn)
-        if any(entry is not before and names.is_under(entry.dn, before.dn) for entry in self):
+        if self._children[before.uuid]:
             raise UsageError(f"{dn!r} has entries below it")
         csn, _ = self._tick()
         del self._uuids[names.normalize(before.dn)]
         del self._entries[before.uuid]
+        self._children[self._parent(before.dn)] -= 1
         return self._log(Write(csn, before, None))
+
+    def _parent(self, dn: str) -> UUID | None:
+        """Return the UUID of the entry above a name; None above the top."""
+        return self._uuids.get(names.normalize(names.parent(dn)))
+
+    def _below(self, top: Entry) -> list[Entry]:
+        if not self._children[top.uuid]:
+            return []
+        return [entry for entry in self if entry is not top and names.is_under(entry.dn, top.dn)]
 
     def _check_free(self, dn: str) -> None:
         if self.find(dn) is not None:
