@@ -42,7 +42,9 @@ class Connection:
             received: is called with each message, in the reading thread.
             closed: is called once when nothing more can come, in the reading thread.
         """
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):
+            # The client may be gone already; the reader will notice.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = threading.Thread(target=self._read, args=(received, closed), daemon=True)
         self._writer.start()
         self._reader.start()

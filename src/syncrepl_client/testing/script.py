@@ -1,4 +1,6 @@
-"""What a provider is told to say instead of what is true: steps, and the functions that make them::
+"""What a provider is told to say instead of what is true: steps, and the functions that make them.
+
+An example::
 
     provider.script(
         script.entry("cn=a,dc=example,dc=com", {"cn": ["a"]}, uuid=b"only 15 octets."),
