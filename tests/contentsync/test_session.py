@@ -22,7 +22,7 @@ from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.connection import Connection
-from tests import wire
+from syncrepl_client.testing import wire
 
 A, B, C = (UUID(int=number).bytes for number in (1, 2, 3))
 CSN1 = b"20260101000000.000000Z#000000#001#000000"
@@ -42,17 +42,11 @@ def entry(state: int, uuid: bytes, cookie: bytes | None = None, dn: str = "cn=a,
 
 
 def id_set(*uuids: bytes, deletes: bool | None = None, cookie: bytes | None = None) -> bytes:
-    parts = [] if cookie is None else [ber.octet_string(cookie)]
-    if deletes is not None:
-        parts.append(ber.boolean(deletes))
-    return wire.info(1, ber.tlv(0xA3, *parts, ber.set_of(*(ber.octet_string(uuid) for uuid in uuids))))
+    return wire.info(1, wire.id_set(*uuids, deletes=deletes, cookie=cookie))
 
 
 def phase(tag: int, *, done: bool | None = None, cookie: bytes | None = None) -> bytes:
-    parts = [] if cookie is None else [ber.octet_string(cookie)]
-    if done is not None:
-        parts.append(ber.boolean(done))
-    return wire.info(1, ber.tlv(tag, *parts))
+    return wire.info(1, wire.phase_end(deletes=tag == DELETE, done=done, cookie=cookie))
 
 
 DELETE, PRESENT = 0xA1, 0xA2

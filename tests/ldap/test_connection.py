@@ -21,7 +21,7 @@ from syncrepl_client.ldap.messages import (
     UpdateResponse,
     decode_message,
 )
-from tests import wire
+from syncrepl_client.testing import wire
 
 PERSON = {"objectClass": [b"person", b"top"], "cn": [b"Ann"], "description": [b"x" * 300]}
 SMALL = {"cn": [b"Ann"]}
