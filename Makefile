@@ -25,12 +25,14 @@ help:
 demo: packages-demo $(BASE)
 	$(BIN)/python -m syncrepl_client.cli.demo
 
-# Tests come last, so that their summary ends the output.
-test: check docs
+# The documentation comes last, for it shows what the tests found; it is silent unless something is wrong.
+test: check
 	$(BIN)/python -m pytest
+	@$(MAKE) docs
 
-test-long: packages-long check docs
+test-long: packages-long check
 	$(BIN)/python -m pytest --long
+	@$(MAKE) docs
 
 check: packages-dev $(DEV)
 	$(BIN)/ruff format --check --quiet .

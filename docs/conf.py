@@ -6,6 +6,12 @@ import builtins
 import re
 import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import trap_table
+
+trap_table.write()
 
 project = "syncrepl_client"
 author = "the syncrepl_client authors"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import hypothesis
 import pytest
@@ -12,6 +14,12 @@ from tests.slapd import Slapd, empty_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+TRAPS_COLLECTED: Final = pytest.StashKey[set[tuple[str, str]]]()
+"""The traps that the collected tests are marked with, each with its server; those that take long included."""
+TRAPS_RUN: Final = pytest.StashKey[dict[tuple[str, str], list[bool]]]()
+"""Whether the tests of each trap that ran passed."""
+TABLE: Final = Path(__file__).parent.parent / "docs" / "_build" / "traps.json"
 
 # A busy machine is no failure, so examples have no deadline.
 hypothesis.settings.register_profile("short", deadline=None)
@@ -31,6 +39,37 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whoever chose a profile on the command line keeps it.
     if not config.getoption("--hypothesis-profile", default=None):
         hypothesis.settings.load_profile("long" if long else "short")
+
+
+def _traps(item: pytest.Item) -> list[tuple[str, str]]:
+    return [(trap, mark.kwargs["server"]) for mark in item.iter_markers("trap") for trap in mark.args]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[TRAPS_COLLECTED] = {trap for item in items for trap in _traps(item)}
+    config.stash[TRAPS_RUN] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: pytest.TestReport = yield  # type: ignore[assignment]  # a wrapper is sent what it wraps
+    if report.when == "call":
+        for trap in _traps(item):
+            item.config.stash[TRAPS_RUN].setdefault(trap, []).append(report.passed)
+    return report  # type: ignore[return-value]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write down which traps were tried in this run and what came out: the documentation shows it."""
+    ran = session.config.stash.get(TRAPS_RUN, {})
+    if ran:
+        TABLE.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {"trap": trap, "server": server, "passed": sum(results), "failed": len(results) - sum(results)}
+            for (trap, server), results in sorted(ran.items())
+        ]
+        TABLE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 @pytest.fixture

@@ -35,13 +35,13 @@ class Origin(StrEnum):
     """Where a change was found."""
 
     SNAPSHOT = "snapshot"
-    """In the first load: the entry was there before."""
+    """In the first load, so that the entry was there before."""
     REFRESH = "refresh"
     """In a refresh over a copy."""
     PERSIST = "persist"
     """In the stream of changes."""
     VERIFICATION = "verification"
-    """By comparing the copy with the server: the stream never told it."""
+    """By comparing the copy with the server, because the stream never told it."""
 
 
 class Entry(NamedTuple):
