@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost
@@ -62,12 +63,23 @@ def connect(url: LDAPUrl, *, timeout: float = 30.0, context: ssl.SSLContext | No
             f"cannot connect to {where}: {error.strerror or error}",
             hint="check that the server runs, its port, and that no firewall is in between",
         ) from error
-    with contextlib.suppress(OSError):
+    if _may_have(_RECEIVE_BUFFER):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     transport = SocketTransport(sock, where, timeout, context)
     if url.scheme == "ldaps":
         transport.start_tls(url.host or "localhost")
     return transport
+
+
+def _may_have(size: int) -> bool:
+    """Tell whether a socket may have a receive buffer of a size.
+
+    Linux grants less without a word, and from then on the buffer does not grow by itself: better left alone.
+    """
+    try:
+        return int(Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii")) >= size
+    except (OSError, ValueError):
+        return False
 
 
 class SocketTransport:
