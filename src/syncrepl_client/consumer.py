@@ -61,6 +61,8 @@ _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
 _QUIET: Final = 2.0
 _MOST_LIVE: Final = 20.0
+# How long a server may take to answer Cancel, in seconds.
+_MOST_FAREWELL: Final = 5.0
 
 
 class Consumer:
@@ -76,6 +78,7 @@ class Consumer:
         max_deletes: what a refresh may delete without being held; None for anything.
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
+        patience: seconds that the server may be silent in the middle of a refresh.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
@@ -91,6 +94,7 @@ class Consumer:
         server: Server,
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
+        patience: float = 300.0,
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -101,6 +105,7 @@ class Consumer:
         self._listener = listener
         self._server = server
         self._max_deletes = max_deletes
+        self._patience = patience
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
         self._stopping = stopping
@@ -164,6 +169,7 @@ class Consumer:
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         self._message_id = self._client.send(self._search.request(), controls)
+        self._heard = time.monotonic()
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -193,8 +199,7 @@ class Consumer:
             self._backlog.clear()
         else:
             items = self._own(self._client.receive(timeout, patient=self.refreshing))
-        if items:
-            self._heard = time.monotonic()
+        self._notice(heard=bool(items))
         live: list[Event] = []
         session = self._session
         for event in (event for item in items for event in session.receive(item)):
@@ -208,6 +213,24 @@ class Consumer:
         if live:
             self._live(live)
         return not self.finished
+
+    def _notice(self, *, heard: bool) -> None:
+        """Notice a server that says nothing where it owes an answer.
+
+        Raises:
+            ConnectionLost: it has been silent for too long.
+        """
+        now = time.monotonic()
+        if heard or self._client.in_message:
+            self._heard = now
+        elif self._cancel_id and now > self._heard + _MOST_FAREWELL:
+            # It will hardly say good-bye any more.
+            self._finish()
+        elif self.refreshing and now > self._heard + self._patience:
+            raise ConnectionLost(
+                f"no word from the server for {self._patience:g} s in the middle of a refresh",
+                hint="it is overloaded or hangs; the copy is as it was",
+            )
 
     def _own(self, items: Iterable[Message | EntryRun]) -> list[Message | EntryRun]:
         """Sort out what belongs to the search; answers to other requests are noted."""
@@ -447,6 +470,7 @@ class Consumer:
         if self._server.offers_cancel or not self._server.known:
             value = ber.sequence(ber.integer(self._message_id))
             self._cancel_id = self._client.send(messages.extended_request(messages.CANCEL, value))
+            self._heard = time.monotonic()
         else:
             self._abandon()
             self._finish()
