@@ -145,11 +145,17 @@ class Consumer:
         state = self._store.state()
         resumption = decide(self._client, self._server, self._search, state, self._stopping)
         if resumption.reason:
-            _log.warning("the refresh reads everything: %s", resumption.reason)
+            self._read_everything(resumption.reason)
         self._meet(resumption.dialect)
         if self._dialect is not None:
             self._store.set_dialect(self._dialect.name)
         self._start(resumption.cookie)
+
+    def _read_everything(self, reason: str) -> None:
+        """Tell people why a refresh reads everything."""
+        _log.warning("the refresh reads everything: %s", reason)
+        if self._listener is not None:
+            self._listener.debug(f"the refresh reads everything: {reason}")
 
     def _meet(self, dialect: Dialect | None) -> None:
         """Get ready for a server that speaks a dialect."""
@@ -262,7 +268,8 @@ class Consumer:
                 self._refresh_failed(result)
             case _:
                 raise ProtocolError(f"{type(event).__name__} inside a refresh")
-        self._tell_progress(staged.received)
+        if self.refreshing:
+            self._tell_progress(staged.received)
 
     def _tell_progress(self, received: int) -> None:
         now = time.monotonic()
@@ -285,7 +292,7 @@ class Consumer:
         sent = self._session.sent_cookie is not None
         if sent and result.code == results.UNWILLING_TO_PERFORM and self._session.dialect is OPENLDAP:
             # slapd after a crash or a restore: the copy is newer than it is, and what it holds is the truth.
-            _log.warning("the refresh reads everything: %s", result.diagnostic)
+            self._read_everything(result.diagnostic)
             self._refresh_again(None, result.diagnostic)
         else:
             raise results.error_of("sync search", result)
@@ -302,6 +309,8 @@ class Consumer:
             guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
+        if self._progress is not None:
+            self._progress(staged.received)
         staged.settle()
         self._dialect = self._session.dialect
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
@@ -309,8 +318,6 @@ class Consumer:
         self._staged = None
         self._full_refreshes = 0
         self._rounds = 0
-        if self._progress is not None:
-            self._progress(staged.received)
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             if self._upkeep.wanted:

@@ -63,8 +63,8 @@ class Replica:
         path: the data file; a folder gets a ``syncrepl.db`` in it.
         mode: whether to end when the refresh is complete or to go on listening.
         listener: an object with any of the methods ``bound(connection)``, ``change(change, *, origin, cursor)``,
-            ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, all but the first called inside the transaction
-            that makes the change durable; raising in them undoes it.
+            ``refresh_done(entries, cursor)``, ``cookie(cookie)`` and ``debug(message)``; all but the first and the last
+            are called inside the transaction that makes the change durable, and raising in them undoes it.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         progress: is called with the number of entries received, a few times each second of a refresh.
@@ -391,6 +391,7 @@ class _Relay:
         self.change = getattr(listener, "change", _ignore)
         self.refresh_done = getattr(listener, "refresh_done", _ignore)
         self.cookie = getattr(listener, "cookie", _ignore)
+        self.debug = getattr(listener, "debug", _ignore)
         self.hears_changes = bool(getattr(listener, "hears_changes", self.change is not _ignore))
 
     def bound(self, client: Client) -> None:
