@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from syncrepl_client.contentsync import controls
 from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
@@ -22,6 +23,7 @@ from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.connection import Connection
+from syncrepl_client.ldap.messages import Result
 from syncrepl_client.testing import wire
 
 A, B, C = (UUID(int=number).bytes for number in (1, 2, 3))
@@ -229,3 +231,60 @@ def test_other_intermediate_responses_and_continuations_mean_nothing() -> None:
         )
         == []
     )
+
+
+def test_entries_named_as_present_are_unchanged() -> None:
+    events = said(Session(Mode.REFRESH_ONLY, COOKIE), entry(0, A), entry(1, B), entry(0, C))
+
+    assert [EntriesPresent((A,)), EntriesPresent((C,))] == [events[0], events[2]]
+    assert isinstance(events[1], EntriesSent)
+
+
+def test_a_new_cookie_of_the_persist_stage_is_kept_once() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    cookie = wire.info(1, ber.octet_string(b"rid=000,csn=" + CSN3, tag=0x80))
+
+    assert said(session, cookie) == []
+    said(session, phase(DELETE))
+    assert [CookieReceived(b"rid=000,csn=" + CSN3)] == said(session, cookie, cookie)
+
+
+def test_a_delete_phase_that_is_not_the_last_means_nothing() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+
+    assert said(session, phase(DELETE, done=False)) == []
+    assert State.REFRESH is session.state
+    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=None)] == said(session, phase(PRESENT))
+
+
+def test_a_separator_of_a_first_refresh_means_nothing() -> None:
+    """Without a cookie the content is exactly what was sent, in whatever phases."""
+    session = Session(Mode.REFRESH_AND_PERSIST, None)
+
+    assert said(session, phase(PRESENT, done=False)) == []
+    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=COOKIE)] == said(session, phase(DELETE, cookie=COOKIE))
+
+
+def test_a_search_that_a_server_ends_in_the_persist_stage_is_over() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    said(session, phase(DELETE))
+
+    assert [SearchEnded(Result(0))] == said(session, wire.done(1))
+    assert State.ENDED is session.state
+
+
+def test_entries_that_came_together_stay_together_though_one_is_changed_otherwise() -> None:
+    """The controls of the first are the template of the others; modify and a cookie do not fit it."""
+    session = Session(Mode.REFRESH_AND_PERSIST, None)
+
+    events = said(session, entry(1, A), entry(1, B), entry(2, C), entry(1, A, COOKIE), entry(1, B))
+
+    (sent,) = events
+    assert isinstance(sent, EntriesSent)
+    assert [row[0] for row in sent.rows] == [A, B, C, A, B]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("cookie", [None, COOKIE])
+def test_the_search_begins_from_the_cookie(mode: Mode, cookie: bytes | None) -> None:
+    assert controls.request_control(mode, cookie) == Session(mode, cookie).request_control()
