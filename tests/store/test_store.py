@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client.exceptions import Interrupted
-from syncrepl_client.store.store import State, Store
+from syncrepl_client.store.store import Store
 from tests.store.listeners import Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 A, B = "cn=a,dc=x", "cn=b,dc=x"
 
 
+def said(store: Store) -> tuple[str | None, str | None, bytes | None, bool]:
+    state = store.state()
+    return state.url, state.fingerprint, state.cookie, state.whole
+
+
 def test_a_new_file_holds_nothing(store: Store) -> None:
-    assert State(None, None, None, whole=False) == store.state()
+    assert said(store) == (None, None, None, False)
     assert copy_of(store) == {}
 
 
@@ -30,7 +35,7 @@ def test_the_same_search_at_another_host_keeps_the_cookie(store: Store) -> None:
     store.set_search("ldap://b/dc=x", "fingerprint")
     store.set_search("ldap://b/dc=x", "fingerprint")
 
-    assert State("ldap://b/dc=x", "fingerprint", b"cookie", whole=True) == store.state()
+    assert said(store) == ("ldap://b/dc=x", "fingerprint", b"cookie", True)
 
 
 def test_other_parameters_forget_the_cookie_and_keep_the_copy(store: Store) -> None:
@@ -39,7 +44,7 @@ def test_other_parameters_forget_the_cookie_and_keep_the_copy(store: Store) -> N
 
     store.set_search("ldap://a/dc=x?cn", "other")
 
-    assert State("ldap://a/dc=x?cn", "other", None, whole=True) == store.state()
+    assert said(store) == ("ldap://a/dc=x?cn", "other", None, True)
     assert copy_of(store) == {1: (A, "")}
 
 
@@ -60,7 +65,7 @@ def test_all_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
         refresh(store, sent(1, A), cookie=b"cookie")
 
     with closing(Store(tmp_path / "data", lambda: False)) as store:
-        assert State("ldap://a/dc=x", "fingerprint", b"cookie", whole=True) == store.state()
+        assert said(store) == ("ldap://a/dc=x", "fingerprint", b"cookie", True)
         assert copy_of(store) == {1: (A, "")}
 
 
@@ -81,3 +86,23 @@ def test_witnesses_are_others_than_those_that_are_asked_for(store: Store) -> Non
 
     assert [uuid(number) for number in (6, 4, 2)] == store.some_uuids(exclude={uuid(number) for number in (5, 3)})
     assert store.some_uuids(exclude={uuid(number) for number in range(1, 7)}) == []
+
+
+def test_a_cookie_of_another_kind_of_server_is_forgotten(store: Store) -> None:
+    store.set_dialect("openldap")
+    refresh(store, sent(1, A), cookie=b"cookie")
+    store.set_dialect("openldap")
+    assert store.state().cookie == b"cookie"
+
+    store.set_dialect("389")
+
+    assert (store.state().dialect, store.state().cookie) == ("389", None)
+    assert copy_of(store) == {1: (A, "")}
+
+
+def test_who_is_told_of_the_changes_is_remembered(store: Store) -> None:
+    assert store.state().listener is None
+
+    for name in ("one", "one", "another"):
+        store.set_listener(name)
+        assert name == store.state().listener
