@@ -57,6 +57,13 @@ class Asked:
         return self.members[1][0]
 
     @property
+    def filter(self) -> bytes:
+        """The filter of a search, encoded."""
+        _, start, end = ber.read(self.octets, 0, len(self.octets))
+        before, this, *_ = list(ber.children(self.octets, start, end))[5:]
+        return self.octets[before[2] : this[2]]
+
+    @property
     def members(self) -> list[bytes]:
         """The members of the operation."""
         _, start, end = ber.read(self.octets, 0, len(self.octets))

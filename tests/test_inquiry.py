@@ -8,6 +8,7 @@ import pytest
 
 from syncrepl_client import inquiry as module
 from syncrepl_client.client import Client
+from syncrepl_client.contentsync.dialects import APACHEDS
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
@@ -149,6 +150,17 @@ def test_an_answer_that_is_too_large_is_given_up(monkeypatch: pytest.MonkeyPatch
         asking.inquiry.below(["cn=a,dc=x", "cn=b,dc=x", "cn=c,dc=x"])
 
     assert asking.server.given_up() == [2, 3]
+
+
+def test_a_server_that_suffers_from_abandon_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_ENTRIES", 1)
+    asking = Asking(found((1, "cn=a,dc=x"), (2, "cn=b,dc=x")), None)
+    asking.inquiry.dialect = APACHEDS
+
+    with pytest.raises(TooMuchToAsk):
+        asking.inquiry.below(["cn=a,dc=x", "cn=b,dc=x"])
+
+    assert asking.server.given_up() == []
 
 
 def test_the_whole_content_is_listed_as_it_comes() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from syncrepl_client import doubts, guard
 from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep, dialect_of
 from syncrepl_client.contentsync.events import (
+    CookieReceived,
     EntriesDeleted,
     EntriesPresent,
     EntriesSent,
@@ -198,8 +199,9 @@ class Consumer:
         live: list[Event] = []
         session = self._session
         for event in (event for item in items for event in session.receive(item)):
-            if self.refreshing:
-                self._stage(event)
+            staged = self._staged
+            if staged is not None:
+                self._stage(staged, event)
             else:
                 live.append(event)
             if self._session is not session or self.finished:
@@ -221,11 +223,10 @@ class Consumer:
 
     # --- refresh ------------------------------------------------------------------------------------------------------
 
-    def _stage(self, event: Event) -> None:
+    def _stage(self, staged: FirstLoad | Update, event: Event) -> None:
         """Handle one event of a refresh."""
-        staged = self._staged
-        if staged is None:
-            return
+        # The session gives no cookie before the refresh is over.
+        assert not isinstance(event, CookieReceived)  # noqa: S101 - our own guarantee
         match event:
             case EntriesSent(rows) if self._session.sent_cookie is not None:
                 staged.sent(self._as_asked(rows))
@@ -238,7 +239,7 @@ class Consumer:
             case SearchEnded(result):
                 self._refresh_failed(result)
             case _:
-                raise ProtocolError(f"{type(event).__name__} inside a refresh")
+                assert_never(event)
         self._tell_progress(staged.received)
 
     def _tell_progress(self, received: int) -> None:
