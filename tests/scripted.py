@@ -9,7 +9,7 @@ from syncrepl_client.contentsync import controls
 from syncrepl_client.exceptions import ConnectionLost
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.messages import Control, decode_controls
-from tests import wire
+from syncrepl_client.testing import wire
 from tests.store.listeners import uuid, values
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from syncrepl_client.exceptions import (
 )
 from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap import url as urls
+from syncrepl_client.testing import wire
 from syncrepl_client.transport.sockets import connect
-from tests import wire
 from tests.scripted import BIND, EXTENDED, SEARCH, UNBIND, ScriptedServer
 
 if TYPE_CHECKING:

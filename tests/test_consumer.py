@@ -18,7 +18,7 @@ from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultEr
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages
 from syncrepl_client.store.store import Store
-from tests import wire
+from syncrepl_client.testing import wire
 from tests.scripted import ABANDON, EXTENDED, ScriptedServer, cookie_of, entry, named, phase_end
 from tests.store.listeners import Mirror, copy_of, refresh, row
 

@@ -11,7 +11,10 @@ import pytest
 
 import syncrepl_client
 from syncrepl_client import BaseCallback, exceptions
-from syncrepl_client.cli.main import ExitCode, main
+from syncrepl_client.cli.deletes import deletes
+from syncrepl_client.cli.exits import ExitCode
+from syncrepl_client.cli.main import main
+from syncrepl_client.cli.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,26 +23,38 @@ DOCS = {page.name: page.read_text(encoding="utf-8") for page in (Path(__file__).
 EVERYTHING = "\n".join(DOCS.values())
 
 
+COMMANDS: list[click.Command] = [main, verify, deletes]
+
+
 def unmentioned(names: Iterable[str], text: str) -> list[str]:
     return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
 
 
-def test_every_option_of_the_command_is_explained() -> None:
-    options = [name for option in main.params if isinstance(option, click.Option) for name in option.opts]
+def options() -> list[str]:
+    return [
+        name for command in COMMANDS for one in command.params if isinstance(one, click.Option) for name in one.opts
+    ]
 
-    assert unmentioned(options, DOCS["command.rst"]) == []
-    assert {"--persist", "-q"} <= set(options)
+
+def test_every_option_is_explained() -> None:
+    assert unmentioned(options(), DOCS["command.rst"]) == []
+    assert {"--persist", "-q", "--repair"} <= set(options())
 
 
 def test_every_option_that_is_explained_exists() -> None:
-    options = {name for option in main.params for name in option.opts} | {"-h", "--help"}
     terms = [line for line in DOCS["command.rst"].splitlines() if line.startswith("``-")]
 
-    assert options >= {name for line in terms for name in re.findall(r"``(--?[a-zA-Z-]+)", line)}
+    assert {*options(), "-h", "--help"} >= {name for line in terms for name in re.findall(r"``(--?[a-zA-Z-]+)", line)}
+
+
+def test_every_command_is_explained() -> None:
+    names = [f"``syncrepl-client {command.name}" for command in COMMANDS if command is not main]
+
+    assert [name for name in names if name not in DOCS["command.rst"]] == []
 
 
 def test_every_variable_of_the_environment_is_explained() -> None:
-    variables = [str(option.envvar) for option in main.params if option.envvar]
+    variables = [str(one.envvar) for command in COMMANDS for one in command.params if one.envvar]
 
     assert variables
     assert unmentioned(variables, DOCS["command.rst"]) == []

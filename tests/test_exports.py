@@ -50,13 +50,13 @@ def test_every_public_class_and_function_is_offered(module: ModuleType) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_everything_that_is_offered_says_what_it_is_for(module: ModuleType) -> None:
     assert module.__doc__
-    undescribed = [
-        name
-        for name in module.__all__
-        if (inspect.isclass(value := getattr(module, name)) or inspect.isfunction(value)) and not value.__doc__
+    own = [
+        value
+        for value in map(vars(module).get, module.__all__)
+        if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
     ]
 
-    assert undescribed == []
+    assert [value for value in own if not value.__doc__] == []
 
 
 def test_no_module_has_a_private_name() -> None:

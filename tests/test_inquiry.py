@@ -14,7 +14,7 @@ from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultEr
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap import filter as filters
-from tests import wire
+from syncrepl_client.testing import wire
 from tests.scripted import SEARCH, ScriptedServer, entry
 from tests.store.listeners import row, uuid
 

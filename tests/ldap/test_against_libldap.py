@@ -43,8 +43,8 @@ from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.attributes import decode_attributes
 from syncrepl_client.ldap.connection import Connection, EntryRun
 from syncrepl_client.ldap.messages import Control, IntermediateResponse, Message, SearchResultDone
+from syncrepl_client.testing import wire
 from syncrepl_client.transport.sockets import connect
-from tests import wire
 from tests.slapd import Slapd, empty_tree
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from syncrepl_client.ldap.messages import (
     decode_controls,
     decode_message,
 )
-from tests import wire
+from syncrepl_client.testing import wire
 
 # RFC 4511 writes no octets, so these are from its definitions by hand.
 BIND = "60 0d 02 01 03 04 03 636e3d 80 03 707764"
