@@ -135,6 +135,34 @@ def test_cookies_of_an_unknown_server_are_opaque_but_never_empty(cookie: bytes |
     assert kept == UNKNOWN.cookies.in_persist(b"former", cookie or b"")
 
 
+def vector(csn: bytes) -> bytes:
+    return b"rid=000,csn=" + csn
+
+
+@pytest.mark.parametrize(
+    ("dialect", "cookie", "other", "covers"),
+    [
+        (OPENLDAP, vector(LATER), vector(CSN), True),
+        (OPENLDAP, vector(CSN), vector(CSN), True),
+        (OPENLDAP, vector(CSN), vector(LATER), False),
+        (OPENLDAP, vector(LATER), vector(ELSEWHERE), False),
+        (OPENLDAP, None, vector(CSN), False),
+        (OPENLDAP, vector(CSN), b"garbage", False),
+        (DS389, numbered(8), numbered(7), True),
+        (DS389, numbered(7), numbered(7), True),
+        (DS389, numbered(7), numbered(8), False),
+        (DS389, None, numbered(8), False),
+        (UNKNOWN, b"a", b"a", True),
+        (UNKNOWN, b"a", b"b", False),
+        (APACHEDS, b"a", b"a", False),
+    ],
+)
+def test_a_cookie_covers_what_it_is_not_older_than(
+    dialect: Dialect, cookie: bytes | None, other: bytes, *, covers: bool
+) -> None:
+    assert covers is dialect.cookies.covers(cookie, other)
+
+
 # --- the end of a refresh ---------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from syncrepl_client.contentsync import controls
-from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -288,3 +288,34 @@ def test_entries_that_came_together_stay_together_though_one_is_changed_otherwis
 @pytest.mark.parametrize("cookie", [None, COOKIE])
 def test_the_search_begins_from_the_cookie(mode: Mode, cookie: bytes | None) -> None:
     assert controls.request_control(mode, cookie) == Session(mode, cookie).request_control()
+
+
+def test_a_new_cookie_ends_the_refresh_of_apacheds() -> None:
+    """It never says that its refresh is done."""
+    session = Session(Mode.REFRESH_AND_PERSIST, None, APACHEDS)
+    cookie = wire.info(1, ber.octet_string(b"opaque", tag=0x80))
+
+    events = said(session, entry(1, A), cookie, cookie)
+
+    assert [RefreshEnded(Sweep.EVERYTHING, None)] == events[1:]
+    assert State.PERSIST is session.state
+
+
+def test_only_its_cookie_tells_the_two_modes_of_389_apart() -> None:
+    for cookie, dialect in ((b"host:389#cn=x:dc=y:(a=*)#7", DS389), (COOKIE, DS389_OPENLDAP)):
+        session = Session(Mode.REFRESH_ONLY, None, DS389)
+
+        events = said(session, wire.done(1, 0, wire.sync_done(cookie)))
+
+        assert RefreshEnded(Sweep.EVERYTHING, cookie) == events[0]
+        assert dialect is session.dialect
+
+
+def test_a_cookie_that_leads_nowhere_any_more_is_given_up() -> None:
+    """389 sends a number that was never given where a change is not in its changelog."""
+    session = Session(Mode.REFRESH_AND_PERSIST, b"host:389#cn=x:dc=y:(a=*)#7", DS389)
+    said(session, phase(DELETE))
+
+    (_, lost) = said(session, entry(2, A, b"host:389#cn=x:dc=y:(a=*)#4294967295"))
+
+    assert CookieReceived(None) == lost

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
-from syncrepl_client.ldap.attributes import _LAYOUTS, Attributes, decode_attributes, encode_attributes
+from syncrepl_client.ldap.attributes import _LAYOUTS, Attributes, decode_attributes, encode_attributes, without
 
 NAMES = st.from_regex(r"[a-z][a-z0-9;-]{0,20}", fullmatch=True)
 VALUES = st.lists(st.one_of(st.binary(max_size=300), st.binary(min_size=100, max_size=140)), max_size=5)
@@ -184,3 +184,16 @@ def test_more_kinds_of_entries_than_are_remembered_are_read() -> None:
         values = {"objectClass": [b"%d" % number], "cn": [b"a"], "sn": [b"b"], "l": [b"c"]}
         assert values == decode_attributes(encode_attributes(values)) == decode_attributes(encode_attributes(values))
     _LAYOUTS.clear()
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6), st.sets(NAMES, max_size=3), st.data())
+def test_what_is_taken_out_and_what_is_left_are_the_whole(
+    values: dict[str, list[bytes]], others: set[str], data: st.DataObject
+) -> None:
+    unwanted = frozenset(others) | (data.draw(st.frozensets(st.sampled_from(sorted(values)))) if values else set())
+    wire = encode_attributes(values)
+
+    left, taken = without(wire, unwanted)
+
+    assert {name: of_name for name, of_name in values.items() if name in unwanted} == taken
+    assert encode_attributes({name: of_name for name, of_name in values.items() if name not in unwanted}) == left
