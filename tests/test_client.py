@@ -75,6 +75,14 @@ def test_a_search_that_fails_returns_nothing_of_what_it_found(code: int, kind: t
     assert code == caught.value.code
 
 
+def test_a_search_for_one_entry_is_not_failed_by_more(slapd: Slapd) -> None:
+    """The size limit is what was asked for."""
+    with closing(Client(connect(urls.parse(slapd.url)))) as client:
+        assert len(client.search(slapd.suffix, 2, b"\x87\x0bobjectClass", ["1.1"], size_limit=1)) == 1
+        with pytest.raises(NoSuchBase):
+            client.search(f"ou=none,{slapd.suffix}", 2, "(cn=*)", [], size_limit=1)
+
+
 def test_a_bind_that_is_refused_is_an_error_of_its_own() -> None:
     with pytest.raises(InvalidCredentials):
         Client(ScriptedServer(result(0x61, 49))).bind("cn=x", b"wrong")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncrepl_client import consumer as consumers
 from syncrepl_client import inquiry as inquiries
 from syncrepl_client.client import Client
 from syncrepl_client.consumer import Consumer
@@ -14,13 +15,13 @@ from syncrepl_client.contentsync.events import EntriesSent
 from syncrepl_client.contentsync.search import ONE_LEVEL, SUBTREE, Search
 from syncrepl_client.contentsync.server import Server
 from syncrepl_client.contentsync.session import Mode
-from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError, ProtocolError
+from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError, NoSuchBase, ProtocolError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages
 from syncrepl_client.store.store import Store
 from syncrepl_client.testing import wire
 from tests.scripted import ABANDON, EXTENDED, ScriptedServer, cookie_of, entry, named, phase_end
-from tests.store.listeners import Mirror, copy_of, refresh, row
+from tests.store.listeners import Mirror, copy_of, refresh, row, uuid, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +73,8 @@ class Run:
         mode: Mode = PERSIST,
         scope: int = ONE_LEVEL,
         server: Server = OPENLDAP,
+        attributes: tuple[str, ...] = (),
+        start: bool = True,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.store = store
@@ -83,7 +86,7 @@ class Run:
         self.consumer = Consumer(
             Client(self.server),
             store,
-            Search("dc=x", scope, CONTENT, ()),
+            Search("dc=x", scope, CONTENT, attributes),
             mode,
             self.mirror,
             server=server,
@@ -91,7 +94,8 @@ class Run:
             stopping=lambda: self.stopping,
             progress=progress,
         )
-        self.consumer.start()
+        if start:
+            self.consumer.start()
 
     @property
     def stream(self) -> int:
@@ -523,6 +527,153 @@ def test_a_server_that_ends_the_search_says_how(copy: Store, code: int, kind: ty
 
     assert run.content() == {1: A, 2: B, 3: C}
     assert cookie_of(2) == copy.state().cookie
+
+
+# --- other servers ----------------------------------------------------------------------------------------------------
+
+DS389 = Server(vendor="389 Project", first_change=1, last_change=99, known=True)
+APACHEDS = Server(vendor="Apache Software Foundation", known=True)
+NUMBERED = b"host:389#cn=x:dc=x:(a=*)#%d"
+
+
+class Unasked(Run):
+    """A server whose cookies need no question."""
+
+    questions = ()
+
+
+def test_updates_that_ignore_the_attributes_asked_for_are_fetched_again(store: Store) -> None:
+    """389 sends all attributes of what changed."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=NUMBERED % 7)
+    run = Unasked(store, nothing_new, below((1, A), (2, B)), server=DS389, attributes=("description",))
+    run.step()
+    stream = run.server.searches()[0].message_id
+    run.server.answers += [lambda number: entry(number, 1, A, "as asked") + entry(number, 2, B) + ended()(number)]
+
+    assert run.say(entry(stream, 1, A, "all of it", cookie=NUMBERED % 8))
+
+    assert store.entries[A]["description"] == [b"as asked"]
+    assert b"nsUniqueId" in run.server.searches()[-1].octets
+
+
+def test_a_copy_that_resumed_where_updates_cannot_be_right_is_compared_at_once(store: Store) -> None:
+    """389 leaves out entries that moved, or left the filter."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=NUMBERED % 7)
+    everything = below((1, A), (2, B))
+
+    run = Unasked(
+        store, lambda stream: wire.done(stream, 0, wire.sync_done(NUMBERED % 8)), everything, mode=ONCE, server=DS389
+    )
+
+    assert not run.step()
+    assert run.server.answers == []
+    assert store.state().cookie == NUMBERED % 8
+
+
+def test_operational_attributes_that_nobody_asked_for_are_left_out(store: Store) -> None:
+    """ApacheDS sends them all; each write would look like a change."""
+
+    def schema(number: int) -> bytes:
+        types = [b"( 1.2 NAME 'description' USAGE directoryOperation )"]
+        return wire.message(number, wire.entry("cn=schema", {"attributeTypes": types})) + wire.done(number)
+
+    run = Unasked(
+        store,
+        wire.done,
+        schema,
+        lambda stream: entry(stream, 1, A) + wire.info(stream, wire.new_cookie(b"opaque")),
+        server=APACHEDS,
+    )
+    run.step()
+
+    assert list(store.entries[A]) == ["objectClass"]
+    assert store.state().cookie is None
+
+
+def test_a_base_that_is_gone_ends_the_search(store: Store) -> None:
+    """Some servers go silent then."""
+    refresh(store, EntriesSent([row(5, "dc=x")]), cookie=cookie_of(1))
+    run = Run(store, nothing_new, lambda number: wire.done(number, 32), scope=ONE_LEVEL)
+    run.step()
+
+    with pytest.raises(NoSuchBase, match="the base is gone"):
+        run.say(entry(run.stream, 5, "dc=x", state=3, cookie=cookie_of(2)))
+
+    assert cookie_of(2) == store.state().cookie
+
+
+# --- verification -----------------------------------------------------------------------------------------------------
+
+
+def listing(*more: tuple[int, str]) -> Callable[[int], bytes]:
+    return below((1, A), (2, B), (KEPT, KEPT_DN), *more)
+
+
+def questions_about_c() -> list[Answer]:
+    """Answer what a comparison asks where C is on the server and not in the copy."""
+
+    def found(number: int) -> bytes:
+        # By its number of the last change it is certain that an entry did not change between two looks.
+        marked = wire.entry(C, {**values(""), "entryCSN": [b"20260101000000.000000Z#000000#000#000000"]})
+        return wire.message(number, marked, wire.state(1, uuid(3))) + below((KEPT, KEPT_DN))(number)
+
+    return [
+        listing((3, C)),
+        found,
+        lambda number: entry(number, 3, C) + wire.done(number, 0, wire.sync_done(cookie_of(2), deletes=True)),
+        found,
+    ]
+
+
+def test_a_copy_can_be_compared_without_a_stream(copy: Store) -> None:
+    report = Unasked(copy, listing(), start=False).consumer.verify(repair=False)
+
+    assert (report.compared, report.drift) == (3, False)
+
+
+def test_what_the_stream_has_yet_to_tell_is_no_difference(copy: Store) -> None:
+    run = Run(copy, nothing_new, *questions_about_c())
+    run.step()
+    stream = run.stream
+    last = run.server.answers[2]
+    assert last is not None
+    run.server.answers[2] = lambda number: last(number) + entry(stream, 3, C, cookie=cookie_of(2))
+
+    report = run.consumer.verify(repair=True)
+
+    assert (report.compared, report.differences, report.repaired) == (4, (), False)
+    assert run.content() == {1: A, 2: B, 3: C}
+
+
+def test_what_the_stream_never_tells_is_a_difference_and_repaired(copy: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that says nothing for long has nothing to say."""
+    monkeypatch.setattr(consumers, "_QUIET", 0.0)
+    run = Run(copy, nothing_new, *questions_about_c())
+    run.step()
+
+    report = run.consumer.verify(repair=True)
+
+    assert [(one.kind, one.dn, one.server_dn) for one in report.differences] == [("missing", None, C)]
+    assert report.repaired
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert cookie_of(1) == copy.state().cookie
+
+
+def test_a_stop_ends_a_comparison(copy: Store) -> None:
+    run = Run(copy, nothing_new, *questions_about_c())
+    run.step()
+    read = run.server.read
+
+    def read_the_last(timeout: float, *, patient: bool = False) -> bytes | None:
+        data = read(timeout, patient=patient)
+        run.stopping = len(run.server.answers) == 1
+        return data
+
+    run.server.read = read_the_last  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        run.consumer.verify(repair=True)
+
+    assert run.content() == {1: A, 2: B}
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

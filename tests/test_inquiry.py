@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,6 +182,17 @@ def test_waiting_lets_the_stream_go_on() -> None:
     asking.inquiry.wait(1)
 
     assert [item.message_id for item in asking.aside] == [STREAM]
+
+
+def test_a_pause_lasts_whatever_arrives() -> None:
+    asking = Asking()
+    asking.server.say(entry(STREAM, 1, "cn=a,dc=x"), entry(STREAM, 2, "cn=b,dc=x"))
+    begun = time.monotonic()
+
+    asking.inquiry.pause(0.02)
+
+    assert time.monotonic() - begun >= 0.02
+    assert [item.message_id for item in asking.aside] == [STREAM, STREAM]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,13 @@ def history(slapd: Slapd) -> list[tuple[Callable[[], Any], list[tuple[str, ...]]
     ]
 
 
-@pytest.mark.parametrize("log", [False, True], ids=["present phase", "delete phase"])
+@pytest.mark.parametrize(
+    "log",
+    [
+        pytest.param(False, id="present phase", marks=pytest.mark.trap("D10", server="slapd")),
+        pytest.param(True, id="delete phase", marks=pytest.mark.trap("D10", server="slapd-log")),
+    ],
+)
 def test_each_refresh_tells_of_a_referral_as_of_an_entry(
     request: pytest.FixtureRequest, tmp_path: Path, *, log: bool
 ) -> None:
@@ -99,6 +105,7 @@ def test_each_refresh_tells_of_a_referral_as_of_an_entry(
     assert refresh()[stays]["ref"] == [ELSEWHERE.encode()]
 
 
+@pytest.mark.trap("D10", server="slapd")
 def test_the_persist_stage_tells_of_a_referral_as_of_an_entry(slapd: Slapd, tmp_path: Path) -> None:
     stays = add_referral(slapd, "stays")
     noting = Noting()

@@ -600,3 +600,15 @@ def test_where_nothing_is_new_no_parent_is(store: Store, mirror: Mirror) -> None
     staged.settle()
 
     assert list(staged.new_parents()) == []
+
+
+def test_results_are_the_names_and_the_values_after_the_refresh(staged: Update) -> None:
+    """Who was renamed along with its parent keeps its values."""
+    staged.sent([row(1, C, "new")])
+    staged.deleted((uuid(4),))
+    staged.settle()
+
+    assert staged.result(uuid(1)) == (C, row(1, C, "new")[2])
+    assert staged.result(uuid(2)) == (f"cn=1,{C}", row(2, A)[2])
+    assert staged.result(uuid(5)) == (B, row(5, B)[2])
+    assert staged.result(uuid(4)) is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client.exceptions import Interrupted
-from syncrepl_client.store.store import Store
+from syncrepl_client.store.store import Ending, Store
 from tests.store.listeners import Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
@@ -106,3 +106,14 @@ def test_who_is_told_of_the_changes_is_remembered(store: Store) -> None:
     for name in ("one", "one", "another"):
         store.set_listener(name)
         assert name == store.state().listener
+
+
+def test_a_cookie_may_be_forgotten_with_the_refresh_that_came_without_one(store: Store) -> None:
+    """A provider that lags sweeps what it has not got yet: all will have to be read again."""
+    refresh(store, sent(1, A), cookie=b"cookie")
+    staged = store.begin_refresh(None)
+    store.finish_refresh(staged, Ending("fingerprint", forget=True), None)
+
+    assert store.state().cookie is None
+    assert store.row(uuid(1)) == (A, row(1, A)[2])
+    assert store.row(uuid(2)) is None
