@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -142,14 +143,16 @@ def test_whatever_ends_it_is_said_and_leaves_nothing(
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_leaves_by_way_of_what_cleans_up(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "how"), [(signal.SIGHUP, SystemExit), (signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_signal_leaves_by_way_of_what_cleans_up(number: signal.Signals, how: type[BaseException]) -> None:
     numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
     former = {one: signal.getsignal(one) for one in numbers}
     try:
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(how) as left:
             _leave(number, None)
-        assert left.value.code == 128 + number
+        assert getattr(left.value, "code", 128 + number) == 128 + number
         # Nothing disturbs what is left to do.
         assert [signal.getsignal(one) for one in numbers] == [signal.SIG_IGN] * 3
     finally:
@@ -167,6 +170,35 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pyte
             server.__enter__()
 
     assert not any("slapd -d" in line for line in leftovers(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("_SCHEMAS", ("/none",), "schema files are in none of /none"),
+        ("people", lambda: ["this is no LDIF\n"], "slapadd failed"),
+    ],
+    ids=["schema", "data"],
+)
+def test_a_server_that_cannot_be_filled_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object, reason: str
+) -> None:
+    monkeypatch.setattr(demo_server, name, value)
+    server = demo_server.Server(tmp_path)
+
+    with pytest.raises(demo_server.DemoError, match=reason):
+        server.__enter__()
+
+
+def test_a_machine_without_a_free_port_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(socketserver, "TCPServer", refuse)
+    server = demo_server.Server(tmp_path)
+
+    with pytest.raises(demo_server.DemoError, match="no free port"):
+        server.__enter__()
 
 
 def test_a_change_that_the_server_refuses_is_said(tmp_path: Path) -> None:
