@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from syncrepl_client import doubts
-from syncrepl_client.contentsync.events import EntriesDeleted, EntriesSent
-from syncrepl_client.contentsync.search import SUBTREE, Search
+from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent
+from syncrepl_client.contentsync.search import ONE_LEVEL, SUBTREE, Search
+from syncrepl_client.inquiry import TooMuchToAsk
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Store
 from tests.store.listeners import refresh, row, sent, uuid
 
@@ -46,9 +48,36 @@ class Server:
     def wait(self, seconds: float) -> None:
         """Nothing more comes."""
 
-    def settle(self, store: Store, *events: Event) -> list[Event]:
+    def named(self, dns: Iterable[str]) -> list[SentEntry]:
+        wanted = {names.normalize(dn) for dn in dns}
+        return [row for row in self.rows if names.normalize(row[1].decode()) in wanted]
+
+    def settle(self, store: Store, *events: Event, search: Search = SEARCH) -> list[Event]:
         inquiry = cast("Inquiry", self)
-        return doubts.settle_batch(list(events), lambda: list(self.pending), store, SEARCH, inquiry)
+        return doubts.settle_batch(list(events), lambda: list(self.pending), store, search, inquiry)
+
+    def settle_refresh(self, store: Store, *events: Event, last_word: bool = False) -> dict[int, str | None]:
+        """Settle a refresh with a delete phase; returns what becomes of the entries that were mentioned."""
+        staged = store.begin_refresh(None)
+        assert isinstance(staged, Update)
+        mentioned: list[bytes] = []
+        for event in events:
+            match event:
+                case EntriesSent(rows):
+                    staged.sent(rows)
+                    mentioned += (row[0] for row in rows)
+                case EntriesPresent(uuids):
+                    staged.present(uuids)
+                    mentioned += uuids
+                case EntriesDeleted(uuids):
+                    staged.deleted(uuids)
+                    mentioned += uuids
+                case _:
+                    raise TypeError(event)
+        inquiry = cast("Inquiry", self)
+        doubts.settle_refresh(staged, store, SEARCH, inquiry, swept=False, last_word=last_word)
+        mentioned += (row[0] for row in self.rows)
+        return {int.from_bytes(octets): staged.outcome(octets) for octets in mentioned}
 
 
 @pytest.fixture
@@ -64,6 +93,12 @@ def gone(number: int, dn: str) -> EntriesDeleted:
 
 def test_an_entry_without_others_below_it_is_settled(store: Store) -> None:
     assert Server(row(2, B)).settle(store, sent(2, B)) == [sent(2, B)]
+
+
+def test_a_change_of_what_is_here_leaves_nothing_open(store: Store) -> None:
+    change = sent(1, A, "new")
+
+    assert doubts.settle_batch([change], list, store, SEARCH, cast("Inquiry", None)) == [change]
 
 
 def test_who_came_along_takes_part_in_a_refresh(store: Store) -> None:
@@ -101,3 +136,81 @@ def test_who_lost_its_parent_is_asked_for(store: Store) -> None:
     settled = Server(row(3, child)).settle(store, gone(1, A))
 
     assert settled == [gone(1, A), sent(3, child), EntriesDeleted((uuid(4),))]
+
+
+def test_who_is_found_under_another_name_is_told_of_by_the_stream(store: Store) -> None:
+    """The answer is newer than the message: what led to it is on its way."""
+    child = f"cn=c,{A}"
+    refresh(store, EntriesSent([row(3, child)]))
+
+    with pytest.raises(doubts.Unsettled):
+        Server(row(3, f"cn=c,{B}")).settle(store, gone(1, A))
+
+
+def test_who_is_told_of_after_its_parent_is_not_asked_for(store: Store) -> None:
+    child = f"cn=c,{A}"
+    refresh(store, EntriesSent([row(3, child)]))
+    server = Server()
+    server.pending = [sent(3, f"cn=c,{B}")]
+
+    assert server.settle(store, gone(1, A)) == [gone(1, A)]
+
+
+def test_below_one_level_nobody_comes_along(store: Store) -> None:
+    one_level = Search("dc=x", ONE_LEVEL, b"", ())
+
+    assert Server(row(3, f"cn=c,{B}")).settle(store, sent(2, B), search=one_level) == [sent(2, B)]
+
+
+def test_so_many_new_entries_are_a_refresh_of_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubts, "_MOST_SUBTREES", 1)
+
+    with pytest.raises(TooMuchToAsk):
+        Server().settle(store, sent(2, B), sent(3, "cn=c,dc=x"))
+
+
+# --- a refresh --------------------------------------------------------------------------------------------------------
+
+
+def test_a_refresh_without_surprises_is_settled(store: Store) -> None:
+    assert Server(row(1, A), row(2, B)).settle_refresh(store, sent(1, A), sent(2, B)) == {1: A, 2: B}
+
+
+def test_who_came_along_unmentioned_takes_part_in_the_next_refresh(store: Store) -> None:
+    with pytest.raises(doubts.Unsettled) as unsettled:
+        Server(row(2, B), row(3, f"cn=c,{B}")).settle_refresh(store, sent(2, B))
+
+    assert {brought[0] for brought in unsettled.value.brought} == {uuid(2), uuid(3)}
+
+
+def test_who_was_named_as_present_but_never_sent_is_fetched(store: Store) -> None:
+    """With what lies below: it may have come along, too."""
+    child = f"cn=c,{B}"
+
+    assert Server(row(2, B)).settle_refresh(store, EntriesPresent((uuid(2), uuid(9)))) == {2: B, 9: None}
+    with pytest.raises(doubts.Unsettled) as unsettled:
+        Server(row(2, B), row(3, child)).settle_refresh(store, EntriesPresent((uuid(2),)))
+
+    assert {brought[0] for brought in unsettled.value.brought} == {uuid(2), uuid(3)}
+
+
+def test_whose_parent_is_gone_is_asked_for_down_to_the_leaves(store: Store) -> None:
+    child, grandchild = f"cn=c,{A}", f"cn=d,cn=c,{A}"
+    refresh(store, EntriesSent([row(3, child), row(4, grandchild)]))
+
+    settled = Server().settle_refresh(store, gone(1, A), EntriesPresent((uuid(3), uuid(4))))
+
+    assert settled == {1: None, 3: None, 4: None}
+
+
+@pytest.mark.parametrize("last_word", [False, True])
+def test_a_new_name_must_fit_those_above_if_nothing_comes_after(store: Store, *, last_word: bool) -> None:
+    """Slapd withholds a renamed container from a refreshOnly, but sends what is below by its new name."""
+    below = "cn=c,cn=new,dc=x"
+    server = Server(row(1, "cn=new,dc=x"), row(2, below))
+
+    if last_word:
+        with pytest.raises(doubts.Unsettled):
+            server.settle_refresh(store, sent(2, below), last_word=True)
+    else:
+        assert server.settle_refresh(store, sent(2, below)) == {1: A, 2: below}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from syncrepl_client import doubts, guard
 from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep, dialect_of
 from syncrepl_client.contentsync.events import (
+    CookieReceived,
     EntriesDeleted,
     EntriesPresent,
     EntriesSent,
@@ -196,7 +197,7 @@ class Consumer:
         if not self.refreshing:
             if self._upkeep.wanted:
                 self.verify(repair=True)
-            timeout = min(timeout, self._upkeep.due_in)
+            timeout = min(timeout, self._upkeep.look_in)
         return self._listen(timeout)
 
     def _listen(self, timeout: float) -> bool:
@@ -209,8 +210,9 @@ class Consumer:
         live: list[Event] = []
         session = self._session
         for event in (event for item in items for event in session.receive(item)):
-            if self.refreshing:
-                self._stage(event)
+            staged = self._staged
+            if staged is not None:
+                self._stage(staged, event)
             else:
                 live.append(event)
             if self._session is not session or self.finished:
@@ -250,11 +252,10 @@ class Consumer:
 
     # --- refresh ------------------------------------------------------------------------------------------------------
 
-    def _stage(self, event: Event) -> None:
+    def _stage(self, staged: FirstLoad | Update, event: Event) -> None:
         """Handle one event of a refresh."""
-        staged = self._staged
-        if staged is None:
-            return
+        # The session gives no cookie before the refresh is over.
+        assert not isinstance(event, CookieReceived)  # noqa: S101 - our own guarantee
         match event:
             case EntriesSent(rows) if self._session.sent_cookie is not None:
                 staged.sent(self._as_asked(rows))
@@ -267,7 +268,7 @@ class Consumer:
             case SearchEnded(result):
                 self._refresh_failed(result)
             case _:
-                raise ProtocolError(f"{type(event).__name__} inside a refresh")
+                assert_never(event)
         if self.refreshing:
             self._tell_progress(staged.received)
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Report
     from syncrepl_client.store.entries import Entries
 
-__all__ = ["Replica"]
+__all__ = ["Replica", "SupportsUnparse"]
 
 _MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND_PERSIST: Mode.REFRESH_AND_PERSIST}
 
@@ -241,7 +241,7 @@ class Replica:
                 replica; a new one resumes where it was.
         """
         if self._closed:
-            raise ClosedError(self._failure or "the replica is closed")
+            raise ClosedError(self._failure or "the client is closed")
         if self._stop_asked:
             return False
         consumer = self._consumer
@@ -304,7 +304,7 @@ class Replica:
             MassDeletionHeld: the repair would delete too much.
         """
         if self._closed:
-            raise ClosedError(self._failure or "the replica is closed")
+            raise ClosedError(self._failure or "the client is closed")
         if self._consumer is not None:
             self.refresh()
         else:

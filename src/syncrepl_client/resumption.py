@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.store.store import State
 
-__all__ = ["Resumption", "decide", "read_operational", "read_server", "shows_change_numbers", "spoken"]
+__all__ = [
+    "Resumption",
+    "context_csns",
+    "decide",
+    "read_operational",
+    "read_server",
+    "shows_change_numbers",
+    "spoken",
+]
 
 _EVERYTHING: Final = "(objectClass=*)"
 _MARKS: Final = ("entryUUID", "entryCSN")

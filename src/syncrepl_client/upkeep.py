@@ -81,16 +81,16 @@ class Upkeep:
             self._verify_at = time.monotonic() + (0.0 if resumed else interval)
 
     @property
-    def due_in(self) -> float:
-        """Seconds until the next comparison is due."""
-        return max(0.0, self._verify_at - time.monotonic())
+    def look_in(self) -> float:
+        """Seconds until there may be something to do."""
+        return max(0.0, min(self._verify_at, self._look_at) - time.monotonic())
 
     @property
     def wanted(self) -> bool:
         """Whether it is time for a comparison, or another process asks for one."""
         if time.monotonic() >= self._look_at:
             self.look()
-        return self._asked or not self.due_in
+        return self._asked or time.monotonic() >= self._verify_at
 
     def look(self) -> None:
         """Execute what other processes have asked for."""

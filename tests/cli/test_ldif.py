@@ -225,3 +225,13 @@ def test_folded_lines_are_at_most_76_long_and_lose_nothing(line: str) -> None:
     folded = fold(line)
     assert all(len(part) <= 76 for part in folded.splitlines())
     assert line + "\n" == folded.replace("\n ", "")
+
+
+def test_an_entry_that_cannot_be_named_is_written_as_well_as_it_can_be() -> None:
+    """A name that is no DN, as a server in pieces might send it, has no pairs to take away."""
+    before, after = entry("odd", cn=b"a", sn=b"1"), entry("cn=a", cn=b"a", sn=b"2")
+
+    printed = Ldif().change(Renamed(before, after), origin=Origin.PERSIST)
+
+    assert "changetype: modrdn" in printed
+    assert "newrdn: cn=a" in printed

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep
+from syncrepl_client.contentsync import controls
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -22,6 +23,7 @@ from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.connection import Connection
+from syncrepl_client.ldap.messages import Result
 from syncrepl_client.testing import wire
 
 A, B, C = (UUID(int=number).bytes for number in (1, 2, 3))
@@ -229,3 +231,91 @@ def test_other_intermediate_responses_and_continuations_mean_nothing() -> None:
         )
         == []
     )
+
+
+def test_entries_named_as_present_are_unchanged() -> None:
+    events = said(Session(Mode.REFRESH_ONLY, COOKIE), entry(0, A), entry(1, B), entry(0, C))
+
+    assert [EntriesPresent((A,)), EntriesPresent((C,))] == [events[0], events[2]]
+    assert isinstance(events[1], EntriesSent)
+
+
+def test_a_new_cookie_of_the_persist_stage_is_kept_once() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    cookie = wire.info(1, ber.octet_string(b"rid=000,csn=" + CSN3, tag=0x80))
+
+    assert said(session, cookie) == []
+    said(session, phase(DELETE))
+    assert [CookieReceived(b"rid=000,csn=" + CSN3)] == said(session, cookie, cookie)
+
+
+def test_a_delete_phase_that_is_not_the_last_means_nothing() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+
+    assert said(session, phase(DELETE, done=False)) == []
+    assert State.REFRESH is session.state
+    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=None)] == said(session, phase(PRESENT))
+
+
+def test_a_separator_of_a_first_refresh_means_nothing() -> None:
+    """Without a cookie the content is exactly what was sent, in whatever phases."""
+    session = Session(Mode.REFRESH_AND_PERSIST, None)
+
+    assert said(session, phase(PRESENT, done=False)) == []
+    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=COOKIE)] == said(session, phase(DELETE, cookie=COOKIE))
+
+
+def test_a_search_that_a_server_ends_in_the_persist_stage_is_over() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    said(session, phase(DELETE))
+
+    assert [SearchEnded(Result(0))] == said(session, wire.done(1))
+    assert State.ENDED is session.state
+
+
+def test_entries_that_came_together_stay_together_though_one_is_changed_otherwise() -> None:
+    """The controls of the first are the template of the others; modify and a cookie do not fit it."""
+    session = Session(Mode.REFRESH_AND_PERSIST, None)
+
+    events = said(session, entry(1, A), entry(1, B), entry(2, C), entry(1, A, COOKIE), entry(1, B))
+
+    (sent,) = events
+    assert isinstance(sent, EntriesSent)
+    assert [row[0] for row in sent.rows] == [A, B, C, A, B]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("cookie", [None, COOKIE])
+def test_the_search_begins_from_the_cookie(mode: Mode, cookie: bytes | None) -> None:
+    assert controls.request_control(mode, cookie) == Session(mode, cookie).request_control()
+
+
+def test_a_new_cookie_ends_the_refresh_of_apacheds() -> None:
+    """It never says that its refresh is done."""
+    session = Session(Mode.REFRESH_AND_PERSIST, None, APACHEDS)
+    cookie = wire.info(1, ber.octet_string(b"opaque", tag=0x80))
+
+    events = said(session, entry(1, A), cookie, cookie)
+
+    assert [RefreshEnded(Sweep.EVERYTHING, None)] == events[1:]
+    assert State.PERSIST is session.state
+
+
+def test_only_its_cookie_tells_the_two_modes_of_389_apart() -> None:
+    for cookie, dialect in ((b"host:389#cn=x:dc=y:(a=*)#7", DS389), (COOKIE, DS389_OPENLDAP)):
+        session = Session(Mode.REFRESH_ONLY, None, DS389)
+
+        events = said(session, wire.done(1, 0, wire.sync_done(cookie)))
+
+        assert RefreshEnded(Sweep.EVERYTHING, cookie) == events[0]
+        assert dialect is session.dialect
+
+
+def test_a_cookie_that_leads_nowhere_any_more_is_given_up() -> None:
+    """389 sends a number that was never given where a change is not in its changelog."""
+    session = Session(Mode.REFRESH_AND_PERSIST, b"host:389#cn=x:dc=y:(a=*)#7", DS389)
+    said(session, phase(DELETE))
+
+    (_, lost) = said(session, entry(2, A, b"host:389#cn=x:dc=y:(a=*)#4294967295"))
+
+    assert CookieReceived(None) == lost

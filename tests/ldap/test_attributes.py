@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
-from syncrepl_client.ldap.attributes import _LAYOUTS, Attributes, decode_attributes, encode_attributes
+from syncrepl_client.ldap.attributes import _LAYOUTS, Attributes, decode_attributes, encode_attributes, without
 
 NAMES = st.from_regex(r"[a-z][a-z0-9;-]{0,20}", fullmatch=True)
 VALUES = st.lists(st.one_of(st.binary(max_size=300), st.binary(min_size=100, max_size=140)), max_size=5)
@@ -120,3 +121,79 @@ def test_a_name_that_comes_twice_in_entries_alike_has_the_values_of_both() -> No
 
     for _ in range(3):
         assert decode_attributes(ber.sequence(*part)) == {"k": [b"a"], "cn": [b"a", b"a"], "o": [b"a"]}
+
+
+def test_attributes_compare_with_a_dict_exactly_and_with_nothing_else() -> None:
+    """A dict is what a program wrote down: there spelling and order count."""
+    attributes = Attributes.of({"cn": [b"a", b"b"]})
+
+    assert attributes == {"cn": [b"a", b"b"]}
+    assert attributes != {"CN": [b"a", b"b"]}
+    assert attributes != {"cn": [b"b", b"a"]}
+    assert attributes != attributes.wire
+
+
+def test_attributes_are_looked_at_as_a_dict_is() -> None:
+    values = {"cn": [b"a"], "sn": [b"b", b"c"]}
+    attributes = Attributes.of(values)
+
+    assert list(values.items()) == list(attributes.items())
+    assert list(values.values()) == list(attributes.values())
+    assert values.keys() == attributes.keys()
+    assert {**values} == {**attributes}
+
+
+@pytest.mark.parametrize(
+    ("wire", "reason"),
+    [
+        (ber.set_of(), "not one SEQUENCE"),
+        (ber.sequence() + b"x", "not one SEQUENCE"),
+        (ber.sequence(ber.octet_string(b"cn")), "not a name and a set|cut off|octets where"),
+        (ber.sequence(ber.sequence(ber.octet_string(b"cn"), ber.sequence(ber.octet_string(b"a")))), "not a name and"),
+        (ber.sequence(ber.sequence(ber.octet_string(b"cn"), ber.set_of(ber.integer(1)))), "value with tag 0x02"),
+        (ber.sequence(ber.sequence(ber.octet_string("cä".encode()), ber.set_of())), "not ASCII"),
+    ],
+)
+def test_a_malformed_list_says_what_is_wrong(wire: bytes, reason: str) -> None:
+    with pytest.raises(ProtocolError, match=reason):
+        decode_attributes(wire)
+
+
+def test_an_attribute_that_is_longer_than_its_list_is_a_protocol_error_whoever_came_before() -> None:
+    """The octets of an entry that is cut off look like those of the one before, as far as they go."""
+    values = {"objectClass": [b"u"], "cn": [b"a"], "sn": [b"b"], "description": [b"whole"]}
+    whole = encode_attributes(values)
+    _LAYOUTS.clear()
+    assert values == decode_attributes(whole) == decode_attributes(whole)
+
+    parts = whole[2:]
+    between = {0, *accumulate(len(encode_attributes({name: of_name})) - 2 for name, of_name in values.items())}
+    for end in set(range(len(parts))) - between:
+        with pytest.raises(ProtocolError):
+            decode_attributes(ber.sequence(parts[:end]))
+
+
+def test_more_names_than_are_remembered_are_read() -> None:
+    values = {f"x{number}": [b"%d" % number] for number in range(10_000)}
+
+    assert values == decode_attributes(encode_attributes(values))
+
+
+def test_more_kinds_of_entries_than_are_remembered_are_read() -> None:
+    for number in range(200):
+        values = {"objectClass": [b"%d" % number], "cn": [b"a"], "sn": [b"b"], "l": [b"c"]}
+        assert values == decode_attributes(encode_attributes(values)) == decode_attributes(encode_attributes(values))
+    _LAYOUTS.clear()
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6), st.sets(NAMES, max_size=3), st.data())
+def test_what_is_taken_out_and_what_is_left_are_the_whole(
+    values: dict[str, list[bytes]], others: set[str], data: st.DataObject
+) -> None:
+    unwanted = frozenset(others) | (data.draw(st.frozensets(st.sampled_from(sorted(values)))) if values else set())
+    wire = encode_attributes(values)
+
+    left, taken = without(wire, unwanted)
+
+    assert {name: of_name for name, of_name in values.items() if name in unwanted} == taken
+    assert encode_attributes({name: of_name for name, of_name in values.items() if name not in unwanted}) == left

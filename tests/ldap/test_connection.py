@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import ProtocolError
+from syncrepl_client.ldap import ber
+from syncrepl_client.ldap.attributes import encode_attributes
 from syncrepl_client.ldap.connection import Connection, EntryRun
 from syncrepl_client.ldap.messages import (
     BindResponse,
@@ -84,6 +86,48 @@ def test_a_stream_says_the_same_byte_by_byte() -> None:
 
     assert flatten(Connection().receive_data(data)) == pieces
     assert connection.in_message
+
+
+def test_entries_whose_parts_differ_in_size_are_one_run() -> None:
+    """The quick path takes lists of 256 octets and more; a shorter one among them makes no difference."""
+    values = [PERSON, {"cn": [b"x" * 200]}, PERSON]
+    data = b"".join(wire.message(3, wire.entry("cn=" + "n" * 110 + ",dc=x", value)) for value in values)
+
+    (run,) = Connection().receive_data(data)
+
+    assert isinstance(run, EntryRun)
+    assert [encode_attributes(value) for value in values] == [row[1] for row in run.rows]
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x40, 0x80])
+@pytest.mark.parametrize("position", [3, 10, 12, 25], ids=["message", "operation", "name", "attributes"])
+def test_an_entry_whose_lengths_do_not_agree_is_a_protocol_error(position: int, bit: int) -> None:
+    """After plain ones, too, where the quick path looks at it first."""
+    plain = wire.message(3, wire.entry("cn=a,dc=x", PERSON), wire.state(1, UUID(int=7).bytes))
+    broken = bytearray(plain)
+    broken[position] ^= bit
+
+    with pytest.raises(ProtocolError):
+        Connection().receive_data(plain + bytes(broken) + plain)
+
+
+def test_an_entry_with_members_that_are_not_known_is_one_of_the_run() -> None:
+    """RFC 4511 section 4: what follows the known members is skipped, in the message and in the entry."""
+    state = wire.state(1, UUID(int=7).bytes)
+    new = ber.octet_string(b"new", tag=0x9E)
+    named, listed = ber.octet_string(b"cn=a,dc=x"), encode_attributes(SMALL)
+    entry = wire.entry("cn=a,dc=x", SMALL)
+    data = b"".join(
+        (
+            wire.message(3, entry, state),
+            ber.sequence(ber.integer(3), entry, new, ber.tlv(0xA0, state)),
+            wire.message(3, ber.tlv(0x64, named, listed, new), state),
+        )
+    )
+
+    (run,) = Connection().receive_data(data)
+
+    assert EntryRun(3, [(b"cn=a,dc=x", listed, ber.tlv(0xA0, state))] * 3) == run
 
 
 def test_plain_and_general_decoding_agree() -> None:

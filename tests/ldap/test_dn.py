@@ -33,6 +33,34 @@ def test_an_escaped_value_is_read_back(kind: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "escaped"),
+    [
+        (" ", "\\ "),
+        ("  ", "\\ \\ "),
+        (" a ", "\\ a\\ "),
+        ("a b", "a b"),
+        ("#a", "\\#a"),
+        ("a#", "a#"),
+        ('a,b+c"d\\e<f>g;h', 'a\\,b\\+c\\"d\\\\e\\<f\\>g\\;h'),
+        ("a\0b", "a\\00b"),
+        ("a\\ ", "a\\\\\\ "),
+    ],
+)
+def test_what_has_a_meaning_of_its_own_is_escaped(value: str, escaped: str) -> None:
+    """RFC 4514 section 2.4."""
+    assert escaped == dn.escape_value(value)
+    assert ((("cn", value),), (("dc", "x"),)) == dn.parse(f"cn={escaped} , dc=x")
+
+
+def test_quoted_values_are_not_taken_apart() -> None:
+    name = 'cn="a,b;c",ou="d\\",e",dc=x'
+
+    assert dn.first_rdn(name) == 'cn="a,b;c"'
+    assert dn.parent(name) == 'ou="d\\",e",dc=x'
+    assert dn.depth(name) == 3
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [
         ("cn=x2,dc=a", "CN=X2,DC=A"),

@@ -36,6 +36,7 @@ def test_what_is_left_out_has_a_default() -> None:
 
 def test_a_socket_is_named_by_its_path() -> None:
     assert parse("ldapi://%2Frun%2Fx%2Fldapi/dc=x").socket_path == "/run/x/ldapi"
+    assert str(parse("ldapi://%2Frun%2Fx/dc=x")) == "ldapi://%2Frun%2Fx/dc=x??sub?(objectClass=*)"
     assert parse("ldapi:///dc=x").socket_path == "/var/run/slapd/ldapi"
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
+from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesPresent, EntriesSent
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.model import Attributes
 from syncrepl_client.store.store import Store
 from tests.store.directory import Directory, operations
 from tests.store.listeners import Mirror, copy_of, refresh, row, sent, uuid
@@ -77,6 +78,29 @@ def test_an_entry_that_is_sent_as_it_is_is_no_change(store: Store, mirror: Mirro
     assert mirror.news() == []
 
 
+def test_values_in_another_order_are_no_change(store: Store, mirror: Mirror) -> None:
+    """Servers send changes that change nothing, and LDAP orders neither attributes nor values."""
+    before, after = (
+        Attributes.of(values).wire
+        for values in ({"description": [b""], "cn": [b"a", b"b"]}, {"CN": [b"b", b"a"], "description": [b""]})
+    )
+    refresh(store, EntriesSent([(uuid(1), A.encode(), before)]), listener=mirror)
+    mirror.news()
+
+    assert apply(store, mirror, EntriesSent([(uuid(1), A.encode(), after)]))
+
+    assert mirror.news() == []
+    assert list(store.entries[A]) == ["CN", "description"]
+
+
+def test_what_is_named_as_present_is_as_it_was(store: Store, mirror: Mirror, load: Callable[..., None]) -> None:
+    load(A)
+
+    assert apply(store, mirror, EntriesPresent((uuid(1), uuid(2))), sent(2, B))
+
+    assert mirror.news() == [("add", B)]
+
+
 def test_the_last_cookie_is_stored_with_what_it_covers(store: Store, mirror: Mirror, load: Callable[..., None]) -> None:
     load(A)
 
@@ -127,6 +151,16 @@ def test_another_spelling_of_a_name_is_a_rename_of_all_below(
     assert apply(store, mirror, sent(1, "CN=A,dc=x"))
 
     assert mirror.news() == [("rename", A, "CN=A,dc=x"), ("rename", f"cn=1,{A}", "cn=1,CN=A,dc=x")]
+
+
+def test_who_is_below_may_have_the_new_spelling_already(
+    store: Store, mirror: Mirror, load: Callable[..., None]
+) -> None:
+    load(A, "cn=1,CN=A,dc=x", "cn=2,cn=1,CN=A,dc=x")
+
+    assert apply(store, mirror, sent(1, "CN=A,dc=x"))
+
+    assert mirror.news() == [("rename", A, "CN=A,dc=x")]
 
 
 def test_who_is_below_an_entry_that_left_the_base_left_with_it(

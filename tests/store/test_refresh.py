@@ -555,3 +555,60 @@ def test_whatever_happened_the_copy_and_who_follows_by_name_hold_the_new_content
         assert directory.content() == copy_of(store)
     if mirror is not None:
         assert dict(directory.content().values()) == mirror.content()
+
+
+# --- names with one hash ----------------------------------------------------------------------------------------------
+
+
+def test_a_chain_of_renames_is_followed_by_name_and_not_by_hash(store: Store, mirror: Mirror) -> None:
+    """Who waits for another name of the same hash is not who waits for the one that is free."""
+    one, other = "cn=plumless,dc=x", "cn=buckeroo,dc=x"
+    load(store, mirror, one, B, C)
+
+    refresh(store, sent(1, A), sent(2, other), sent(3, one), listener=mirror)
+
+    assert mirror.content() == {A: "", other: "", one: ""} == dict(copy_of(store).values())
+    assert sorted(mirror.news()) == [("rename", B, other), ("rename", C, one), ("rename", one, A)]
+
+
+def test_an_entry_that_is_sent_and_named_as_present_is_as_it_was_sent(store: Store, mirror: Mirror) -> None:
+    """Servers name in a present phase what they send in it, before or after; a child that moved follows nobody."""
+    load(store, mirror, A, f"cn=1,{A}")
+
+    refresh(store, sent(1, B), sent(2, f"cn=1,{A}"), present(2), present(1), listener=mirror, sweep=True)
+
+    assert mirror.content() == {B: "", f"cn=1,{A}": ""}
+
+
+def test_rows_that_are_long_gone_are_nobodys_parents(store: Store, mirror: Mirror) -> None:
+    """Ids have holes where entries were deleted before; a sweep marks those too."""
+    load(store, mirror, A, B, f"cn=1,{C}", C)
+    refresh(store, gone(2))
+    staged = store.begin_refresh(None)
+    assert isinstance(staged, Update)
+    staged.present((uuid(1), uuid(3)))
+    staged.present_phase_ended()
+
+    assert list(staged.orphans()) == [uuid(3)]
+
+
+def test_where_nothing_is_new_no_parent_is(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, f"cn=1,{A}")
+    staged = store.begin_refresh(None)
+    assert isinstance(staged, Update)
+    staged.sent([row(2, f"cn=2,{A}")])
+    staged.settle()
+
+    assert list(staged.new_parents()) == []
+
+
+def test_results_are_the_names_and_the_values_after_the_refresh(staged: Update) -> None:
+    """Who was renamed along with its parent keeps its values."""
+    staged.sent([row(1, C, "new")])
+    staged.deleted((uuid(4),))
+    staged.settle()
+
+    assert staged.result(uuid(1)) == (C, row(1, C, "new")[2])
+    assert staged.result(uuid(2)) == (f"cn=1,{C}", row(2, A)[2])
+    assert staged.result(uuid(5)) == (B, row(5, B)[2])
+    assert staged.result(uuid(4)) is None

@@ -19,7 +19,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self, cast
 
 import click
 
@@ -119,8 +119,9 @@ class _Client:
         self.stop()
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.put(line.rstrip("\n"))
+        with cast("IO[str]", self._process.stdout) as stream:
+            for line in stream:
+                self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
     def lines_until(self, beginning: str) -> list[str]:

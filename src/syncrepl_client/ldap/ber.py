@@ -43,8 +43,8 @@ def tlv(tag: int, *contents: bytes) -> bytes:
 
 
 def integer(value: int, tag: int = 0x02) -> bytes:
-    """Encode an INTEGER in two's complement."""
-    return tlv(tag, value.to_bytes(value.bit_length() // 8 + 1, signed=True))
+    """Encode an INTEGER in two's complement, in as few octets as it takes (X.690 section 8.3.2)."""
+    return tlv(tag, value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, signed=True))
 
 
 def enumerated(value: int) -> bytes:

@@ -20,6 +20,7 @@ from syncrepl_client.ldap.messages import (
     SEARCH_RESULT_ENTRY,
     Control,
     Message,
+    SearchResultEntry,
     decode_message,
     encode_message,
 )
@@ -116,7 +117,7 @@ class Connection:
                 pos = _plain_entries(data, end, message_id, rows)
                 _append_run(events, message_id, rows)
             else:
-                events.append(decode_message(data[pos:end]))
+                _append(events, decode_message(data[pos:end]))
                 pos = end
 
     def _message_end(self, data: bytes, pos: int) -> int | None:
@@ -167,6 +168,15 @@ def _entry(data: bytes, pos: int, end: int) -> tuple[int, Row] | None:
         return None
     message_id = ber.read_integer(data, id_start, id_end)
     return message_id, (data[dn_start:dn_end], data[dn_end:list_end], data[op_end:stop])
+
+
+def _append(events: list[Message | EntryRun], message: Message) -> None:
+    """Append a message; an entry in an unusual form is one of a run like any other."""
+    operation = message.operation
+    if isinstance(operation, SearchResultEntry):
+        _append_run(events, message.message_id, [(operation.dn, operation.attributes, message.raw_controls)])
+    else:
+        events.append(message)
 
 
 def _append_run(events: list[Message | EntryRun], message_id: int, rows: list[Row]) -> None:

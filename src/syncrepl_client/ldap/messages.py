@@ -288,6 +288,9 @@ def _bind_response(data: bytes, start: int, end: int) -> BindResponse:
 def _search_entry(data: bytes, start: int, end: int) -> SearchResultEntry:
     dn_start, dn_end = _expect(data, start, end, 0x04, "entry DN")
     _, list_end = _expect(data, dn_end, end, 0x30, "attribute list")
+    if list_end != end:
+        # RFC 4511 section 4: what follows and is not known is skipped, if it is an element.
+        list(ber.children(data, list_end, end))
     return SearchResultEntry(data[dn_start:dn_end], data[dn_end:list_end])
 
 

@@ -60,7 +60,7 @@ _WRITES: Final = frozenset(
         sqlite3.SQLITE_DROP_VIEW,
     }
 )
-_ENDS: Final = frozenset({sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
+_ATTACHMENTS: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
 
 # Which thread is inside a callback of which file: what a second connection asks before it waits for itself.
 _in_callback: dict[str, int] = {}
@@ -339,8 +339,10 @@ class Database:
     def _authorize(self, action: int, first: str | None, _second: str | None, _db: str | None, _by: str | None) -> int:
         if not self._guarded:
             return sqlite3.SQLITE_OK
-        if action in _ENDS:
-            self._refused = f"{first or 'attach a database'} inside the transaction".lower()
+        if action == sqlite3.SQLITE_TRANSACTION:
+            self._refused = f"{first} inside the transaction".lower()
+        elif action in _ATTACHMENTS:
+            self._refused = "attach or detach a database inside the transaction"
         elif action in _WRITES and (first or "").lower().startswith("syncrepl"):
             self._refused = f"write to the table {first}"
         else:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.database import Database
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "apply_untold"]
 
 _PAGE: Final = 500
 _GONE: Final = 2
@@ -65,13 +65,27 @@ _Rename = tuple[int, int, int, int, str, bytes | None]
 """Its id, the id of the entry, the keys of the old and new name, the new name, the new attributes or None."""
 
 
+def apply_untold(connection: sqlite3.Connection, marks: bytearray) -> None:
+    """Apply the staged difference of a refresh that nobody is told of; the arguments are those of `Delivery`."""
+    connection.executemany(_DELETE, ((row,) for row in _gone(marks)))
+    connection.execute(_UPDATE_ALL)
+    connection.execute(_INSERT_ALL)
+
+
+def _gone(marks: bytearray) -> Iterator[int]:
+    row = marks.find(_GONE)
+    while row >= 0:
+        yield row
+        row = marks.find(_GONE, row + 1)
+
+
 class Delivery:
     """Applies the staged difference of one refresh inside a transaction.
 
     Args:
         database: the data file.
         connection: its connection, in the transaction.
-        listener: who is told of the changes; None if nobody is.
+        listener: who is told of the changes.
         marks: one byte for each row id; 2 where the entry is gone.
         origin: where the changes were found.
     """
@@ -80,7 +94,7 @@ class Delivery:
         self,
         database: Database,
         connection: sqlite3.Connection,
-        listener: Listener | None,
+        listener: Listener,
         marks: bytearray,
         origin: Origin,
     ) -> None:
@@ -93,32 +107,20 @@ class Delivery:
 
     def run(self) -> None:
         """Apply everything."""
-        if self._listener is None:
-            self._connection.executemany(_DELETE, ((row,) for row in self._gone()))
-            self._connection.execute(_UPDATE_ALL)
-            self._connection.execute(_INSERT_ALL)
-            return
         self._deletes()
         self._renames()
         self._changes()
         self._adds()
 
     def _tell(self, change: Change) -> None:
-        if self._listener is not None:
-            with self._database.guarded():
-                self._listener.change(change, origin=self._origin, cursor=self._cursor)
-
-    def _gone(self) -> Iterator[int]:
-        row = self._marks.find(_GONE)
-        while row >= 0:
-            yield row
-            row = self._marks.find(_GONE, row + 1)
+        with self._database.guarded():
+            self._listener.change(change, origin=self._origin, cursor=self._cursor)
 
     # --- deletes ------------------------------------------------------------------------------------------------------
 
     def _deletes(self) -> None:
         order = DepthOrder()
-        for row in self._gone():
+        for row in _gone(self._marks):
             found = self._connection.execute(_ENTRY, (row,)).fetchone()
             if found:
                 order.add(found[1:2], row)

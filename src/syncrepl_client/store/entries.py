@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import DBError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.model import Entry
@@ -119,10 +118,8 @@ class Entries(Mapping[str, Attributes]):
         return (entry.dn for entry in self.all())
 
     def __len__(self) -> int:
-        row = self._connection.execute(_COUNT).fetchone()
-        if row is None:
-            raise DBError("the copy cannot be counted")
-        return int(row[0])
+        (count,) = self._connection.execute(_COUNT).fetchone()
+        return int(count)
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries>"

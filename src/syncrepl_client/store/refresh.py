@@ -12,7 +12,7 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.store import schema
 from syncrepl_client.store.brought import Brought
-from syncrepl_client.store.delivery import Delivery
+from syncrepl_client.store.delivery import Delivery, apply_untold
 from syncrepl_client.store.entries import children
 from syncrepl_client.store.names import text
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.database import Database
 
-__all__ = ["GONE", "Update"]
+__all__ = ["GONE", "Update", "same_values"]
 
 UNMENTIONED: Final = 0
 SEEN: Final = 1
@@ -277,7 +277,10 @@ class Update:
 
     def deliver(self, connection: sqlite3.Connection, listener: Listener | None, origin: Origin) -> None:
         """Apply the difference, telling of each change: deletes, renames, changes, adds."""
-        Delivery(self._database, connection, listener, self.marks, origin).run()
+        if listener is None:
+            apply_untold(connection, self.marks)
+        else:
+            Delivery(self._database, connection, listener, self.marks, origin).run()
         for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
             connection.execute(statement)
 

@@ -1,0 +1,100 @@
+"""Where the password comes from, and what is said about it."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from syncrepl_client.cli.password import find_password
+from syncrepl_client.cli.terminal import Messages, ProgressLine
+from syncrepl_client.ldap import url as urls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMED = "ldap://h/dc=x????bindname=cn=a"
+
+
+def find(url: str, file: str | None = None) -> bytes | None:
+    return find_password(urls.parse(url), file, Messages(ProgressLine(enabled=False), quiet=False))
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_bytes(b"pass word\r\n")
+    path.chmod(0o600)
+    return path
+
+
+class Terminal(io.StringIO):
+    """Standard input with somebody in front of it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_file_holds_it_on_its_line(secret: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert find(NAMED, str(secret)) == b"pass word"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_others_can_read_is_warned_about(secret: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret.chmod(0o644)
+
+    assert find(NAMED, str(secret)) == b"pass word"
+    assert "chmod 600" in capsys.readouterr().err
+
+
+def test_standard_input_may_be_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"secret\n")))
+
+    assert find(NAMED, "-") == b"secret"
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"\n", "the password is empty"), (None, "cannot read")])
+def test_a_file_of_no_use_is_refused(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    """RFC 4513 section 5.1.2: the server would take an empty one for an anonymous bind."""
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+
+    with pytest.raises(click.UsageError, match=reason):
+        find(NAMED, str(tmp_path / "file"))
+
+
+def test_a_name_is_needed(secret: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert find("ldap://h/dc=x") is None
+    assert find("ldap://h/dc=x", str(secret)) is None
+    assert "the URL has no bindname" in capsys.readouterr().err
+
+
+def test_one_in_the_url_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
+    assert find(f"{NAMED},X-BINDPW=geheim") is None
+
+    said = capsys.readouterr().err
+    assert "list of processes" in said
+    assert "geheim" not in said
+
+
+def test_who_sits_at_the_terminal_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "pässword"
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("click.termui.hidden_prompt_func", answer)
+
+    assert find(NAMED) == "pässword".encode()
+    assert "Password of cn=a" in asked[0]
+
+
+def test_nobody_is_asked_where_nobody_sits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    assert find(NAMED) is None

@@ -1,0 +1,743 @@
+"""The pump, with a server whose answers are written down: what real servers do not do when asked."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from syncrepl_client import consumer as consumers
+from syncrepl_client import inquiry as inquiries
+from syncrepl_client.client import Client
+from syncrepl_client.consumer import Consumer
+from syncrepl_client.contentsync.events import EntriesSent
+from syncrepl_client.contentsync.search import ONE_LEVEL, SUBTREE, Search
+from syncrepl_client.contentsync.server import Server
+from syncrepl_client.contentsync.session import Mode
+from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError, NoSuchBase, ProtocolError
+from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import messages
+from syncrepl_client.store.store import Store
+from syncrepl_client.testing import wire
+from tests.scripted import ABANDON, EXTENDED, ScriptedServer, cookie_of, entry, named, phase_end
+from tests.store.listeners import Mirror, copy_of, refresh, row, uuid, values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Answer = Callable[[int], bytes] | None
+
+A, B, C, D = (f"cn={name},dc=x" for name in "abcd")
+ONCE, PERSIST = Mode.REFRESH_ONLY, Mode.REFRESH_AND_PERSIST
+CONTENT = filters.encode("(description=*)")
+OPENLDAP = Server(classes=frozenset({"openldaprootdse"}), extensions=frozenset({messages.CANCEL}), known=True)
+# Always there: that everything is gone would have to be confirmed.
+KEPT, KEPT_DN = 9, "cn=kept,dc=x"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path / "data", lambda: False)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def copy(store: Store) -> Store:
+    """A copy of two entries, and the one that is always there, as of the first cookie."""
+    refresh(store, EntriesSent([row(1, A), row(2, B), row(KEPT, KEPT_DN)]), cookie=cookie_of(1))
+    return store
+
+
+def shows_change_numbers(message_id: int) -> bytes:
+    """Answer the question whether entryUUID and entryCSN may be read."""
+    found = wire.entry("dc=x", {"entryUUID": [b"u"], "entryCSN": [b"c"]})
+    return wire.message(message_id, found) + wire.done(message_id)
+
+
+def kept(stream: int) -> bytes:
+    return entry(stream, KEPT, KEPT_DN)
+
+
+class Run:
+    """A consumer and its server."""
+
+    # Answers to what is asked before a cookie is resumed from.
+    questions: tuple[Callable[[int], bytes], ...] = (shows_change_numbers,)
+
+    def __init__(
+        self,
+        store: Store,
+        *answers: Answer,
+        mode: Mode = PERSIST,
+        scope: int = ONE_LEVEL,
+        server: Server = OPENLDAP,
+        attributes: tuple[str, ...] = (),
+        start: bool = True,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.stopping = False
+        self.mirror = Mirror()
+        self.mirror.held = {dn: store.entries[dn] for dn in store.entries}
+        before = self.questions if store.state().cookie else ()
+        self.server = ScriptedServer(*before, *answers)
+        self.consumer = Consumer(
+            Client(self.server),
+            store,
+            Search("dc=x", scope, CONTENT, attributes),
+            mode,
+            self.mirror,
+            server=server,
+            max_deletes=None,
+            stopping=lambda: self.stopping,
+            progress=progress,
+        )
+        if start:
+            self.consumer.start()
+
+    @property
+    def stream(self) -> int:
+        """The id of the sync search."""
+        return self.streams[-1][0]
+
+    @property
+    def streams(self) -> list[tuple[int, bytes | None]]:
+        """The sync searches from the base of the content, and the cookies that they began from."""
+        return [
+            (asked.message_id, asked.cookie)
+            for asked in self.server.searches()
+            if asked.controls and asked.base == "dc=x" and asked.filter == CONTENT and asked.members[-1] == b""
+        ]
+
+    def say(self, *data: bytes) -> bool:
+        """Let the server say something; returns whether the consumer goes on."""
+        self.server.say(b"".join(data))
+        return self.step()
+
+    def step(self) -> bool:
+        return self.consumer.step(0)
+
+    def content(self) -> dict[int, str]:
+        """The copy by number, but for the one that is always there; whoever follows by name holds the same."""
+        entries = copy_of(self.store)
+        assert self.mirror.content() == dict(entries.values())
+        return {number: dn for number, (dn, _) in entries.items() if number != KEPT}
+
+
+def nothing_new(message_id: int) -> bytes:
+    """End a refresh of the persist mode from a cookie: nothing happened."""
+    return phase_end(message_id, deletes=True)
+
+
+def ended(number: int = 2, *, deletes: bool = True) -> Callable[[int], bytes]:
+    return lambda message_id: wire.done(message_id, 0, wire.sync_done(cookie_of(number), deletes=deletes))
+
+
+# --- a refresh --------------------------------------------------------------------------------------------------------
+
+
+def test_a_first_load_is_followed_by_the_changes(store: Store) -> None:
+    run = Run(store, lambda stream: entry(stream, 1, A) + phase_end(stream, deletes=True, cookie=cookie_of(1)))
+    refreshing = run.consumer.refreshing
+    assert run.step()
+    assert (refreshing, run.consumer.refreshing) == (True, False)
+
+    stream, cookie = run.streams[0]
+    assert run.say(entry(stream, 2, B, cookie=cookie_of(2)), entry(stream, 1, A, state=3, cookie=cookie_of(3)))
+
+    assert cookie is None
+    assert run.content() == {2: B}
+    assert run.mirror.cookies == [cookie_of(1), cookie_of(3)]
+    assert cookie_of(3) == store.state().cookie
+
+
+def test_a_refresh_only_ends_with_its_search(copy: Store) -> None:
+    run = Run(copy, lambda stream: named(stream, 2, deletes=True) + entry(stream, 3, C) + ended()(stream), mode=ONCE)
+
+    assert not run.step()
+    assert not run.step()
+
+    assert run.content() == {1: A, 3: C}
+    assert run.consumer.finished
+
+
+def test_a_separator_sweeps_and_the_delete_phase_names(copy: Store) -> None:
+    def answer(stream: int) -> bytes:
+        present = named(stream, 1, KEPT) + phase_end(stream, deletes=False, done=False)
+        return present + entry(stream, 3, C) + named(stream, 1, deletes=True) + phase_end(stream, deletes=True)
+
+    run = Run(copy, answer)
+
+    assert run.step()
+    assert run.content() == {3: C}
+
+
+def test_progress_is_told_and_its_end_exactly(store: Store) -> None:
+    told: list[int] = []
+    run = Run(store, None, progress=told.append)
+    stream = run.stream
+
+    for number in range(1, 6):
+        run.say(entry(stream, number, f"cn={number},dc=x"))
+    run.say(phase_end(stream, deletes=True))
+
+    assert told[0] == 1
+    assert told[-1] == 5
+    assert sorted(told) == told
+
+
+def test_what_others_are_told_is_not_for_the_stream(copy: Store) -> None:
+    """Messages of a search that was given up may be on their way still."""
+    run = Run(copy, nothing_new)
+    run.step()
+
+    assert run.say(entry(99, 7, D), wire.done(99))
+
+    assert run.content() == {1: A, 2: B}
+
+
+def test_a_stop_drops_what_is_in_progress(copy: Store) -> None:
+    run = Run(copy, lambda stream: named(stream, 1, deletes=True))
+    run.step()
+    run.stopping = True
+
+    with pytest.raises(Interrupted):
+        run.step()
+
+    assert run.content() == {1: A, 2: B}
+
+
+# --- a refresh is required --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [None, cookie_of(5)])
+def test_a_server_that_cannot_go_on_is_asked_again_as_it_wishes(copy: Store, given: bytes | None) -> None:
+    """RFC 4533 section 3.8: with the cookie that came along, or with none; what it sent before does not count."""
+    control = [] if given is None else [wire.sync_done(given)]
+    run = Run(
+        copy,
+        lambda stream: named(stream, 1, deletes=True) + wire.done(stream, 4096, *control),
+        lambda stream: (
+            entry(stream, 1, A)
+            + kept(stream)
+            + named(stream, 2)
+            + phase_end(stream, deletes=False, cookie=cookie_of(6))
+        ),
+    )
+
+    run.step()
+    assert run.content() == {1: A, 2: B}
+    run.step()
+
+    assert [cookie_of(1), given] == [cookie for _, cookie in run.streams]
+    assert run.content() == {1: A, 2: B}
+    assert cookie_of(6) == copy.state().cookie
+
+
+def test_a_server_that_always_wants_a_refresh_is_an_error_and_the_copy_stays(copy: Store) -> None:
+    run = Run(copy, *[lambda stream: wire.done(stream, 4096)] * 3)
+    run.step()
+    run.step()
+
+    with pytest.raises(ProtocolError, match="again and again: it gives no reason") as caught:
+        run.step()
+
+    assert caught.value.hint
+    assert run.content() == {1: A, 2: B}
+
+
+def test_a_refresh_may_be_required_in_the_persist_stage(copy: Store) -> None:
+    """Slapd does so when the base was renamed; what came before it in the same read counts."""
+    run = Run(copy, nothing_new, lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True))
+    run.step()
+    stream = run.stream
+
+    assert run.say(entry(stream, 4, D, cookie=cookie_of(2)), wire.done(stream, 4096))
+    assert run.content() == {1: A, 2: B, 4: D}
+    assert run.step()
+
+    assert [cookie_of(1), None] == [cookie for _, cookie in run.streams]
+    assert run.content() == {3: C}
+
+
+def test_a_refresh_that_fails_keeps_the_copy(copy: Store) -> None:
+    run = Run(copy, lambda stream: named(stream, 1, deletes=True) + wire.done(stream, 51))
+
+    with pytest.raises(LDAPResultError, match="busy"):
+        run.step()
+
+    assert run.content() == {1: A, 2: B}
+
+
+def test_a_server_that_may_not_be_searched_for_changes_is_read_anew_each_time(
+    copy: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An identity that may not search entryCSN is told "nothing changed" for ever."""
+
+    def hidden(message_id: int) -> bytes:
+        return wire.message(message_id, wire.entry("dc=x", {})) + wire.done(message_id)
+
+    class Hiding(Run):
+        questions = (hidden, wire.done)
+
+    run = Hiding(copy, lambda stream: entry(stream, 1, A) + kept(stream) + phase_end(stream, deletes=True))
+    run.step()
+
+    assert [cookie for _, cookie in run.streams] == [None]
+    assert run.content() == {1: A}
+    assert "may not search entryUUID and entryCSN" in caplog.text
+
+
+def test_a_provider_that_lost_what_the_copy_has_is_read_anew(copy: Store) -> None:
+    """Slapd after a crash: the consumer state is newer than the provider."""
+    run = Run(
+        copy,
+        lambda stream: wire.message(stream, wire.result(0x65, 53, "consumer state is newer than provider!")),
+        lambda stream: entry(stream, 1, A) + kept(stream) + phase_end(stream, deletes=True, cookie=cookie_of(0)),
+    )
+    run.step()
+    run.step()
+
+    assert [cookie_of(1), None] == [cookie for _, cookie in run.streams]
+    assert run.content() == {1: A}
+
+
+# --- what a refresh leaves open ---------------------------------------------------------------------------------------
+
+
+def test_who_is_named_but_not_here_is_asked_for(copy: Store) -> None:
+    run = Run(
+        copy,
+        lambda stream: named(stream, 1, 2, 3, 4, KEPT) + phase_end(stream, deletes=False),
+        lambda number: entry(number, 3, C) + entry(number, 2, B) + ended()(number),
+    )
+
+    assert run.step()
+    assert run.content() == {1: A, 2: B, 3: C}
+
+
+def test_too_much_to_ask_is_a_refresh_of_everything(copy: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inquiries, "_MOST_ENTRIES", 1)
+    run = Run(
+        copy,
+        lambda stream: named(stream, 3, 4, KEPT) + phase_end(stream, deletes=False),
+        lambda stream: entry(stream, 3, C) + entry(stream, 4, D) + kept(stream) + phase_end(stream, deletes=True),
+    )
+    run.step()
+    run.step()
+
+    (first, _), (_, cookie) = run.streams
+    assert run.server.given_up() == [first]
+    assert cookie is None
+    assert run.content() == {3: C, 4: D}
+
+
+def below(*rows: tuple[int, str]) -> Callable[[int], bytes]:
+    """Answer what is below a name."""
+    return lambda number: b"".join(entry(number, *one) for one in rows) + ended()(number)
+
+
+def test_what_cannot_be_settled_in_a_few_rounds_is_a_refresh_of_everything(copy: Store) -> None:
+    """Each time another entry turns up below the new one."""
+    rounds: list[Answer] = []
+    for number in range(10, 16):
+        rounds += [
+            lambda stream: entry(stream, 3, C) + phase_end(stream, deletes=True),
+            below((3, C), (number, f"cn={number},{C}")),
+        ]
+    run = Run(
+        copy,
+        *rounds,
+        lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True),
+        scope=SUBTREE,
+    )
+    for _ in range(7):
+        run.step()
+
+    assert [cookie_of(1)] * 6 + [None] == [cookie for _, cookie in run.streams]
+    assert [stream for stream, _ in run.streams[:-1]] == run.server.given_up()
+    assert run.content() == {3: C}
+
+
+def test_a_search_that_is_over_is_begun_again_without_being_given_up(copy: Store) -> None:
+    moved = f"cn=moved,{C}"
+    run = Run(
+        copy,
+        below((3, C)),
+        below((3, C), (4, moved)),
+        below((3, C)),
+        below((3, C), (4, moved)),
+        below(),
+        mode=ONCE,
+        scope=SUBTREE,
+    )
+    assert run.step()
+    assert not run.step()
+
+    assert run.server.given_up() == []
+    assert run.content() == {1: A, 2: B, 3: C, 4: moved}
+
+
+@pytest.mark.parametrize(("there", "left"), [((1, 2), {1: A, 2: B}), ((1,), {1: A})])
+def test_who_was_not_sent_from_nothing_may_still_be_there(
+    store: Store, there: tuple[int, ...], left: dict[int, str]
+) -> None:
+    """Slapd withholds from a refreshOnly what changed while it ran."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=None)
+    listed = below(*((number, {1: A, 2: B}[number]) for number in there))
+    run = Run(store, below((1, A)), listed, mode=ONCE)
+
+    assert not run.step()
+    assert left == run.content()
+
+
+# --- the persist stage ------------------------------------------------------------------------------------------------
+
+
+def test_who_came_along_takes_part_in_a_refresh(copy: Store) -> None:
+    moved = f"cn=moved,{C}"
+    run = Run(
+        copy,
+        nothing_new,
+        below((3, C), (4, moved)),
+        lambda stream: entry(stream, 3, C) + phase_end(stream, deletes=True, cookie=cookie_of(2)),
+        below((3, C), (4, moved)),
+        scope=SUBTREE,
+    )
+    run.step()
+    stream = run.stream
+
+    assert run.say(entry(stream, 3, C, cookie=cookie_of(2)))
+    assert run.content() == {1: A, 2: B}
+    assert run.step()
+
+    assert [cookie_of(1), cookie_of(1)] == [cookie for _, cookie in run.streams]
+    assert run.server.given_up() == [stream]
+    assert run.content() == {1: A, 2: B, 3: C, 4: moved}
+
+
+def test_what_the_stream_says_while_the_server_is_asked_comes_next(copy: Store) -> None:
+    child = f"cn=1,{C}"
+    run = Run(
+        copy,
+        nothing_new,
+        lambda number: below((3, C), (4, child))(number) + entry(2, 4, child, cookie=cookie_of(3)),
+        below((4, child)),
+        scope=SUBTREE,
+    )
+    run.step()
+
+    assert run.say(entry(run.stream, 3, C, cookie=cookie_of(2)))
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert run.step()
+
+    assert run.content() == {1: A, 2: B, 3: C, 4: child}
+    assert len(run.streams) == 1
+
+
+def test_a_server_that_hides_what_it_is_is_known_by_its_cookie(store: Store) -> None:
+    run = Run(store, lambda stream: phase_end(stream, deletes=True, cookie=cookie_of(1)), server=Server())
+    assert store.state().dialect is None
+    run.step()
+
+    assert store.state().dialect == "openldap"
+
+
+def test_a_client_that_is_ending_leaves_what_is_open_to_the_next_run(copy: Store) -> None:
+    run = Run(copy, nothing_new, None, below((3, C), (4, f"cn=moved,{C}")), scope=SUBTREE)
+    run.step()
+    stream = run.stream
+    run.consumer.finish()
+
+    assert not run.say(entry(stream, 3, C, cookie=cookie_of(2)))
+
+    assert run.server.given_up() == [stream]
+    assert run.content() == {1: A, 2: B}
+    assert cookie_of(1) == copy.state().cookie
+
+
+def test_an_entry_that_comes_and_goes_while_it_is_looked_at_is_one_transaction(copy: Store) -> None:
+    gone = {"state": 3, "cookie": cookie_of(3)}
+    run = Run(
+        copy,
+        nothing_new,
+        lambda number: entry(2, 3, C, **gone) + below((3, C))(number),  # type: ignore[arg-type]
+        scope=SUBTREE,
+    )
+    run.step()
+    stream = run.stream
+    assert stream == 2
+
+    assert run.say(entry(stream, 3, C, cookie=cookie_of(2)))
+
+    assert run.mirror.news() == [("add", C), ("delete", C)]
+    assert run.mirror.cookies == [cookie_of(3)]
+    assert cookie_of(3) == copy.state().cookie
+
+
+def test_too_much_to_ask_while_listening_is_a_refresh_of_everything(
+    copy: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(
+        copy,
+        nothing_new,
+        below((3, C), (4, f"cn=d,{C}")),
+        lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True),
+        scope=SUBTREE,
+    )
+    run.step()
+    monkeypatch.setattr(inquiries, "_MOST_ENTRIES", 1)
+    stream = run.stream
+
+    assert run.say(entry(stream, 3, C, cookie=cookie_of(2)))
+    assert run.step()
+
+    assert [cookie_of(1), None] == [cookie for _, cookie in run.streams]
+    assert run.content() == {3: C}
+
+
+def test_a_name_that_is_taken_is_left_to_a_refresh(copy: Store) -> None:
+    """Messages of changes that were made at once may come in another order."""
+    run = Run(
+        copy,
+        nothing_new,
+        lambda stream: entry(stream, 1, B) + entry(stream, 2, A) + phase_end(stream, deletes=True, cookie=cookie_of(4)),
+    )
+    run.step()
+    stream = run.stream
+
+    assert run.say(entry(stream, 3, C, cookie=cookie_of(2)), entry(stream, 1, B, state=2, cookie=cookie_of(3)))
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert run.step()
+
+    assert [cookie_of(1), cookie_of(2)] == [cookie for _, cookie in run.streams]
+    assert run.content() == {1: B, 2: A, 3: C}
+
+
+@pytest.mark.parametrize(("code", "kind"), [(0, ConnectionLost), (51, LDAPResultError)])
+def test_a_server_that_ends_the_search_says_how(copy: Store, code: int, kind: type[Exception]) -> None:
+    run = Run(copy, nothing_new)
+    run.step()
+    stream = run.stream
+
+    with pytest.raises(kind):
+        run.say(entry(stream, 3, C, cookie=cookie_of(2)), wire.done(stream, code))
+
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert cookie_of(2) == copy.state().cookie
+
+
+# --- other servers ----------------------------------------------------------------------------------------------------
+
+DS389 = Server(vendor="389 Project", first_change=1, last_change=99, known=True)
+APACHEDS = Server(vendor="Apache Software Foundation", known=True)
+NUMBERED = b"host:389#cn=x:dc=x:(a=*)#%d"
+
+
+class Unasked(Run):
+    """A server whose cookies need no question."""
+
+    questions = ()
+
+
+def test_updates_that_ignore_the_attributes_asked_for_are_fetched_again(store: Store) -> None:
+    """389 sends all attributes of what changed."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=NUMBERED % 7)
+    run = Unasked(store, nothing_new, below((1, A), (2, B)), server=DS389, attributes=("description",))
+    run.step()
+    stream = run.server.searches()[0].message_id
+    run.server.answers += [lambda number: entry(number, 1, A, "as asked") + entry(number, 2, B) + ended()(number)]
+
+    assert run.say(entry(stream, 1, A, "all of it", cookie=NUMBERED % 8))
+
+    assert store.entries[A]["description"] == [b"as asked"]
+    assert b"nsUniqueId" in run.server.searches()[-1].octets
+
+
+def test_a_copy_that_resumed_where_updates_cannot_be_right_is_compared_at_once(store: Store) -> None:
+    """389 leaves out entries that moved, or left the filter."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=NUMBERED % 7)
+    everything = below((1, A), (2, B))
+
+    run = Unasked(
+        store, lambda stream: wire.done(stream, 0, wire.sync_done(NUMBERED % 8)), everything, mode=ONCE, server=DS389
+    )
+
+    assert not run.step()
+    assert run.server.answers == []
+    assert store.state().cookie == NUMBERED % 8
+
+
+def test_operational_attributes_that_nobody_asked_for_are_left_out(store: Store) -> None:
+    """ApacheDS sends them all; each write would look like a change."""
+
+    def schema(number: int) -> bytes:
+        types = [b"( 1.2 NAME 'description' USAGE directoryOperation )"]
+        return wire.message(number, wire.entry("cn=schema", {"attributeTypes": types})) + wire.done(number)
+
+    run = Unasked(
+        store,
+        wire.done,
+        schema,
+        lambda stream: entry(stream, 1, A) + wire.info(stream, wire.new_cookie(b"opaque")),
+        server=APACHEDS,
+    )
+    run.step()
+
+    assert list(store.entries[A]) == ["objectClass"]
+    assert store.state().cookie is None
+
+
+def test_a_base_that_is_gone_ends_the_search(store: Store) -> None:
+    """Some servers go silent then."""
+    refresh(store, EntriesSent([row(5, "dc=x")]), cookie=cookie_of(1))
+    run = Run(store, nothing_new, lambda number: wire.done(number, 32), scope=ONE_LEVEL)
+    run.step()
+
+    with pytest.raises(NoSuchBase, match="the base is gone"):
+        run.say(entry(run.stream, 5, "dc=x", state=3, cookie=cookie_of(2)))
+
+    assert cookie_of(2) == store.state().cookie
+
+
+# --- verification -----------------------------------------------------------------------------------------------------
+
+
+def listing(*more: tuple[int, str]) -> Callable[[int], bytes]:
+    return below((1, A), (2, B), (KEPT, KEPT_DN), *more)
+
+
+def questions_about_c() -> list[Answer]:
+    """Answer what a comparison asks where C is on the server and not in the copy."""
+
+    def found(number: int) -> bytes:
+        # By its number of the last change it is certain that an entry did not change between two looks.
+        marked = wire.entry(C, {**values(""), "entryCSN": [b"20260101000000.000000Z#000000#000#000000"]})
+        return wire.message(number, marked, wire.state(1, uuid(3))) + below((KEPT, KEPT_DN))(number)
+
+    return [
+        listing((3, C)),
+        found,
+        lambda number: entry(number, 3, C) + wire.done(number, 0, wire.sync_done(cookie_of(2), deletes=True)),
+        found,
+    ]
+
+
+def test_a_copy_can_be_compared_without_a_stream(copy: Store) -> None:
+    report = Unasked(copy, listing(), start=False).consumer.verify(repair=False)
+
+    assert (report.compared, report.drift) == (3, False)
+
+
+def test_what_the_stream_has_yet_to_tell_is_no_difference(copy: Store) -> None:
+    run = Run(copy, nothing_new, *questions_about_c())
+    run.step()
+    stream = run.stream
+    last = run.server.answers[2]
+    assert last is not None
+    run.server.answers[2] = lambda number: last(number) + entry(stream, 3, C, cookie=cookie_of(2))
+
+    report = run.consumer.verify(repair=True)
+
+    assert (report.compared, report.differences, report.repaired) == (4, (), False)
+    assert run.content() == {1: A, 2: B, 3: C}
+
+
+def test_what_the_stream_never_tells_is_a_difference_and_repaired(copy: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that says nothing for long has nothing to say."""
+    monkeypatch.setattr(consumers, "_QUIET", 0.0)
+    run = Run(copy, nothing_new, *questions_about_c())
+    run.step()
+
+    report = run.consumer.verify(repair=True)
+
+    assert [(one.kind, one.dn, one.server_dn) for one in report.differences] == [("missing", None, C)]
+    assert report.repaired
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert cookie_of(1) == copy.state().cookie
+
+
+def test_a_stop_ends_a_comparison(copy: Store) -> None:
+    run = Run(copy, nothing_new, *questions_about_c())
+    run.step()
+    read = run.server.read
+
+    def read_the_last(timeout: float, *, patient: bool = False) -> bytes | None:
+        data = read(timeout, patient=patient)
+        run.stopping = len(run.server.answers) == 1
+        return data
+
+    run.server.read = read_the_last  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        run.consumer.verify(repair=True)
+
+    assert run.content() == {1: A, 2: B}
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def extended(code: int) -> Callable[[int], bytes]:
+    return lambda number: wire.message(number, wire.result(0x78, code))
+
+
+def test_a_clean_end_cancels_the_search(copy: Store) -> None:
+    """RFC 3909: the search ends with canceled, then Cancel with success; changes before that count."""
+    run = Run(
+        copy,
+        nothing_new,
+        lambda number: entry(2, 3, C, cookie=cookie_of(2)) + wire.done(2, 118) + extended(0)(number),
+    )
+    run.step()
+    run.consumer.finish()
+    run.consumer.finish()
+
+    assert not run.step()
+    run.consumer.finish()
+
+    assert [asked.tag for asked in run.server.asked if asked.tag in {EXTENDED, ABANDON}] == [EXTENDED]
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert run.consumer.finished
+
+
+@pytest.mark.parametrize("code", [2, 121])
+def test_a_server_that_cannot_cancel_is_told_to_abandon(copy: Store, code: int) -> None:
+    run = Run(copy, nothing_new, extended(code))
+    run.step()
+    run.consumer.finish()
+
+    assert not run.step()
+    assert run.server.given_up() == [2]
+
+
+@pytest.mark.parametrize("extensions", [frozenset[str](), frozenset({messages.CANCEL})])
+def test_a_server_that_does_not_offer_cancel_is_not_asked_for_it(copy: Store, extensions: frozenset[str]) -> None:
+    server = Server(classes=OPENLDAP.classes, extensions=extensions, known=True)
+    run = Run(copy, nothing_new, None, server=server)
+    run.step()
+    run.consumer.finish()
+
+    assert run.consumer.finished is not bool(extensions)
+    assert run.server.given_up() == ([] if extensions else [2])
+
+
+def test_an_end_that_is_asked_for_in_a_refresh_comes_after_it(copy: Store) -> None:
+    run = Run(copy, lambda stream: entry(stream, 3, C))
+    run.step()
+    run.consumer.finish()
+    stream = run.stream
+
+    assert not run.say(phase_end(stream, deletes=True, cookie=cookie_of(2)), entry(stream, 4, D))
+
+    assert run.content() == {1: A, 2: B, 3: C}
+    assert not any(asked.tag == EXTENDED for asked in run.server.asked)
+
+
+def test_a_refresh_only_needs_no_cancel(copy: Store) -> None:
+    run = Run(copy, ended(), mode=ONCE)
+    run.consumer.finish()
+
+    assert not run.step()
+    assert [control.oid for control in run.server.searches()[-1].controls[1:]] == [messages.MANAGE_DSA_IT]

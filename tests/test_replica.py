@@ -1,0 +1,200 @@
+"""The wiring: what a replica does before, while and after it is open."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from syncrepl_client import Replica, SyncreplMode
+from syncrepl_client.exceptions import ClosedError, ConnectionFailed, InvalidCredentials, LDAPUrlError, UsageError
+from syncrepl_client.ldap import url as urls
+from tests.slapd import free_port
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.slapd import Slapd
+
+ONCE = SyncreplMode.REFRESH_ONLY
+
+
+def where(slapd: Slapd, rest: str = "") -> str:
+    return f"{slapd.url}/{slapd.suffix}{rest}"
+
+
+def bound(slapd: Slapd) -> str:
+    return where(slapd, "????bindname=" + slapd.rootdn.replace(",", "%2C"))
+
+
+# --- life -------------------------------------------------------------------------------------------------------------
+
+
+def test_before_it_is_open_there_is_nothing_to_look_at(slapd: Slapd, tmp_path: Path) -> None:
+    replica = Replica(None, tmp_path / "data")
+
+    assert not replica.refreshing
+    replica.finish()
+    replica.wake()
+    look: list[Callable[[], object]] = [
+        replica.step,
+        lambda: replica.url,
+        lambda: replica.store,
+        lambda: replica.entries,
+        replica.refresh,
+    ]
+    for call in look:
+        with pytest.raises(ClosedError):
+            call()
+
+
+def test_after_it_is_closed_it_stays_closed(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        replica.refresh()
+    replica.close()
+
+    for call in (replica.open, replica.step):
+        with pytest.raises(ClosedError, match="the client is closed"):
+            call()
+    with pytest.raises(ClosedError):
+        assert replica.entries
+
+
+def test_a_failure_to_open_leaves_the_file_to_others(slapd: Slapd, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionFailed):
+        Replica(f"ldap://127.0.0.1:{free_port()}/dc=x", tmp_path / "data").open()
+
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        assert replica.refresh() == 3
+
+
+def test_the_url_is_remembered_from_one_run_to_the_next(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(urls.parse(where(slapd, "?cn")), tmp_path / "data", mode=ONCE) as replica:
+        replica.refresh()
+        url = replica.url
+
+    with Replica(None, tmp_path / "data", mode=ONCE) as replica:
+        assert url == replica.url
+    with pytest.raises(LDAPUrlError, match="no URL was given") as caught:
+        Replica(None, tmp_path / "other").open()
+    assert caught.value.hint
+
+
+def test_the_store_may_be_opened_before_the_connection(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        replica.refresh()
+    replica = Replica(None, tmp_path / "data", mode=ONCE)
+    replica.open_store()
+
+    assert len(replica.entries) == 3
+    with replica:
+        assert replica.refresh() == 3
+
+
+# --- who asks ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_password_that_is_given_goes_before_that_of_the_url(slapd: Slapd, tmp_path: Path) -> None:
+    url = bound(slapd) + ",X-BINDPW=wrong"
+    with pytest.raises(InvalidCredentials):
+        Replica(url, tmp_path / "data", mode=ONCE).open()
+
+    with Replica(url, tmp_path / "data", mode=ONCE, password=b"secret") as replica:
+        assert replica.refresh() == 3
+
+
+@pytest.mark.parametrize("password", [None, b""])
+def test_a_name_without_a_password_is_refused_here(slapd: Slapd, tmp_path: Path, password: bytes | None) -> None:
+    """RFC 4513 section 5.1.2: the server would take it for an anonymous bind."""
+    with pytest.raises(UsageError, match="no password for"):
+        Replica(bound(slapd), tmp_path / "data", password=password).open()
+
+
+# --- work -------------------------------------------------------------------------------------------------------------
+
+
+class Everything:
+    """Has all the methods of a listener."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def bound(self, connection: Any) -> None:
+        self.heard.append(f"bound {connection.whoami_s()}")
+        self.connection = connection
+
+    def change(self, change: Any, *, origin: Any, cursor: sqlite3.Cursor) -> None:
+        self.heard.append(f"{type(change).__name__} {origin}")
+
+    def refresh_done(self, entries: Mapping[str, Any], cursor: sqlite3.Cursor) -> None:
+        self.heard.append(f"done {len(entries)}")
+
+    def cookie(self, cookie: bytes) -> None:
+        self.heard.append("cookie")
+
+
+def test_a_listener_hears_everything_in_its_order(slapd: Slapd, tmp_path: Path) -> None:
+    listener = Everything()
+    with Replica(bound(slapd), tmp_path / "data", mode=ONCE, listener=listener, password=b"secret") as replica:
+        replica.refresh()
+
+    assert listener.heard == [f"bound dn:{slapd.rootdn}", *["Added snapshot"] * 3, "cookie", "done 3"]
+    with pytest.raises(ClosedError):
+        listener.connection.whoami_s()
+
+
+def test_a_listener_may_have_no_method_at_all(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data", listener=object()) as replica:
+        replica.refresh()
+        slapd.delete(f"ou=groups,{slapd.suffix}")
+        while len(replica.entries) == 3:
+            assert replica.step(20)
+
+
+def test_a_listener_that_raises_when_it_is_bound_ends_the_client(slapd: Slapd, tmp_path: Path) -> None:
+    class Refusing:
+        def bound(self, connection: Any) -> None:
+            self.connection = connection
+            raise LookupError
+
+    listener = Refusing()
+    with pytest.raises(LookupError):
+        Replica(where(slapd), tmp_path / "data", listener=listener).open()
+
+    with pytest.raises(ClosedError):
+        listener.connection.whoami_s()
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        assert replica.refresh() == 3
+
+
+def test_finish_ends_it_cleanly(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data") as replica:
+        assert replica.refreshing
+        replica.refresh()
+        assert (replica.refreshing, replica.step(0)) == (False, True)
+        replica.finish()
+        replica.run()
+        assert not replica.step()
+
+
+def test_a_wake_ends_a_step_and_nothing_else(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data") as replica:
+        replica.refresh()
+        timer = threading.Timer(0.05, replica.wake)
+        timer.start()
+        assert replica.step(3600)
+        timer.join()
+
+
+def test_each_message_is_traced_without_the_password(slapd: Slapd, tmp_path: Path) -> None:
+    lines: list[str] = []
+    with Replica(bound(slapd), tmp_path / "data", mode=ONCE, password=b"secret", trace=lines.append) as replica:
+        replica.refresh()
+
+    assert lines[0].startswith("> 1 bind")
+    assert any(" 3 entries, the first is " in line for line in lines)
+    assert lines[-1].endswith("unbind, 7 bytes")
+    assert "secret" not in "".join(lines)
