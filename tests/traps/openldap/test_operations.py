@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client import Replica, SyncreplMode
-from syncrepl_client.exceptions import ConnectionLost
+from syncrepl_client.exceptions import ConnectionLost, NoSuchBase
 from syncrepl_client.ldap.messages import SearchResultDone
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 from tests.traps.openldap.copies import BOTH_MODES, MODES, ONCE, PERSIST, Copy
@@ -140,6 +140,35 @@ def test_a_lost_connection_is_said_and_the_next_client_goes_on(server: Slapd, tm
         assert [("delete", named("b"))] == copy.sync()
 
         assert [cookie] == [asked.cookie for asked in line.take()]
+
+
+@on("E11")
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_a_base_that_goes_away_is_said(server: Slapd, tmp_path: Path, how: str) -> None:
+    base = add_unit(server, "base")
+    children = [add_person(server, name, base) for name in "xy"]
+    with Copy(server, tmp_path / "data", PERSIST, base=base) as copy:
+        copy.sync()
+        if how == "renamed":
+            server.rename(base, "ou=other")
+            server.replace(named("a"), "title", ["the next write"])
+        else:
+            for dn in (*children, base):
+                server.delete(dn)
+
+        with pytest.raises(NoSuchBase):
+            copy.until(lambda: False)
+
+        copy.offline()
+        # It is said again, until it is back.
+        with pytest.raises(NoSuchBase):
+            copy.step()
+        if how == "renamed":
+            assert set(children) <= copy.names
+            server.rename(f"ou=other,{PEOPLE}", "ou=base")
+        else:
+            add_unit(server, "base")
+        copy.sync()
 
 
 @on("E13")
