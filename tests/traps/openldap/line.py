@@ -72,13 +72,16 @@ class Line:
     """Passes on what clients and the server say.
 
     ``asked`` are the searches so far.  Each answer to one is given to ``hear`` before it is passed on; where that
-    returns True the line is cut right behind it, for all clients of that moment.
+    returns True the line is cut right behind it, for all clients of that moment.  The first answer that ``delay`` is
+    True for is passed on behind the next one.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self.asked: list[Asked] = []
         self.hear: Callable[[Message], bool] | None = None
+        self.delay: Callable[[Message], bool] | None = None
+        self._delayed = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -166,7 +169,11 @@ class Line:
         if asked is not None:
             asked.answers.append(message)
             cut = self.hear is not None and self.hear(message)
-        sink.sendall(data)
+            if self.delay is not None and self.delay(message):
+                self.delay, self._delayed = None, data
+                return
+        delayed, self._delayed = self._delayed, b""
+        sink.sendall(data + delayed)
         if cut:
             self.hear = None
             self.cut()

@@ -38,7 +38,7 @@ def test_a_copy_without_a_cookie_loses_what_is_gone(server: Slapd, tmp_path: Pat
     "foreign", [b"host.example.com:389#cn=reader:dc=example,dc=com:(objectClass=*)#12", b"rid=000", b""]
 )
 def test_a_cookie_of_another_server_is_not_sent_and_an_empty_one_not_stored(
-    server: Slapd, tmp_path: Path, mode: SyncreplMode, foreign: bytes
+    server: Slapd, tmp_path: Path, mode: SyncreplMode, foreign: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What slapd cannot read it takes for no cookie at all, and gives one of no length in its turn."""
     with Line(server) as line, Copy(server, tmp_path / "data", mode, through=line.url) as copy:
@@ -51,6 +51,7 @@ def test_a_cookie_of_another_server_is_not_sent_and_an_empty_one_not_stored(
         assert [("delete", named("b"))] == copy.sync()
 
         assert {None} == {asked.cookie for asked in line.take()}
+        assert "the refresh reads everything: a cookie of this server cannot be resumed from" in caplog.text
         for _ in range(2):
             copy.offline()
             assert copy.sync() == []

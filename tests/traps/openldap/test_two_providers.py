@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncrepl_client import resumption
 from syncrepl_client.contentsync.cookies import OpenLDAPCookie
 from syncrepl_client.exceptions import ProviderBehind
 from tests.providers import Providers, context_csns
@@ -24,8 +25,8 @@ BOTH_LOGS = pytest.mark.parametrize("providers", [None, 1000], ids=["present", "
 
 @pytest.fixture
 def providers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Providers]:
-    monkeypatch.setattr("syncrepl_client.resumption._PATIENCE", 0.2)
-    monkeypatch.setattr("syncrepl_client.resumption._PAUSE", 0.05)
+    monkeypatch.setattr(resumption, "_PATIENCE", 0.2)
+    monkeypatch.setattr(resumption, "_PAUSE", 0.05)
     with Providers(sessionlog=request.param) as both:
         both.load(small_tree())
         both.start()
@@ -74,21 +75,28 @@ def test_a_provider_that_lags_takes_nothing_away(
 
 
 @pytest.mark.trap("A5", server="slapd-two")
-@pytest.mark.parametrize("providers", [None], indirect=True)
+@BOTH_MODES
+@pytest.mark.parametrize("providers", [None], ids=["present"], indirect=True)
 def test_a_provider_that_catches_up_in_time_is_waited_for(
-    providers: Providers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    providers: Providers, tmp_path: Path, mode: SyncreplMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncrepl_client.resumption._PATIENCE", 15.0)
     first, second = providers
-    with Copy(first, tmp_path / "data") as copy:
+    with Copy(first, tmp_path / "data", mode) as copy:
         copy.sync()
-        providers.cut(second)
-        add_person(first, "n1")
-        copy.sync()
-        providers.restore(second)
+        before = OpenLDAPCookie.parse(copy.cookie)
+        n1 = add_person(first, "n1")
+        assert [("add", n1)] == copy.sync()
+        copy.offline()
+        providers.wait_received(second)
+        # At first the other one seems to be as far as it was before.
+        looks = [before, before]
+        real = resumption.context_csns
+        monkeypatch.setattr(resumption, "context_csns", lambda *args: looks.pop() if looks else real(*args))
 
         copy.server = second
         assert copy.sync() == []
+
+        assert not looks
 
 
 @pytest.mark.trap("A5", "C3", server="slapd-two")
