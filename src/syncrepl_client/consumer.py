@@ -416,7 +416,7 @@ class Consumer:
 
     def _apply(self, changes: list[Event]) -> bool:
         """Apply changes; tells whether the search goes on."""
-        base_was_here = self._base_is_here(changes)
+        self._check_base(changes)
         try:
             changes = [EntriesSent(self._as_asked(e.rows)) if isinstance(e, EntriesSent) else e for e in changes]
             settled = doubts.settle_batch(changes, self._pending, self._store, self._search, self._asking())
@@ -426,17 +426,20 @@ class Consumer:
             self._again_from_nothing()
         else:
             if self._store.apply(settled, self._listener, self._search.holds):
-                if base_was_here and not self._base_is_here(changes) and not self._asking().exists(self._search.base):
-                    raise results.error_of("sync search", Result(results.NO_SUCH_OBJECT, diagnostic="the base is gone"))
                 return True
             self._resume()
         return False
 
-    def _base_is_here(self, changes: Iterable[Event]) -> bool:
-        """Tell whether the base is in the copy, if something was deleted: some servers go silent when it goes."""
-        if not any(isinstance(event, EntriesDeleted) for event in changes):
-            return False
-        return bool(self._search.base) and self._store.entries.entry(self._search.base) is not None
+    def _check_base(self, changes: Iterable[Event]) -> None:
+        """Raise an error if the base itself is gone: one message for it would empty the copy.
+
+        Some servers go silent then, others end the search at the next write.  A refresh would be refused, which is no
+        empty content either.
+        """
+        gone = {uuid for event in changes if isinstance(event, EntriesDeleted) for uuid in event.uuids}
+        base = self._store.entries.entry(self._search.base) if gone and self._search.base else None
+        if base is not None and base.uuid_octets in gone and not self._asking().exists(self._search.base):
+            raise results.error_of("sync search", Result(results.NO_SUCH_OBJECT, diagnostic="the base is gone"))
 
     def _as_asked(self, rows: list[SentEntry]) -> list[SentEntry]:
         """Fetch entries of an update again where a server sends other attributes than were asked for."""

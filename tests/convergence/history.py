@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import ldap
 from ldap.dn import escape_dn_chars
@@ -62,6 +62,9 @@ class Node:
 
 class History:
     """Writes a random history to a server; `step` is one operation of it, `told` what was done so far."""
+
+    # How often the old name stays as a value.
+    keep_old: ClassVar[float] = 0.2
 
     def __init__(self, slapd: Slapd, seed: int) -> None:
         self.slapd = slapd
@@ -273,7 +276,7 @@ class History:
         if spare_person and not node.unit:
             rdn = self._person_rdn()
         old, before = node.dn, node.parent
-        keep_old = node.rdn.lower() != rdn.lower() and self._chance.random() < 0.2
+        keep_old = node.rdn.lower() != rdn.lower() and self._chance.random() < self.keep_old
         new = f"{rdn},{parent.dn}"
         self.told.append(f"rename {old!r} to {new!r}")
         if new == old:
