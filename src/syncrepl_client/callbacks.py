@@ -133,6 +133,9 @@ class CallbackListener:
     def __init__(self, callback: object, cursor: Callable[[], sqlite3.Cursor]) -> None:
         self._make_cursor = cursor
         self.name = (callback if inspect.isclass(callback) else type(callback)).__qualname__
+        if inspect.isclass(callback) and any(_is_plain(callback, name) for name in _METHODS):
+            # A class with plain methods was given instead of an instance: one is made of it.
+            callback = callback()
         self._add = _adapted(callback, "record_add", 2)
         self._delete = _adapted(callback, "record_delete", 1)
         self._rename = _adapted(callback, "record_rename", 2)
@@ -182,6 +185,8 @@ class CallbackListener:
             self._cookie(cookie)
 
 
+_METHODS = tuple(name for name in vars(BaseCallback) if not name.startswith("_"))
+
 _Call = Callable[..., None]
 """Takes the cursor, the entry or None, and the values."""
 
@@ -199,9 +204,6 @@ def _adapted(callback: object, name: str, arguments: int) -> _Call:
     method = getattr(callback, name, None)
     if method is None or getattr(method, "__func__", None) is getattr(BaseCallback, name).__func__:
         return _ignore
-    if inspect.isclass(callback) and _is_plain(callback, name):
-        # A plain method of a class that was given instead of an instance: an instance is made of it.
-        method = getattr(callback(), name)
     parameters = inspect.signature(method).parameters.values()
     positional = [
         parameter

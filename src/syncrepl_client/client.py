@@ -49,6 +49,11 @@ class Client:
         self._connection = Connection(max_message=max_message)
         self._trace = trace
 
+    @property
+    def in_message(self) -> bool:
+        """Whether a message has come in part."""
+        return self._connection.in_message
+
     def send(self, operation: bytes, controls: Iterable[Control] = ()) -> int:
         """Send a request; returns its message id."""
         message_id, data = self._connection.request(operation, controls)

@@ -61,6 +61,8 @@ _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
 _QUIET: Final = 2.0
 _MOST_LIVE: Final = 20.0
+# How long a server may take to answer Cancel, in seconds.
+_MOST_FAREWELL: Final = 5.0
 
 
 class Consumer:
@@ -76,6 +78,7 @@ class Consumer:
         max_deletes: what a refresh may delete without being held; None for anything.
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
+        patience: seconds that the server may be silent in the middle of a refresh.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
@@ -91,6 +94,7 @@ class Consumer:
         server: Server,
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
+        patience: float = 300.0,
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -101,6 +105,7 @@ class Consumer:
         self._listener = listener
         self._server = server
         self._max_deletes = max_deletes
+        self._patience = patience
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
         self._stopping = stopping
@@ -140,11 +145,17 @@ class Consumer:
         state = self._store.state()
         resumption = decide(self._client, self._server, self._search, state, self._stopping)
         if resumption.reason:
-            _log.warning("the refresh reads everything: %s", resumption.reason)
+            self._read_everything(resumption.reason)
         self._meet(resumption.dialect)
         if self._dialect is not None:
             self._store.set_dialect(self._dialect.name)
         self._start(resumption.cookie)
+
+    def _read_everything(self, reason: str) -> None:
+        """Tell people why a refresh reads everything."""
+        _log.warning("the refresh reads everything: %s", reason)
+        if self._listener is not None:
+            self._listener.debug(f"the refresh reads everything: {reason}")
 
     def _meet(self, dialect: Dialect | None) -> None:
         """Get ready for a server that speaks a dialect."""
@@ -164,6 +175,7 @@ class Consumer:
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         self._message_id = self._client.send(self._search.request(), controls)
+        self._heard = time.monotonic()
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -193,8 +205,7 @@ class Consumer:
             self._backlog.clear()
         else:
             items = self._own(self._client.receive(timeout, patient=self.refreshing))
-        if items:
-            self._heard = time.monotonic()
+        self._notice(heard=bool(items))
         live: list[Event] = []
         session = self._session
         for event in (event for item in items for event in session.receive(item)):
@@ -208,6 +219,24 @@ class Consumer:
         if live:
             self._live(live)
         return not self.finished
+
+    def _notice(self, *, heard: bool) -> None:
+        """Notice a server that says nothing where it owes an answer.
+
+        Raises:
+            ConnectionLost: it has been silent for too long.
+        """
+        now = time.monotonic()
+        if heard or self._client.in_message:
+            self._heard = now
+        elif self._cancel_id and now > self._heard + _MOST_FAREWELL:
+            # It will hardly say good-bye any more.
+            self._finish()
+        elif self.refreshing and now > self._heard + self._patience:
+            raise ConnectionLost(
+                f"no word from the server for {self._patience:g} s in the middle of a refresh",
+                hint="it is overloaded or hangs; the copy is as it was",
+            )
 
     def _own(self, items: Iterable[Message | EntryRun]) -> list[Message | EntryRun]:
         """Sort out what belongs to the search; answers to other requests are noted."""
@@ -239,7 +268,8 @@ class Consumer:
                 self._refresh_failed(result)
             case _:
                 raise ProtocolError(f"{type(event).__name__} inside a refresh")
-        self._tell_progress(staged.received)
+        if self.refreshing:
+            self._tell_progress(staged.received)
 
     def _tell_progress(self, received: int) -> None:
         now = time.monotonic()
@@ -262,7 +292,7 @@ class Consumer:
         sent = self._session.sent_cookie is not None
         if sent and result.code == results.UNWILLING_TO_PERFORM and self._session.dialect is OPENLDAP:
             # slapd after a crash or a restore: the copy is newer than it is, and what it holds is the truth.
-            _log.warning("the refresh reads everything: %s", result.diagnostic)
+            self._read_everything(result.diagnostic)
             self._refresh_again(None, result.diagnostic)
         else:
             raise results.error_of("sync search", result)
@@ -279,6 +309,8 @@ class Consumer:
             guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
+        if self._progress is not None:
+            self._progress(staged.received)
         staged.settle()
         self._dialect = self._session.dialect
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
@@ -286,8 +318,6 @@ class Consumer:
         self._staged = None
         self._full_refreshes = 0
         self._rounds = 0
-        if self._progress is not None:
-            self._progress(staged.received)
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             if self._upkeep.wanted:
@@ -447,6 +477,7 @@ class Consumer:
         if self._server.offers_cancel or not self._server.known:
             value = ber.sequence(ber.integer(self._message_id))
             self._cancel_id = self._client.send(messages.extended_request(messages.CANCEL, value))
+            self._heard = time.monotonic()
         else:
             self._abandon()
             self._finish()

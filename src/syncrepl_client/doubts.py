@@ -180,6 +180,9 @@ def _look_below(
         if not new.isdisjoint(_deleted(later)):
             raise Unfinished
         tops = _tops(new, [*events, *later])
+        if asked.keys() - tops.keys():
+            # One came below another since: what was found there before is not all that is there now.
+            asked.clear()
         unasked = {uuid: dn for uuid, dn in tops.items() if asked.get(uuid) != dn}
         if unasked:
             answers.update(zip(unasked, inquiry.below(unasked.values()), strict=True))

@@ -5,13 +5,21 @@ It opens the store, connects and binds, and hands both to a consumer.  Nothing o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from syncrepl_client.client import BoundConnection, Client
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
-from syncrepl_client.exceptions import ClosedError, Interrupted, LDAPUrlConflict, LDAPUrlError, UsageError
+from syncrepl_client.exceptions import (
+    CallbackError,
+    ClosedError,
+    Interrupted,
+    LDAPUrlConflict,
+    LDAPUrlError,
+    UsageError,
+)
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
@@ -24,7 +32,7 @@ from syncrepl_client.transport.sockets import connect
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from syncrepl_client.ldap.url import LDAPUrl
@@ -36,18 +44,27 @@ __all__ = ["Replica"]
 _MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND_PERSIST: Mode.REFRESH_AND_PERSIST}
 
 
+@runtime_checkable
+class SupportsUnparse(Protocol):
+    """A URL parsed by python-ldap's ``ldapurl``."""
+
+    def unparse(self) -> str:
+        """Return its text."""
+
+
 class Replica:
     """A durable local copy of one LDAP search that stays in step with the server.
 
     Use it as a context manager, or call `open` and `close`.  All calls but `stop` belong to one thread.
 
     Args:
-        url: the server and the search, as text or parsed; None means the one stored in the data file.
+        url: the server and the search, as text or parsed (also by python-ldap's ``ldapurl``); None means the one
+            stored in the data file.
         path: the data file; a folder gets a ``syncrepl.db`` in it.
         mode: whether to end when the refresh is complete or to go on listening.
         listener: an object with any of the methods ``bound(connection)``, ``change(change, *, origin, cursor)``,
-            ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, all but the first called inside the transaction
-            that makes the change durable; raising in them undoes it.
+            ``refresh_done(entries, cursor)``, ``cookie(cookie)`` and ``debug(message)``; all but the first and the last
+            are called inside the transaction that makes the change durable, and raising in them undoes it.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         progress: is called with the number of entries received, a few times each second of a refresh.
@@ -56,41 +73,47 @@ class Replica:
         verify_every: seconds between comparisons of the copy with the server; None (the default) where the stream alone
             cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
             never.
+        patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
     """
 
     def __init__(
         self,
-        url: str | LDAPUrl | None,
+        url: str | LDAPUrl | SupportsUnparse | None,
         path: str | os.PathLike[str],
         *,
         mode: SyncreplMode = SyncreplMode.REFRESH_AND_PERSIST,
         listener: object | None = None,
         starttls: bool = False,
-        password: bytes | None = None,
+        password: bytes | str | None = None,
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
         verify_every: float | None = None,
+        patience: float = 300.0,
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
-        self._url = urls.parse(url) if isinstance(url, str) else url
+        text = url.unparse() if isinstance(url, SupportsUnparse) else url
+        self._url = urls.parse(text) if isinstance(text, str) else text
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else _Relay(listener)
         self._starttls = starttls
-        self._password = password
+        self._password = password.encode() if isinstance(password, str) else password
         self._progress = progress
         self._trace = trace
         self._max_message = max_message
         self._max_deletes = max_deletes
         self._verify_every = verify_every
+        self._patience = patience
         self._store: Store | None = None
         self._client: Client | None = None
         self._consumer: Consumer | None = None
         self._stop_asked = False
         self._closed = False
+        # What ended the session, if anything did.
+        self._failure = ""
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -106,13 +129,14 @@ class Replica:
             raise ClosedError
         try:
             self.open_store()
-            client, search = self._bind()
-            self.store.set_search(str(self.url), search.fingerprint)
-            if self._listener is not None:
-                self.store.set_listener(self._listener.name)
-                self._listener.bound(client)
-            self._consumer = self._make_consumer(client, search)
-            self._consumer.start()
+            with self.store.working():
+                client, search = self._bind()
+                self.store.set_search(str(self.url), search.fingerprint)
+                if self._listener is not None:
+                    self.store.set_listener(self._listener.name)
+                    self._listener.bound(client)
+                self._consumer = self._make_consumer(client, search)
+                self._consumer.start()
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
@@ -150,11 +174,16 @@ class Replica:
         """Connect and bind."""
         url = self.url
         self._client = client = Client(
-            connect(url), max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
+            connect(url, stopping=lambda: self._stop_asked),
+            max_message=self._max_message,
+            trace=self._trace,
+            stopping=lambda: self._stop_asked,
         )
         if self._starttls:
             client.start_tls(url.host or "localhost")
         password = self._password if self._password is not None else (url.bind_password or "").encode()
+        if (url.bind_name or "").upper() == "GSSAPI":
+            raise UsageError("GSSAPI is not supported yet", hint="give the DN and the password of a simple bind")
         if url.bind_name:
             if not password:
                 # RFC 4513 section 5.1.2: a name without a password would be an anonymous bind that looks like more.
@@ -174,11 +203,13 @@ class Replica:
             max_deletes=self._max_deletes,
             stopping=lambda: self._stop_asked,
             verify_every=self._verify_every,
+            patience=self._patience,
             progress=self._progress,
         )
 
     def close(self) -> None:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
+        self._refuse_in_callback("closed")
         self._closed = True
         client, self._client = self._client, None
         store, self._store = self._store, None
@@ -206,18 +237,42 @@ class Replica:
             Whether to go on calling; not so when the refresh is complete (refresh only), or the client was stopped.
 
         Raises:
-            SyncreplError: the session is over; close this replica and open a new one, which resumes where it was.
+            SyncreplError: the session is over.  Whatever a step raises, also what a callback raised, closes the
+                replica; a new one resumes where it was.
         """
         if self._closed:
-            raise ClosedError
+            raise ClosedError(self._failure or "the replica is closed")
         if self._stop_asked:
             return False
-        if self._consumer is None:
+        consumer = self._consumer
+        if consumer is None:
             raise ClosedError("the replica was not opened yet")
         try:
-            return self._consumer.step(timeout)
+            with self._session():
+                return consumer.step(timeout)
         except Interrupted:
             return False
+
+    @contextmanager
+    def _session(self) -> Iterator[None]:
+        """Run a part of the session.  One that fails ends it, or a later cookie would cover what was undone."""
+        self._refuse_in_callback("used")
+        try:
+            with self.store.working():
+                yield
+        except Interrupted:
+            raise
+        except BaseException as error:
+            self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
+            self.close()
+            raise
+
+    def _refuse_in_callback(self, done: str) -> None:
+        if self._store is not None and self._store.in_callback:
+            raise CallbackError(
+                f"the client was {done} inside one of its own callbacks",
+                hint="a callback may ask for a stop; everything else has to wait until it has returned",
+            )
 
     def refresh(self) -> int:
         """Call `step` until the refresh is complete.
@@ -248,12 +303,20 @@ class Replica:
             UsageError: there is no copy yet, or it is of another search or identity.
             MassDeletionHeld: the repair would delete too much.
         """
+        if self._closed:
+            raise ClosedError(self._failure or "the replica is closed")
         if self._consumer is not None:
             self.refresh()
-            return self._consumer.verify(repair=repair)
-        if self._closed:
-            raise ClosedError
-        self.open_store()
+        else:
+            self.open_store()
+        try:
+            with self._session():
+                return (self._consumer or self._for_verification()).verify(repair=repair)
+        except Interrupted:
+            raise ClosedError("the replica was stopped") from None
+
+    def _for_verification(self) -> Consumer:
+        """Connect for a verification alone."""
         client, search = self._bind()
         if self.store.state().fingerprint not in {None, search.fingerprint}:
             # What another identity sees is another content.
@@ -261,7 +324,7 @@ class Replica:
                 f"the copy was made by another search or identity: {self.store.state().url}",
                 hint="verify it with the URL that it was made with",
             )
-        return self._make_consumer(client, search).verify(repair=repair)
+        return self._make_consumer(client, search)
 
     def run(self) -> None:
         """Call `step` until it returns False."""
@@ -328,6 +391,7 @@ class _Relay:
         self.change = getattr(listener, "change", _ignore)
         self.refresh_done = getattr(listener, "refresh_done", _ignore)
         self.cookie = getattr(listener, "cookie", _ignore)
+        self.debug = getattr(listener, "debug", _ignore)
         self.hears_changes = bool(getattr(listener, "hears_changes", self.change is not _ignore))
 
     def bound(self, client: Client) -> None:

@@ -31,7 +31,7 @@ class Syncrepl:
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``,
-            ``verify_every``.
+            ``verify_every``, ``patience``.
 
     Raises:
         LDAPUrlConflict: the data file holds another search.
@@ -76,7 +76,8 @@ class Syncrepl:
 
         Raises:
             ClosedError: after `unbind`.
-            SyncreplError: the session is over; make a new client, which resumes where this one was.
+            SyncreplError: the session is over.  Whatever `poll` raises, also what a callback raised, closes the client;
+                make a new one, which resumes where this one was.
         """
         self._check_open()
         if self._please_stop:

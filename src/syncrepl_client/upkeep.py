@@ -113,7 +113,10 @@ class Upkeep:
         report = verification.run()
         if report.drift:
             many = str(len(report.differences)) if report.complete else "many"
-            _log.warning("%s entries were not as the server holds them", many)
+            said = f"{many} entries were not as the server holds them"
+            _log.warning(said)
+            if self._listener is not None:
+                self._listener.debug(said)
             if repair and self._store.held() is None:
                 self._repair(verification.found, report)
                 report = replace(report, repaired=True)

@@ -106,6 +106,9 @@ class Noting:
     def cookie(self, cookie: bytes) -> None:
         self.cookies.append(cookie)
 
+    def debug(self, message: str) -> None:
+        raise AssertionError(message)
+
     def news(self) -> list[Told]:
         """Return what was told since the last call."""
         news, self.told = self.told, []

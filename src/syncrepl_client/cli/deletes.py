@@ -25,7 +25,7 @@ __all__ = ["deletes"]
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("action", type=click.Choice(["list", "approve", "reject"]))
-@click.argument("data", type=click.Path())
+@click.argument("data", type=click.Path(readable=False))
 def deletes(*, action: str, data: str) -> None:
     """Decide about a refresh that is held because it would delete too much.
 

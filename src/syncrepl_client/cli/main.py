@@ -94,7 +94,7 @@ class _WithCommands(click.Command):
     help="Print the version.",
 )
 @click.argument("url")
-@click.argument("data", type=click.Path())
+@click.argument("data", type=click.Path(readable=False))
 def main(
     *,
     url: str,

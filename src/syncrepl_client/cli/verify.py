@@ -53,7 +53,7 @@ class _Report(msgspec.Struct):
 @password_file
 @max_deletes_option
 @click.argument("url")
-@click.argument("data", type=click.Path())
+@click.argument("data", type=click.Path(readable=False))
 def verify(
     *,
     url: str,

@@ -68,6 +68,10 @@ class Attributes(Mapping[str, list[bytes]]):
     def __len__(self) -> int:
         return len(self._decoded)
 
+    def copy(self) -> dict[str, list[bytes]]:
+        """Return a dict of one's own."""
+        return {name: list(values) for name, values in self._decoded.items()}
+
     # The views of the decoded dict are several times faster than the ones that Mapping makes.
 
     def items(self) -> ItemsView[str, list[bytes]]:

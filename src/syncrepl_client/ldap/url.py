@@ -18,8 +18,10 @@ DEFAULT_FILTER: Final = "(objectClass=*)"
 _PORTS: Final = {"ldap": 389, "ldaps": 636, "ldapi": 0}
 _DEFAULT_SOCKET: Final = "/var/run/slapd/ldapi"
 _FORM: Final = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<host>[^/?]*)(?:/(?P<rest>.*))?", re.DOTALL)
-_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>\d+))?")
-_PASSWORD: Final = re.compile(r"(X-BINDPW=)[^,]*", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>\d{1,5}))?")
+# A comma or a question mark that was not escaped may be part of the password.
+_PASSWORD: Final = re.compile(r"(X(?:-|%2d)BINDPW\s*(?:=|%3d)).*", re.IGNORECASE | re.DOTALL)
+_USER: Final = re.compile(r"(//[^/?@:]*:)[^/?]*(@)")
 _KNOWN: Final = frozenset({"bindname", "x-bindpw"})
 _MOST_PARTS: Final = 5
 
@@ -117,7 +119,7 @@ def parse(text: str) -> LDAPUrl:
     Raises:
         LDAPUrlParseError: it is not an LDAP URL, or its base, scope, filter or extensions are not usable.
     """
-    shown = _PASSWORD.sub(r"\1***", text)
+    shown = _masked(text)
     match = _FORM.fullmatch(text)
     scheme = match["scheme"].lower() if match else ""
     if match is None or scheme not in _PORTS:
@@ -127,6 +129,8 @@ def parse(text: str) -> LDAPUrl:
     if len(parts) > _MOST_PARTS:
         raise LDAPUrlParseError(shown, "it has more than five parts after the host")
     base, attributes, scope, filter_, extensions = parts + [""] * (_MOST_PARTS - len(parts))
+    if any(_names_password(part) for part in parts[: _MOST_PARTS - 1]):
+        raise LDAPUrlParseError(shown, "X-BINDPW stands before the fourth '?', where extensions begin")
     if scope.lower() not in _SCOPES:
         raise LDAPUrlParseError(shown, f"the scope {scope!r} is none of base, one and sub")
     url = LDAPUrl(
@@ -147,12 +151,31 @@ def parse(text: str) -> LDAPUrl:
     return url
 
 
+def _masked(text: str) -> str:
+    """Return a URL as it may be shown, however it was mistyped."""
+    shown = _USER.sub(r"\1***\2", _PASSWORD.sub(r"\1***", text))
+    return shown if shown != text or not _names_password(text) else text.partition("?")[0] + "?***"
+
+
+def _names_password(text: str) -> bool:
+    return "x-bindpw" in unquote(text).lower()
+
+
+def _is_name(host: str) -> bool:
+    """Tell whether a host can be looked up at all."""
+    try:
+        unquote(host).encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 def _host(shown: str, scheme: str, text: str) -> tuple[str, int]:
     if scheme == "ldapi":
         return unquote(text), 0
     match = _HOST.fullmatch(text)
-    if match is None or (match["port"] and not 0 < int(match["port"]) < 1 << 16):
-        raise LDAPUrlParseError(shown, f"{text!r} is not a host and port")
+    if match is None or (match["port"] and not 0 < int(match["port"]) < 1 << 16) or not _is_name(match["host"]):
+        raise LDAPUrlParseError(shown, f"{_masked('//' + text)[2:]!r} is not a host and port")
     return unquote(match["host"]).strip("[]"), int(match["port"] or _PORTS[scheme])
 
 

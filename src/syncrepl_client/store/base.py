@@ -32,3 +32,6 @@ class Listener(Protocol):
 
     def cookie(self, cookie: bytes) -> None:
         """A new cookie is about to be stored."""
+
+    def debug(self, message: str) -> None:
+        """A message for people, outside of any transaction."""

@@ -29,6 +29,8 @@ class Brought:
 
     def __init__(self, rows: Iterable[SentEntry] = ()) -> None:
         self._rows = {uuid: (text(dn), attrs) for uuid, dn, attrs in rows}
+        # The normalized names that those had who are gone again: nobody knows yet who went with them.
+        self._gone: set[str] = set()
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._rows)
@@ -36,11 +38,27 @@ class Brought:
     def deleted(self, uuids: Iterable[bytes]) -> None:
         """Forget entries that were named as deleted."""
         for uuid in uuids:
-            self._rows.pop(uuid, None)
+            row = self._rows.pop(uuid, None)
+            if row is not None:
+                self._gone.add(names.normalize(row[0]))
 
     def swept(self, present: Collection[bytes], sent: Callable[[bytes], str | None]) -> None:
         """Forget what was neither named as present nor sent."""
-        self._rows = {uuid: row for uuid, row in self._rows.items() if uuid in present or sent(uuid) is not None}
+        self.deleted([uuid for uuid in self._rows if uuid not in present and sent(uuid) is None])
+
+    def orphans(self, outcome: Callable[[bytes], str | None]) -> Iterator[bytes]:
+        """Iterate over entries that nobody told of, and one of those above them is gone.
+
+        Args:
+            outcome: see `settled`.
+        """
+        return (uuid for uuid, (dn, _) in self._rows.items() if self._is_orphan(dn) and outcome(uuid) is None)
+
+    def _is_orphan(self, dn: str) -> bool:
+        above = names.split_first(names.normalize(dn))[1]
+        while above and above not in self._gone:
+            above = names.split_first(above)[1]
+        return bool(above)
 
     def settled(
         self, outcome: Callable[[bytes], str | None], known: Container[bytes]
@@ -56,6 +74,8 @@ class Brought:
         silent = []
         for uuid, (dn, attrs) in sorted(self._rows.items(), key=lambda row: names.depth(row[1][0])):
             name = outcome(uuid)
+            if name is None and self._is_orphan(dn):
+                continue
             if name is None:
                 above = names.parent(dn)
                 while above and names.normalize(above) not in now:

@@ -96,6 +96,13 @@ def connect(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
         raise DBError(f"cannot open the data file {path}: {error}", hint="check its path and permissions") from error
 
 
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise DBError(f"cannot open the data file {path}: {error}", hint="check its path") from error
+
+
 class Database:
     """The writing connection of the one consumer that owns a data file.
 
@@ -105,9 +112,12 @@ class Database:
     """
 
     def __init__(self, path: Path, stopping: Callable[[], bool]) -> None:
-        self.path = path
+        # However it was named, there is one lock for it.
+        self.path = path = _resolved(path)
         self._stopping = stopping
-        self._key = str(path.resolve())
+        self._key = str(path)
+        # Whether a step is at work, which a stop may interrupt; who merely reads is not.
+        self._working = False
         # Inside a callback: what the authorizer refused last.
         self._guarded = False
         self._refused = ""
@@ -153,7 +163,9 @@ class Database:
             self._patiently(self._check_file)
             self._patiently(self._migrate)
             self.connection.set_authorizer(self._authorize)
-            self.connection.set_progress_handler(lambda: self._stopping() and not self._guarded, _PROGRESS_STEPS)
+            self.connection.set_progress_handler(
+                lambda: self._working and not self._guarded and self._stopping(), _PROGRESS_STEPS
+            )
         except sqlite3.DatabaseError as error:
             self.connection.close()
             raise self.translated(error) from error
@@ -200,6 +212,22 @@ class Database:
         """Close the connection and give up the ownership."""
         self.connection.close()
         os.close(self._lock)
+
+    @property
+    def in_callback(self) -> bool:
+        """Whether a callback is running."""
+        return self._guarded
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Run a step: a stop interrupts its statements, and what SQLite raises becomes one of our errors."""
+        self._working = True
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.translated(error) from error
+        finally:
+            self._working = False
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
@@ -269,7 +297,12 @@ class Database:
 
     def log_large_wal(self) -> None:
         """Tell of a write-ahead log that grew because somebody reads for long."""
-        busy, pages, moved = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        try:
+            busy, pages, moved = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.OperationalError as error:
+            # What there is no room for in the file stays in the log, where it is just as durable.
+            _log.warning("the write-ahead log of %s cannot be moved into it: %s", self.path, error)
+            return
         size = pages * _PAGE_SIZE
         if (busy or moved < pages) and size > _LARGE_WAL:
             _log.warning(

@@ -28,9 +28,12 @@ _BY_KEY: Final = """
 """
 _BY_UUID: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_copy WHERE uuid = ?"
 _COUNT: Final = "SELECT count(*) FROM syncrepl_copy"
+# Page by page along the index on key, which ends with the id.
 _CHILDREN: Final = """
-    SELECT id, uuid, dn FROM syncrepl_entry WHERE key BETWEEN ? AND ? AND id > ? ORDER BY id LIMIT ?
+    SELECT id, uuid, dn, key FROM syncrepl_entry
+    WHERE key >= ? AND key <= ? AND (key > ? OR id > ?) ORDER BY key, id LIMIT ?
 """
+_NAMESAKES: Final = "SELECT dn FROM syncrepl_entry WHERE key = ? AND dn <> ?"
 
 
 def to_entry(uuid: bytes, dn: str, attrs: bytes) -> Entry:
@@ -41,15 +44,21 @@ def to_entry(uuid: bytes, dn: str, attrs: bytes) -> Entry:
 def children(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, bytes, str]]:
     """Find id, UUID and DN of the entries right below a name, whether the copy is whole or not.
 
-    The caller may change the rows as they come: they are read in pages by id.
+    The caller may rename or delete the rows as they come: they are read in pages, and a new name has another place.
+    Where names differ by their case alone (some attributes have values that do), the exact spelling tells apart what
+    is below each.
     """
     low, high = names.child_range(dn)
     parent = names.normalize(dn)
-    last = 0
-    while rows := connection.execute(_CHILDREN, (low, high, last, _PAGE)).fetchall():
-        last = rows[-1][0]
-        # Two names may have one hash, so the name itself decides.
-        yield from (row for row in rows if row[2] and names.split_first(names.normalize(row[2]))[1] == parent)
+    namesakes = connection.execute(_NAMESAKES, (names.key(dn), dn)).fetchall()
+    exact = any(names.same(namesake, dn) for (namesake,) in namesakes)
+    key, last = low, 0
+    while rows := connection.execute(_CHILDREN, (key, high, key, last, _PAGE)).fetchall():
+        last, _, _, key = rows[-1]
+        for row, uuid, child, _ in rows:
+            # Two names may have one hash, so the name itself decides.
+            if names.split_first(names.normalize(child))[1] == parent and (not exact or names.parent(child) == dn):
+                yield row, uuid, child
 
 
 def descendants(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, bytes, str]]:

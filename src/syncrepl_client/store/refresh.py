@@ -204,7 +204,8 @@ class Update:
             yield from ((uuid, dn) for _, uuid, dn in rows)
 
     def orphans(self) -> Iterator[bytes]:
-        """Iterate over UUIDs of entries right below ones that are gone, which nobody told a new name for."""
+        """Iterate over UUIDs of entries below ones that are gone, which nobody told a new name for."""
+        yield from self._brought.orphans(self.outcome)
         for _, dn in self.gone():
             for child, uuid, _ in children(self._connection, dn):
                 if self.marks[child] not in {GONE, SENT} and self._staged_name(uuid) is None:

@@ -18,6 +18,7 @@ from syncrepl_client.store.refresh import Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event, SentEntry
@@ -104,6 +105,15 @@ class Store:
             with self.database.transaction(durable=False):
                 for statement in (*schema.DROP_INDEXES, _CLEAR, _CLEAR_DIFF):
                     connection.execute(statement)
+
+    @property
+    def in_callback(self) -> bool:
+        """Whether a callback is running."""
+        return self.database.in_callback
+
+    def working(self) -> AbstractContextManager[None]:
+        """Run a step; see `Database.working`."""
+        return self.database.working()
 
     def close(self) -> None:
         """Close the data file."""
