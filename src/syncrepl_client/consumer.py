@@ -32,7 +32,7 @@ from syncrepl_client.exceptions import ConnectionLost, Interrupted, ProtocolErro
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
-from syncrepl_client.resumption import decide, read_operational, spoken
+from syncrepl_client.resumption import decide, read_operational
 from syncrepl_client.store.refresh import GONE, Update
 from syncrepl_client.store.store import Ending
 from syncrepl_client.upkeep import Upkeep
@@ -374,7 +374,7 @@ class Consumer:
     def verify(self, *, repair: bool) -> Report:
         """Compare the copy with the server, and make it equal if asked to; see `Upkeep.verify`."""
         if not self._message_id:
-            self._meet(spoken(self._server, self._search, self._store.state()))
+            self._meet(self._server.dialect(self._search.base))
         dialect = self._dialect or dialect_of(self._store.state().cookie)
         self._inquiry.dialect = dialect
         persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._message_id and not self.finished

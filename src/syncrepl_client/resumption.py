@@ -30,15 +30,7 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.store.store import State
 
-__all__ = [
-    "Resumption",
-    "context_csns",
-    "decide",
-    "read_operational",
-    "read_server",
-    "shows_change_numbers",
-    "spoken",
-]
+__all__ = ["Resumption", "context_csns", "decide", "read_operational", "read_server", "shows_change_numbers"]
 
 _EVERYTHING: Final = "(objectClass=*)"
 _MARKS: Final = ("entryUUID", "entryCSN")
@@ -85,7 +77,7 @@ def decide(client: Client, server: Server, search: Search, state: State, stoppin
         ProviderBehind: the server has not seen changes that the copy holds, and does not catch up.
         Interrupted: a stop was asked for.
     """
-    dialect = spoken(server, search, state)
+    dialect = server.dialect(search.base)
     if state.cookie is None or not state.whole:
         return Resumption(dialect, None)
     speaks = dialect or dialects.dialect_of(state.cookie)
@@ -100,14 +92,6 @@ def decide(client: Client, server: Server, search: Search, state: State, stoppin
     else:
         reason = ""
     return Resumption(dialect, None if reason else state.cookie, reason)
-
-
-def spoken(server: Server, search: Search, state: State) -> Dialect | None:
-    """Tell which dialect a server speaks; None if only its cookies can tell."""
-    dialect = server.dialect(search.base)
-    if dialect is dialects.DS389 and state.dialect == dialects.DS389_OPENLDAP.name:
-        return dialects.DS389_OPENLDAP
-    return dialect
 
 
 def read_operational(client: Client) -> frozenset[str]:

@@ -41,7 +41,7 @@ class Job:
     """What one client is to do.
 
     `kill_at` is the failpoint, 0 for none; only statements that begin with `counting` are counted.  With `later`
-    counting begins when the process is told so.
+    counting begins when the process is told so.  `verify_every` is that of the `Replica`.
     """
 
     url: str
@@ -50,6 +50,7 @@ class Job:
     kill_at: int = 0
     counting: str = ""
     later: bool = False
+    verify_every: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def work(job: Job) -> int:
     failpoints = Failpoints(job)
     failpoints.install()
     signal.signal(signal.SIGUSR1, lambda *_: failpoints.arm())
-    client = Syncrepl(job.path, Mirror, job.mode, job.url)
+    client = Syncrepl(job.path, Mirror, job.mode, job.url, verify_every=job.verify_every)
     signal.signal(signal.SIGTERM, lambda *_: client.please_stop())
     while client.poll(0.2):
         pass

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.client import BoundConnection
 
-__all__ = ["Content", "Mirror", "Sight", "content_of", "difference", "look"]
+__all__ = ["Content", "Mirror", "Sight", "content_of", "difference", "dump", "look"]
 
 Values = dict[str, list[str]]
 Content = dict[UUID, tuple[str, Values]]
@@ -51,7 +51,7 @@ class Mirror(BaseCallback):
     @classmethod
     def record_add(cls, dn: str, attrs: Attributes, cursor: sqlite3.Cursor) -> None:
         # A name that is there already violates the primary key.
-        cursor.execute("INSERT INTO mirror VALUES (?, ?)", (dn, _dump(attrs)))
+        cursor.execute("INSERT INTO mirror VALUES (?, ?)", (dn, dump(attrs)))
 
     @classmethod
     def record_delete(cls, dn: str, cursor: sqlite3.Cursor) -> None:
@@ -65,13 +65,11 @@ class Mirror(BaseCallback):
 
     @classmethod
     def record_change(cls, dn: str, old_attrs: Attributes, new_attrs: Attributes, cursor: sqlite3.Cursor) -> None:
-        cursor.execute(
-            "UPDATE mirror SET attrs = ? WHERE dn = ? AND attrs = ?", (_dump(new_attrs), dn, _dump(old_attrs))
-        )
+        cursor.execute("UPDATE mirror SET attrs = ? WHERE dn = ? AND attrs = ?", (dump(new_attrs), dn, dump(old_attrs)))
         _one(cursor, f"change {dn!r}")
 
 
-def _dump(attrs: Mapping[str, Iterable[bytes]]) -> str:
+def dump(attrs: Mapping[str, Iterable[bytes]]) -> str:
     return json.dumps(canonical(attrs))
 
 

@@ -9,7 +9,9 @@ which of its messages cannot be taken at their word.  Facts behind the rows:
   a present phase, although their end says so.  Entries that left the filter, moved in or out of a one-level base, or
   are the 51st in a row of deletions are not told, so the copy is compared with the server after each resumption.  What
   an update sends of attributes is not what was asked for.
-* The same in its OpenLDAP mode: cookies look like OpenLDAP's, the number hidden in a date; its refreshes end right.
+* The same in its OpenLDAP mode: cookies look like OpenLDAP's, the number hidden in a date; its refreshes end right.  It
+  is for clients whose first cookie looks like that, and has other UUIDs: a search without a cookie never leads there,
+  so a cookie of this mode is not gone on from.
 * FreeIPA: its changelog covers the DNS entries alone.  A cookie leads nowhere, so each start reads everything.
 * ApacheDS: the first change of each entry after a refresh is lost, also in the persist stage; a refresh in persist mode
   ends with a new cookie; operational attributes come without being asked for; Cancel and Abandon do damage.
