@@ -249,7 +249,7 @@ class Session:
                 return self._cookie_events(cookie)
             case IdSet(deletes, uuids, cookie):
                 self._move(_Said.GONE if deletes else _Said.PRESENT)
-                self._presents = self._presents or not deletes
+                self._presents = self._presents or bool(uuids and not deletes)
                 named: Event = EntriesDeleted(uuids) if deletes else EntriesPresent(uuids)
                 return [named, *self._cookie_events(cookie)]
             case PhaseEnd():

@@ -178,7 +178,10 @@ class SocketTransport:
             os.close(pipe)
 
     def _lost(self, error: OSError) -> ConnectionLost:
-        return ConnectionLost(f"the connection to {self._where} broke: {error.strerror or error}")
+        return ConnectionLost(
+            f"the connection to {self._where} broke: {error.strerror or error}",
+            hint="start again: the client resumes where it was",
+        )
 
 
 @contextlib.contextmanager
