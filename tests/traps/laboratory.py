@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client.exceptions import SyncreplError
-    from syncrepl_client.testing import Provider, SyncRequest
+    from syncrepl_client.testing import Provider, Step, SyncRequest
     from syncrepl_client.testing.directory import Values
     from syncrepl_client.testing.script import Response
 
@@ -96,6 +96,8 @@ class Laboratory:
         self.provider = provider
         self.path = path
         self.scope = scope
+        self.base = SUFFIX
+        self.attributes_asked = ""
 
     # --- the directory ------------------------------------------------------------------------------------------------
 
@@ -146,13 +148,20 @@ class Laboratory:
         uuid: UUID | bytes | None = None,
     ) -> Response:
         """Make the message that brings an entry as the directory holds it, but for what is given."""
-        return script.entry(dn or self.dn(number), self.attributes(number), uuid or self.uuid(number), state, cookie)
+        own = self.uuid(number) if uuid is None else uuid
+        return script.entry(dn or self.dn(number), self.attributes(number), own, state, cookie)
+
+    def everything(self, cookie: bytes, mode: SyncreplMode = ONCE) -> list[Step]:
+        """Make the answer that 389 gives to somebody without a cookie."""
+        found = (entry["nsUniqueId"][0].decode() for entry in self.provider.search(scope=1).values())
+        numbers = sorted(int(value.replace("-", ""), 16) for value in found)
+        return [*(self.sent(number) for number in numbers), refresh_end(mode, cookie, deletes=mode is not ONCE)]
 
     # --- the client ---------------------------------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
-        return f"{self.provider.url}/{SUFFIX}??{self.scope}"
+        return f"{self.provider.url}/{self.base}?{self.attributes_asked}?{self.scope}"
 
     def replica(self, mode: SyncreplMode = ONCE, **options: Any) -> Replica:
         return Replica(self.url, self.path, mode=mode, **options)
