@@ -29,6 +29,8 @@ _RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 _BATCH: Final = 1024 * 1024
 _SMALL: Final = 256 * 1024
 _PAUSE: Final = 0.003
+# Seconds of silence until the first question, and between questions; how many; milliseconds for what was sent.
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 120_000}
 
 
 def connect(url: LDAPUrl, *, timeout: float = 30.0, context: ssl.SSLContext | None = None) -> SocketTransport:
@@ -55,6 +57,7 @@ def connect(url: LDAPUrl, *, timeout: float = 30.0, context: ssl.SSLContext | No
         else:
             sock = socket.create_connection((url.host or "localhost", url.port), timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_alive(sock)
     except socket.gaierror as error:
         raise ConnectionFailed(f"cannot find the host {url.host!r}: {error.strerror}", hint="check its name") from error
     except OSError as error:
@@ -68,6 +71,15 @@ def connect(url: LDAPUrl, *, timeout: float = 30.0, context: ssl.SSLContext | No
     if url.scheme == "ldaps":
         transport.start_tls(url.host or "localhost")
     return transport
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Let the kernel ask whether the peer is still there: who only listens would never know."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        # Not every system has all of them.
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class SocketTransport:
