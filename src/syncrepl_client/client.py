@@ -155,7 +155,7 @@ class Client:
         if not (size_limit and done.operation.result.code == results.SIZE_LIMIT_EXCEEDED):
             results.check("search", done.operation.result)
         return [
-            (dn.decode(), decode_attributes(attrs))
+            (messages.decode_octets(dn, "entry DN"), decode_attributes(attrs))
             for item in answer
             if isinstance(item, EntryRun)
             for dn, attrs, _ in item.rows

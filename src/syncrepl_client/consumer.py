@@ -28,12 +28,13 @@ from syncrepl_client.contentsync.events import (
 )
 from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
-from syncrepl_client.exceptions import ConnectionLost, Interrupted, ProtocolError
+from syncrepl_client.exceptions import ConnectionLost, Interrupted
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
+from syncrepl_client.restarts import Restarts
 from syncrepl_client.resumption import decide, read_operational
-from syncrepl_client.store.refresh import GONE, Update
+from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
 from syncrepl_client.upkeep import Upkeep
 
@@ -56,14 +57,12 @@ __all__ = ["Consumer"]
 
 _log = logging.getLogger("syncrepl_client.consumer")
 
-_MOST_FULL_REFRESHES: Final = 2
-_MOST_ROUNDS: Final = 5
 _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
 _QUIET: Final = 2.0
 _MOST_LIVE: Final = 20.0
-# How long a server may take to answer Cancel, in seconds.
-_MOST_FAREWELL: Final = 5.0
+# How long the answer to Cancel is waited for, in seconds.
+_CANCEL_PATIENCE: Final = 5.0
 
 
 class Consumer:
@@ -118,14 +117,14 @@ class Consumer:
         self._staged: FirstLoad | Update | None = None
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
-        self._full_refreshes = 0
-        # How often the search began again to settle what a refresh left open.
-        self._rounds = 0
+        self._restarts = Restarts()
         self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
         )
         self._cancel_id = 0
+        # When the answer to Cancel is no longer waited for.
+        self._cancel_until = 0.0
         # When something of the search came last.
         self._heard = 0.0
         self._finishing = False
@@ -194,6 +193,8 @@ class Consumer:
             return False
         if self._stopping():
             raise Interrupted
+        if self._cancel_id:
+            return self._await_cancel(timeout)
         if not self.refreshing:
             if self._upkeep.wanted:
                 self.verify(repair=True)
@@ -231,9 +232,6 @@ class Consumer:
         now = time.monotonic()
         if heard or self._client.in_message:
             self._heard = now
-        elif self._cancel_id and now > self._heard + _MOST_FAREWELL:
-            # It will hardly say good-bye any more.
-            self._finish()
         elif self.refreshing and now > self._heard + self._patience:
             raise ConnectionLost(
                 f"no word from the server for {self._patience:g} s in the middle of a refresh",
@@ -280,12 +278,7 @@ class Consumer:
 
     def _refresh_again(self, cookie: bytes | None, diagnostic: str) -> None:
         """Start over, as the server wants it (RFC 4533 section 3.8); the copy stays until the new refresh is whole."""
-        self._full_refreshes += 1
-        if self._full_refreshes > _MOST_FULL_REFRESHES:
-            raise ProtocolError(
-                f"the server asks for a refresh again and again: {diagnostic or 'it gives no reason'}",
-                hint="the copy is as it was; look into the server's log",
-            )
+        self._restarts.required(diagnostic)
         self._start(cookie)
 
     def _refresh_failed(self, result: Result) -> None:
@@ -314,11 +307,11 @@ class Consumer:
             self._progress(staged.received)
         staged.settle()
         self._dialect = self._session.dialect
+        if end.cookie not in {None, self._store.state().cookie}:
+            self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         self._store.finish_refresh(staged, ending, self._listener)
         self._staged = None
-        self._full_refreshes = 0
-        self._rounds = 0
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             if self._upkeep.wanted:
@@ -333,7 +326,7 @@ class Consumer:
                 doubts.settle_refresh(
                     staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word
                 )
-            elif last_word and GONE in staged.marks:
+            elif last_word and staged.gone_count():
                 # slapd withholds from a refreshOnly what changed while it ran: who was not sent may still be there.
                 for uuids in self._asking().listing():
                     staged.still_there(uuids)
@@ -347,14 +340,15 @@ class Consumer:
 
     def _again(self, brought: Sequence[SentEntry]) -> None:
         """Give this search up and begin another one from the stored cookie."""
-        self._rounds += 1
-        if self._rounds > _MOST_ROUNDS:
-            self._again_from_nothing()
+        if self._restarts.unsettled():
+            self._abandon()
+            self._start(None)
         else:
             self._abandon()
             self._start(self._store.state().cookie, brought)
 
     def _again_from_nothing(self) -> None:
+        self._restarts.unsettled()
         self._abandon()
         self._start(None)
 
@@ -426,6 +420,7 @@ class Consumer:
             self._again_from_nothing()
         else:
             if self._store.apply(settled, self._listener, self._search.holds):
+                self._restarts.progressed()
                 return True
             self._resume()
         return False
@@ -481,15 +476,24 @@ class Consumer:
         if self._server.offers_cancel or not self._server.known:
             value = ber.sequence(ber.integer(self._message_id))
             self._cancel_id = self._client.send(messages.extended_request(messages.CANCEL, value))
-            self._heard = time.monotonic()
+            self._cancel_until = time.monotonic() + _CANCEL_PATIENCE
         else:
             self._abandon()
             self._finish()
 
+    def _await_cancel(self, timeout: float) -> bool:
+        """Take what comes until the search is cancelled; some servers answer nothing."""
+        left = self._cancel_until - time.monotonic()
+        if left <= 0:
+            self._abandon()
+            self._finish()
+            return False
+        return self._listen(min(timeout, left))
+
     def _cancelled(self, answer: Message) -> None:
         """Handle the answer to Cancel: where the server cannot, the search is abandoned (RFC 3909, RFC 4511 §4.11)."""
         if isinstance(answer.operation, ExtendedResponse) and answer.operation.result.code != 0 and not self.finished:
-            self._client.send(messages.abandon_request(self._message_id))
+            self._abandon()
             self._finish()
 
     def _finish(self) -> None:

@@ -25,6 +25,7 @@ from syncrepl_client.contentsync.events import EntriesDeleted, EntriesSent
 from syncrepl_client.contentsync.search import SUBTREE
 from syncrepl_client.inquiry import TooMuchToAsk
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.store.names import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -115,7 +116,7 @@ def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> list[tupl
         found = inquiry.entries(open_ones, witnesses=store.some_uuids(exclude=open_ones))
         staged.sent(found)
         staged.deleted(tuple(open_ones - {row[0] for row in found}))
-        there += ((row[0], row[1].decode()) for row in found)
+        there += ((row[0], text(row[1])) for row in found)
     return there
 
 
@@ -205,7 +206,7 @@ def _tops(new: set[bytes], events: Iterable[Event]) -> dict[bytes, str]:
             for uuid in event.uuids:
                 last.pop(uuid, None)
     # In an import parents come before their children, so a look below the topmost is enough for all.
-    return _topmost(_at_most(((uuid, last[uuid].decode()) for uuid in new & last.keys()), _MOST_SUBTREES))
+    return _topmost(_at_most(((uuid, text(last[uuid])) for uuid in new & last.keys()), _MOST_SUBTREES))
 
 
 def _explained(
@@ -271,7 +272,7 @@ def _deleted(events: Iterable[Event]) -> set[bytes]:
 
 
 def _same(name: str | None, row: SentEntry) -> bool:
-    return name is not None and names.same(name, row[1].decode())
+    return name is not None and names.same(name, text(row[1]))
 
 
 def _at_most(items: Iterable[_T], limit: int) -> Iterator[_T]:

@@ -170,6 +170,11 @@ class LDAPError(SyncreplError):
 class ProtocolError(LDAPError):
     """What the server sent is not LDAP (RFC 4511) or not content synchronization (RFC 4533)."""
 
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(
+            message, hint=hint or "nothing of it was kept; ask those who run the server, --trace shows what it sent"
+        )
+
 
 class ProviderBehind(LDAPError):
     """The server has not seen changes yet that the copy got from another one; going on would report them undone.

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from syncrepl_client.contentsync.dialects import OPENLDAP
-from syncrepl_client.contentsync.events import EntriesSent, SearchEnded
+from syncrepl_client.contentsync.events import EntriesSent, RefreshRequired, SearchEnded
 from syncrepl_client.contentsync.search import BASE
 from syncrepl_client.contentsync.selection import Selection
-from syncrepl_client.contentsync.session import Mode, Session, State
+from syncrepl_client.contentsync.session import REFRESH_REQUIRED, Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
 from syncrepl_client.ldap import ber, messages, results
-from syncrepl_client.ldap.messages import Control
+from syncrepl_client.ldap.messages import Control, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -134,6 +134,7 @@ class Inquiry:
             LDAPResultError: the search failed, also because its base is not there: that is no empty content.
         """
         for events in self._stream(replace(self._search, attributes=attributes), None):
+            _check_answered(events)
             yield [row for event in events if isinstance(event, EntriesSent) for row in event.rows]
 
     def refresh(self, cookie: bytes) -> Iterator[list[Event]]:
@@ -238,6 +239,14 @@ class _Pending:
 
     def check(self) -> None:
         """Raise an error if the search failed; where its base is not there, nothing is."""
+        _check_answered(self.events)
         for event in self.events:
             if isinstance(event, SearchEnded) and event.result.code != results.NO_SUCH_OBJECT:
                 results.check("search beside the stream", event.result)
+
+
+def _check_answered(events: Iterable[Event]) -> None:
+    """Raise an error if a search without a cookie was refused as if it had one: what came before it is no content."""
+    for event in events:
+        if isinstance(event, RefreshRequired):
+            results.check("search beside the stream", Result(REFRESH_REQUIRED, diagnostic=event.diagnostic))

@@ -29,6 +29,7 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import decode_attributes, without
 from syncrepl_client.model import Difference, Report
 from syncrepl_client.store.comparison import Comparison
+from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update, same_values
 
 if TYPE_CHECKING:
@@ -224,14 +225,14 @@ class Verification:
         if server is None:
             return "extra"
         (_, dn, attrs), _ = self._markers.split(server)
-        if not names.same(copy[0], dn.decode()):
+        if not names.same(copy[0], text(dn)):
             return "misnamed"
         return "" if uuid in self._resent or same_values(copy[1], attrs) else "different"
 
     def _difference(self, kind: str, uuid: bytes, copy: _Result, server: SentEntry | None) -> Difference:
         if server is not None:
             self.found[uuid] = self._markers.split(server)[0]
-        return Difference(kind, uuid, copy[0] if copy else None, server[1].decode() if server else None)
+        return Difference(kind, uuid, copy[0] if copy else None, text(server[1]) if server else None)
 
 
 def _limit(candidates: set[bytes]) -> None:

@@ -82,9 +82,9 @@ def test_a_later_refresh_sweeps_after_a_present_phase_alone(deletes: bool | None
 def test_the_end_of_a_refresh_in_persist_mode(tag: int, sweep: bool, cookie: bytes | None, done: bool | None) -> None:  # noqa: FBT001
     session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
 
-    events = said(session, phase(tag, done=done, cookie=cookie))
+    events = said(session, id_set(A), phase(tag, done=done, cookie=cookie))
 
-    assert [RefreshEnded(sweep=SWEEPS[sweep], cookie=cookie)] == events
+    assert [EntriesPresent((A,)), RefreshEnded(sweep=SWEEPS[sweep], cookie=cookie)] == events
     assert State.PERSIST is session.state
 
 
@@ -119,9 +119,16 @@ def test_id_sets_are_decoded_in_every_combination(
 def test_sync_done_is_decoded_in_every_combination(cookie: bytes | None, deletes: bool | None) -> None:  # noqa: FBT001
     session = Session(Mode.REFRESH_ONLY, COOKIE)
 
-    events = said(session, wire.done(1, 0, wire.sync_done(cookie, deletes=deletes)))
+    events = said(session, id_set(A), wire.done(1, 0, wire.sync_done(cookie, deletes=deletes)))
 
-    assert RefreshEnded(sweep=SWEEPS[not deletes], cookie=cookie or None) == events[0]
+    assert RefreshEnded(sweep=SWEEPS[not deletes], cookie=cookie or None) == events[1]
+
+
+@pytest.mark.parametrize("named", [[], [id_set()], [id_set(A, deletes=True)]], ids=["nothing", "no UUIDs", "deletions"])
+def test_a_present_phase_that_names_nobody_is_doubtful(named: list[bytes]) -> None:
+    *_, end, _ = said(Session(Mode.REFRESH_ONLY, COOKIE), *named, wire.done(1, 0, wire.sync_done(COOKIE)))
+
+    assert RefreshEnded(sweep=Sweep.DOUBTFUL, cookie=COOKIE) == end
 
 
 def test_persist_messages_are_changes_with_their_cookies() -> None:
@@ -150,7 +157,7 @@ def test_cookies_inside_a_refresh_are_not_kept() -> None:
 
     events = said(session, id_set(A, deletes=True, cookie=b"rid=000,csn=" + CSN3), wire.done(1, 0, wire.sync_done()))
 
-    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=None)] == [
+    assert [RefreshEnded(sweep=Sweep.DOUBTFUL, cookie=None)] == [
         event for event in events if isinstance(event, RefreshEnded)
     ]
     assert not any(isinstance(event, CookieReceived) for event in events)

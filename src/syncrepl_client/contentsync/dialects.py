@@ -4,7 +4,8 @@ A `Dialect` is a row of a table: what may be kept of the cookies a server gives,
 which of its messages cannot be taken at their word.  Facts behind the rows:
 
 * OpenLDAP: cookies are vectors; a refresh ends with a present phase that names everything unchanged, or with a delete
-  phase that names what is gone.
+  phase that names what is gone.  Builds are about that leave the names out, and ApacheDS, which never sends them, has
+  cookies of the same form.
 * 389 Directory Server: a cookie holds the number of the last change in the retro changelog.  Content updates never have
   a present phase, although their end says so.  Entries that left the filter, moved in or out of a one-level base, or
   are the 51st in a row of deletions are not told, so the copy is compared with the server after each resumption.  What
@@ -15,8 +16,10 @@ which of its messages cannot be taken at their word.  Facts behind the rows:
 * FreeIPA: its changelog covers the DNS entries alone.  A cookie leads nowhere, so each start reads everything.
 * ApacheDS: the first change of each entry after a refresh is lost, also in the persist stage; a refresh in persist mode
   ends with a new cookie; operational attributes come without being asked for; Cancel and Abandon do damage.
-* Servers nobody knows are taken at RFC 4533's word, but a present phase without a single present message sweeps
-  nothing that an independent search does not confirm.
+* Servers nobody knows are taken at RFC 4533's word.
+
+Whoever it is that says so, a present phase in which nobody was named as present sweeps nothing that an independent
+search does not confirm.
 """
 
 from __future__ import annotations
@@ -153,7 +156,6 @@ class Dialect:
         name: what is stored beside the cookie.
         cookies: what may be kept of its cookies.
         present_phase: what the end of a content update means that says it was a present phase.
-        needs_evidence: whether that holds only if at least one entry was named as present.
         verified: whether the stream alone cannot be right, so that the copy is compared with the server again and
             again.
         cookie_ends_refresh: whether a new cookie is all that ends a refresh in persist mode.
@@ -166,7 +168,6 @@ class Dialect:
     name: str
     cookies: CookiePolicy
     present_phase: Sweep
-    needs_evidence: bool = False
     verified: bool = False
     cookie_ends_refresh: bool = False
     keeps_attributes: bool = True
@@ -188,7 +189,7 @@ class Dialect:
             return Sweep.EVERYTHING
         if deletes:
             return Sweep.NOTHING
-        if self.needs_evidence and not presents:
+        if self.present_phase is Sweep.EVERYTHING and not presents:
             return Sweep.DOUBTFUL
         return self.present_phase
 
@@ -215,7 +216,7 @@ APACHEDS: Final = Dialect(
     hides_operational=False,
     can_abandon=False,
 )
-UNKNOWN: Final = Dialect("unknown", _OpaqueCookies(), Sweep.EVERYTHING, needs_evidence=True)
+UNKNOWN: Final = Dialect("unknown", _OpaqueCookies(), Sweep.EVERYTHING)
 
 DIALECTS: Final = {one.name: one for one in (OPENLDAP, DS389, DS389_OPENLDAP, FREEIPA, APACHEDS, UNKNOWN)}
 """All dialects by name."""

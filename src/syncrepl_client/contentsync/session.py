@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client.contentsync import controls
 from syncrepl_client.contentsync.controls import EntryState, IdSet, NewCookie, PhaseEnd, SyncState
-from syncrepl_client.contentsync.cookies import OpenLDAPCookie
+from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCookie
 from syncrepl_client.contentsync.dialects import DS389, DS389_OPENLDAP, Sweep, dialect_of
 from syncrepl_client.contentsync.events import (
     CookieReceived,
@@ -144,6 +144,8 @@ class Session:
         self._cookie = cookie
         self._selection = selection
         self.sent_cookie = self.dialect.cookies.to_send(cookie)
+        # Whether the server has shown that its cookies lead nowhere: then none that follows is kept.
+        self._lost = False
         # Whether an entry was named as present: the evidence that a present phase took place.
         self._presents = False
         # The controls of a sent entry up to its UUID: see `_entries`.
@@ -242,19 +244,23 @@ class Session:
         info = controls.decode_info(response.value or b"")
         match info:
             case NewCookie(cookie):
-                if self.dialect.cookie_ends_refresh and self.state is State.REFRESH:
+                if self._cookie_ends_refresh():
                     self._move(_Said.REFRESH_DONE)
                     return [self._refresh_end(cookie, deletes=False)]
                 self._move(_Said.COOKIE)
                 return self._cookie_events(cookie)
             case IdSet(deletes, uuids, cookie):
                 self._move(_Said.GONE if deletes else _Said.PRESENT)
-                self._presents = self._presents or not deletes
+                self._presents = self._presents or bool(uuids and not deletes)
                 named: Event = EntriesDeleted(uuids) if deletes else EntriesPresent(uuids)
                 return [named, *self._cookie_events(cookie)]
             case PhaseEnd():
                 return self._phase_end(info)
         assert_never(info)
+
+    def _cookie_ends_refresh(self) -> bool:
+        persists = self.mode is Mode.REFRESH_AND_PERSIST
+        return self.dialect.cookie_ends_refresh and persists and self.state is State.REFRESH
 
     def _phase_end(self, info: PhaseEnd) -> list[Event]:
         if not info.done:
@@ -270,20 +276,24 @@ class Session:
 
     def _cookie_events(self, cookie: bytes | None) -> list[Event]:
         # A cookie inside a refresh covers what has not come yet: only the one at its end counts.
-        if not cookie or self.state is not State.PERSIST:
+        if not cookie or self._lost or self.state is not State.PERSIST:
             return []
         kept = self.dialect.cookies.in_persist(self._cookie, cookie)
         if kept is None or kept == self._cookie:
             return []
+        self._lost = not kept
         self._cookie = kept or None
-        return [CookieReceived(kept or None)]
+        return [CookieReceived(self._cookie)]
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _refresh_end(self, cookie: bytes | None, *, deletes: bool) -> RefreshEnded:
-        if cookie and self.dialect is DS389 and OpenLDAPCookie.parse(cookie):
+        if cookie and self.dialect in {DS389, DS389_OPENLDAP}:
             # Only the cookie tells in which of its two modes the server answered.
-            self.dialect = DS389_OPENLDAP
+            if OpenLDAPCookie.parse(cookie):
+                self.dialect = DS389_OPENLDAP
+            elif ChangeNumberCookie.parse(cookie):
+                self.dialect = DS389
         elif cookie and not self._dialect_is_known:
             self.dialect = dialect_of(cookie)
         kept = self.dialect.cookies.after_refresh(cookie)

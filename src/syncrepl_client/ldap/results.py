@@ -73,7 +73,11 @@ _KINDS: Final[dict[int, tuple[type[LDAPResultError], str]]] = {
 _HINTS: Final = {
     3: "raise the server's time limit for this identity",
     4: "raise the server's size limit for this identity; a refresh cut short is never applied",
+    51: "try again later",
+    52: "try again later: the server is going down, or not up yet",
+    53: "the server's log says why; too many clients that listen may be one reason, a restored database another",
 }
+_ANY_HINT: Final = "the copy is as it was; look into the server's log"
 
 
 def name_of(code: int) -> str:
@@ -83,7 +87,7 @@ def name_of(code: int) -> str:
 
 def error_of(operation: str, result: Result) -> LDAPResultError:
     """Make the error that a result other than success is."""
-    kind, hint = _KINDS.get(result.code, (LDAPResultError, _HINTS.get(result.code, "")))
+    kind, hint = _KINDS.get(result.code, (LDAPResultError, _HINTS.get(result.code, _ANY_HINT)))
     return kind(operation, result.code, name_of(result.code), result.diagnostic, result.matched_dn, hint=hint)
 
 

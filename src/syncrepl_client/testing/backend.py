@@ -41,6 +41,7 @@ class Backend:
         credentials: name and password that a client must bind with; None if everybody is welcome.
         session_log: whether the provider tells deletions one by one.
         server_id: its number in cookies.
+        cancel_result: what Cancel is answered with; None for no answer.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Backend:
         credentials: tuple[str, bytes] | None,
         session_log: bool,
         server_id: int,
+        cancel_result: int | None,
     ) -> None:
         self.directory = directory
         self.root_dse = root_dse
         self.credentials = credentials
         self.session_log = session_log
+        self.cancel_result = cancel_result
         self._server_id = server_id
         self._lock = threading.Lock()
         self._asked = threading.Condition(self._lock)

@@ -55,6 +55,8 @@ class Provider:
         session_log: whether a client that comes back is told who was deleted, as by ``syncprov-sessionlog``, rather
             than who is still present.  It may be changed at any time.
         server_id: the provider's number, which stands in its cookies and CSNs.
+        cancel_result: what Cancel is answered with: 0 ends the search, with another result code it goes on, and None is
+            no answer at all.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Provider:
         root_dse: Mapping[str, Values] | None = None,
         session_log: bool = False,
         server_id: int = 0,
+        cancel_result: int | None = 0,
     ) -> None:
         self.suffix = suffix
         self._backend = Backend(
@@ -74,6 +77,7 @@ class Provider:
             credentials=None if bind_dn is None else (bind_dn, password.encode()),
             session_log=session_log,
             server_id=server_id,
+            cancel_result=cancel_result,
         )
         # The port stays the same when the provider is started again.
         self._port = 0

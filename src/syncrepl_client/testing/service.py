@@ -129,6 +129,8 @@ class Service:
             name = f"dn:{self._identity}" if self._identity else ""
             said = wire.result(wire.EXTENDED_RESPONSE, 0, "", ber.octet_string(name.encode(), tag=0x8B))
         elif extended.oid == messages.CANCEL:
+            if self._backend.cancel_result is None:
+                return
             said = wire.result(wire.EXTENDED_RESPONSE, self._cancel(extended.value or b""))
         else:
             said = wire.result(wire.EXTENDED_RESPONSE, _UNWILLING, "advertised, but not done here")
@@ -142,6 +144,8 @@ class Service:
         _, start, end = ber.read(value, 0, len(value))
         _, first, stop = ber.read(value, start, end)
         message_id = ber.read_integer(value, first, stop)
+        if self._backend.cancel_result:
+            return self._backend.cancel_result
         if not self._end(message_id):
             return _NO_SUCH_OPERATION
         self._connection.send(search_done(_CANCELED).encode(message_id))

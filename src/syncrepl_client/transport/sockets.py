@@ -33,6 +33,8 @@ _SMALL: Final = 256 * 1024
 _PAUSE: Final = 0.003
 # How long a stop may go unnoticed while connecting, in seconds.
 _SLICE: Final = 0.05
+# Seconds of silence until the first question, and between questions; how many; milliseconds for what was sent.
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 120_000}
 
 _T = TypeVar("_T")
 
@@ -109,11 +111,12 @@ def _prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if _may_have(_RECEIVE_BUFFER):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    # A peer that is gone without a word is noticed after two minutes.
+    # The kernel asks whether the peer is still there: who only listens would never know.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    for name, value in _KEEPALIVE.items():
+        # Not every system has all of them.
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _connect(sock: socket.socket, address: object, patience: _Patience) -> None:
@@ -295,7 +298,10 @@ class SocketTransport:
             sock.close()
 
     def _lost(self, error: OSError) -> ConnectionLost:
-        return ConnectionLost(f"the connection to {self._where} broke: {error.strerror or error}")
+        return ConnectionLost(
+            f"the connection to {self._where} broke: {error.strerror or error}",
+            hint="start again: the client resumes where it was",
+        )
 
 
 @contextlib.contextmanager

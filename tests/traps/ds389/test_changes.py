@@ -16,7 +16,7 @@ from syncrepl_client.exceptions import ConnectionLost
 from syncrepl_client.ldap.messages import Message, SearchResultEntry
 from tests.ns_slapd import CONFIG, CONTENT_SYNC, NsSlapd
 from tests.slapd import SUFFIX, empty_tree, sample_ldif
-from tests.traps.copies import KEEP, MODES, PERSIST, REFRESH, Copy, add_person, add_unit, move
+from tests.traps.copies import KEEP, MODES, PERSIST, REFRESH, Copy, add_person, move
 from tests.traps.line import Line
 
 if TYPE_CHECKING:
