@@ -133,27 +133,28 @@ def openldap_limits(facts: Facts) -> tuple[Remedy, ...]:
 def openldap_overlay(facts: Facts) -> tuple[Remedy, ...]:
     """Put the sync provider over the database of the base."""
     database, comment = _database(facts)
+    record = (
+        f"dn: olcOverlay=syncprov,{database}",
+        "changetype: add",
+        "objectClass: olcSyncProvConfig",
+        "olcOverlay: syncprov",
+        "olcSpSessionlog: 10000",
+    )
     return (
         Remedy("in slapd.conf, before the first database", ("moduleload syncprov",)),
         Remedy(
             f"in slapd.conf, in the database of {facts.suffix}, after its other lines",
-            ("index entryUUID,entryCSN eq", "overlay syncprov", "syncprov-sessionlog 10000"),
+            ("overlay syncprov", "syncprov-sessionlog 10000"),
         ),
         Remedy(
-            LDAPI,
-            (
-                "# leave this record out if the module is loaded already",
-                *modify("cn=module{0},cn=config", ("add", "olcModuleLoad", "syncprov")),
-                "",
-                *comment,
-                *modify(database, ("add", "olcDbIndex", "entryUUID,entryCSN eq")),
-                "",
-                f"dn: olcOverlay=syncprov,{database}",
-                "changetype: add",
-                "objectClass: olcSyncProvConfig",
-                "olcOverlay: syncprov",
-                "olcSpSessionlog: 10000",
-            ),
+            f"{LDAPI}, unless the module is loaded already",
+            modify("cn=module{0},cn=config", ("add", "olcModuleLoad", "syncprov")),
+        ),
+        Remedy(LDAPI, (*comment, *record)),
+        # Two lines for the same index keep slapd from starting.
+        *(
+            Remedy(f"{remedy.where}, unless the index is there already", remedy.lines)
+            for remedy in openldap_database(facts, "index entryUUID,entryCSN eq", "olcDbIndex", "entryUUID,entryCSN eq")
         ),
     )
 

@@ -24,7 +24,7 @@ from syncrepl_client.examination.probes import (
     take_sample,
     try_sync,
 )
-from syncrepl_client.exceptions import ConnectionLost, LDAPError, LDAPResultError, SyncreplError, UsageError
+from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, SyncreplError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.resumption import read_server
 from syncrepl_client.transport.sockets import connect
@@ -121,7 +121,7 @@ class _Examination:
                 self.link(binding=error)
         try:
             self.link(identity=self._client.who_am_i())
-        except LDAPError:
+        except LDAPResultError:
             self.link(identity=None)
 
     def ask(self, now: Callable[[], datetime]) -> None:
@@ -137,7 +137,7 @@ class _Examination:
 
     def _ask_about_base(self) -> None:
         client, search, facts = self._client, self._search, self.facts
-        base = look_at_base(client, search.base)
+        base = look_at_base(client, search)
         self.facts = replace(facts, base=base)
         if base.error is not None:
             return

@@ -63,10 +63,12 @@ def generalized_time(value: bytes) -> datetime | None:
         return None
 
 
-def look_at_base(client: Client, base: str) -> Base:
+def look_at_base(client: Client, search: Search) -> Base:
     """Find out whether the base is there."""
+    # The empty name is that of the root DSE, which says nothing about a search below it.
+    scope = _BASE if search.base else search.scope
     try:
-        return Base(visible=bool(client.search(base, _BASE, EVERYTHING, _NO_ATTRIBUTES)))
+        return Base(visible=bool(client.search(search.base, scope, EVERYTHING, _NO_ATTRIBUTES, size_limit=1)))
     except LDAPResultError as error:
         return Base(error)
 
@@ -125,7 +127,8 @@ def take_sample(client: Client, search: Search, *, most: int = MOST_NAMES) -> Sa
             elif isinstance(item.operation, SearchResultDone):
                 result = item.operation.result
                 error = results.error_of("search", result) if result.code else None
-                return Sample(tuple(found), error, whole=error is None, most=most)
+                whole = error is None and len(found) <= most
+                return Sample(tuple(found[:most]), error, whole=whole, most=most)
     client.send(messages.abandon_request(message_id))
     return Sample(tuple(found[:most]), most=most)
 

@@ -8,6 +8,7 @@ from syncrepl_client.diagnosis.facts import ApacheDSFacts, DS389Facts, OpenLDAPF
 from syncrepl_client.diagnosis.remedies import RETRO_CHANGELOG
 from syncrepl_client.examination.probes import read
 from syncrepl_client.exceptions import LDAPResultError
+from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.resumption import context_csns, shows_change_numbers
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ask_389", "ask_apacheds", "ask_openldap", "openldap_version", "server_time"]
 
 _MARKS: Final = ("entryUUID", "entryCSN")
-_LOOK_AT: Final = 3
+_LOOK_AT: Final = 10
 _ONE_LEVEL: Final = 1
 _APACHEDS: Final = "ou=config"
 _SUBTREE: Final = 2
@@ -40,9 +41,12 @@ def ask_openldap(client: Client, search: Search, suffix: str, sample: Sample) ->
 
 
 def _hidden_marks(client: Client, sample: Sample) -> tuple[str, ...]:
-    """Name the attributes that some entries of the content may not be searched by."""
-    count = len(sample.names)
-    chosen = dict.fromkeys(sample.names[count * part // _LOOK_AT] for part in range(_LOOK_AT) if count)
+    """Name the attributes that some entries of the content may not be searched by.
+
+    Rights differ from subtree to subtree, so one entry below each of some parents is looked at.
+    """
+    of_parent = {names.normalize(names.parent(name)): name for name in sample.names}
+    chosen = list(of_parent.values())[:_LOOK_AT]
     return tuple(mark for mark in _MARKS if any(not _shows(client, name, mark) for name in chosen))
 
 
@@ -90,11 +94,11 @@ def openldap_version(client: Client) -> str:
 
 def ask_389(client: Client, server: Server) -> DS389Facts:
     """Ask about the changelog: its configuration, or else its last change."""
-    names = ("nsslapd-attribute", "nsslapd-include-suffix", "nsslapd-exclude-suffix", "nsslapd-changelogmaxage")
-    config = read(client, RETRO_CHANGELOG, "cn", *names)
+    asked = ("nsslapd-attribute", "nsslapd-include-suffix", "nsslapd-exclude-suffix", "nsslapd-changelogmaxage")
+    config = read(client, RETRO_CHANGELOG, "cn", *asked)
     if not config:
         return DS389Facts(maps_uuids=_last_change_has_uuid(client, server))
-    mapping, included, excluded, age = (tuple(value.decode() for value in config.get(name, ())) for name in names)
+    mapping, included, excluded, age = (tuple(value.decode() for value in config.get(name, ())) for name in asked)
     return DS389Facts(
         maps_uuids=any(value.replace(" ", "").lower() == "nsuniqueid:targetuniqueid" for value in mapping),
         included=included,
