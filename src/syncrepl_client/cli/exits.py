@@ -36,6 +36,7 @@ class ExitCode(IntEnum):
     HELD = 8
     DRIFT = 9
     REPAIRED = 10
+    UNFIT = 11
 
 
 MEANINGS: Final = {
@@ -50,6 +51,7 @@ MEANINGS: Final = {
     ExitCode.HELD: "a refresh would delete too much and is held; nothing was changed",
     ExitCode.DRIFT: "verify: the copy is not what the server holds",
     ExitCode.REPAIRED: "verify: the copy was not what the server holds, and is now",
+    ExitCode.UNFIT: "doctor: the server would lose changes, or a password is given away",
 }
 
 _CODES: Final[dict[type[SyncreplError], ExitCode]] = {

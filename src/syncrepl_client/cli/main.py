@@ -14,6 +14,7 @@ import click
 
 from syncrepl_client import __version__
 from syncrepl_client.cli.deletes import deletes
+from syncrepl_client.cli.doctor import doctor
 from syncrepl_client.cli.exits import MEANINGS, ExitCode, exit_code
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_COMMANDS: Final = {"verify": verify, "deletes": deletes}
+_COMMANDS: Final = {"doctor": doctor, "verify": verify, "deletes": deletes}
 
 # "\b" keeps the lines as they are.
 _EPILOG: Final = "\n".join(
