@@ -232,7 +232,7 @@ def test_what_is_written_while_a_client_comes_is_told_once(server: Slapd, tmp_pa
                 server.replace(written[-1], "title", ["Dr"])
             return False
 
-        line.hear = write
+        line.hear(write)
         told = copy.sync()
 
         assert {("add", dn) for dn in people} <= set(told)
