@@ -147,8 +147,6 @@ class Consumer:
         if resumption.reason:
             self._read_everything(resumption.reason)
         self._meet(resumption.dialect)
-        if self._dialect is not None:
-            self._store.set_dialect(self._dialect.name)
         self._start(resumption.cookie)
 
     def _read_everything(self, reason: str) -> None:
