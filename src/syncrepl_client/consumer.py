@@ -5,6 +5,10 @@ once and carries what came all the way: bytes become messages, messages become e
 a transaction.  Who listens to the changes it does not know.
 
 A step that fails ends the session; the only recovery is a new consumer that resumes from the stored cookie.
+
+This module is longer than others: the refresh, the persist stage and the end of a search take turns on one connection
+and hand over to each other in the middle of a batch, and what one of them leaves undone the next must know.  What could
+be told apart from that stands in `doubts`, `guard`, `restarts`, `resumption` and `upkeep`.
 """
 
 from __future__ import annotations
@@ -147,8 +151,6 @@ class Consumer:
         if resumption.reason:
             self._read_everything(resumption.reason)
         self._meet(resumption.dialect)
-        if self._dialect is not None:
-            self._store.set_dialect(self._dialect.name)
         self._start(resumption.cookie)
 
     def _read_everything(self, reason: str) -> None:

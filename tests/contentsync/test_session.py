@@ -261,7 +261,7 @@ def test_a_delete_phase_that_is_not_the_last_means_nothing() -> None:
 
     assert said(session, phase(DELETE, done=False)) == []
     assert State.REFRESH is session.state
-    assert [RefreshEnded(sweep=Sweep.EVERYTHING, cookie=None)] == said(session, phase(PRESENT))
+    assert [RefreshEnded(sweep=Sweep.DOUBTFUL, cookie=None)] == said(session, phase(PRESENT))
 
 
 def test_a_separator_of_a_first_refresh_means_nothing() -> None:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ldap
 import pytest
 import trustme
 
 from tests.examination import (
+    PASSWORD,
     READER,
     found,
     reader_entry,
@@ -204,8 +206,22 @@ def test_a_base_that_may_not_be_read_is_opened(repair: Any) -> None:
         assert "Nothing matches" in findings["limits"].text
         repair(server, findings["base"].remedies)
         findings = found(url_of(server))
-    assert severities(findings)["base"] == "ok"
-    assert f"{PEOPLE + 4} entries" in findings["limits"].text
+        assert severities(findings)["base"] == "ok"
+        assert f"{PEOPLE + 4} entries" in findings["limits"].text
+        connection = ldap.initialize(server.url)
+        connection.simple_bind_s(READER, PASSWORD)
+        assert connection.search_s(SUFFIX, ldap.SCOPE_SUBTREE, "(userPassword=*)") == []
+        connection.unbind_s()
+
+
+def test_nobody_is_told_to_open_a_directory_to_everybody() -> None:
+    with running(
+        extra_database="access to attrs=userPassword by * auth\naccess to * by users read by * search"
+    ) as server:
+        findings = found(url_of(server, who=None))
+    assert findings["base"].severity == findings["limits"].severity == "warning"
+    assert findings["base"].remedies == findings["limits"].remedies == ()
+    assert "bind as somebody" in findings["base"].text
 
 
 @REPAIRS

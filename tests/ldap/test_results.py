@@ -31,9 +31,9 @@ def test_success_is_no_error() -> None:
         (48, InvalidCredentials, "inappropriateAuthentication", "bind"),
         (49, InvalidCredentials, "invalidCredentials", "password"),
         (50, InsufficientAccess, "insufficientAccessRights", "right"),
-        (53, LDAPResultError, "unwillingToPerform", ""),
-        (4096, LDAPResultError, "e-syncRefreshRequired", ""),
-        (9999, LDAPResultError, "result", ""),
+        (53, LDAPResultError, "unwillingToPerform", "log"),
+        (4096, LDAPResultError, "e-syncRefreshRequired", "log"),
+        (9999, LDAPResultError, "result", "log"),
     ],
 )
 def test_every_other_result_is_an_error_that_says_what_to_do(

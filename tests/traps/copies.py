@@ -221,9 +221,8 @@ class Copy:
 
     # --- the file -----------------------------------------------------------------------------------------------------
 
-    @property
     def cookie(self) -> bytes | None:
-        """The cookie as it is stored."""
+        """Return the cookie as it is stored."""
         with closing(sqlite3.connect(self.path)) as connection:
             (cookie,) = connection.execute("SELECT cookie FROM syncrepl_state").fetchone()
         return None if cookie is None else bytes(cookie)

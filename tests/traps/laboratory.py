@@ -157,6 +157,13 @@ class Laboratory:
         numbers = sorted(int(value.replace("-", ""), 16) for value in found)
         return [*(self.sent(number) for number in numbers), refresh_end(mode, cookie, deletes=mode is not ONCE)]
 
+    def give_number(self, number: int = 10) -> bytes:
+        """Let the client get a cookie as 389 gives it to those who have none."""
+        cookie = NUMBERED % number
+        self.provider.script(*self.everything(cookie))
+        self.run(verify_every=0)
+        return cookie
+
     # --- the client ---------------------------------------------------------------------------------------------------
 
     @property

@@ -67,6 +67,8 @@ def test_a_new_cookie_ends_the_refresh_of_apacheds(make: MakeLaboratory) -> None
 @pytest.mark.parametrize("root_dse", [OPENLDAP, UNKNOWN, DS389], ids=["openldap", "unknown", "389"])
 def test_a_new_cookie_ends_no_refresh_of_others(make: MakeLaboratory, root_dse: Mapping[str, Values]) -> None:
     lab = make(root_dse)
+    if root_dse is DS389:
+        lab.give_number()
     lab.provider.script(script.new_cookie(NEWER), lab.sent(1), refresh_end(FOLLOW, None, deletes=True))
 
     with lab.asks(1):

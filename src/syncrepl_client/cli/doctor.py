@@ -60,7 +60,7 @@ class _Report(msgspec.Struct):
 @password_file
 @click.argument("url")
 def doctor(*, url: str, as_json: bool, starttls: bool, password_file: str | None) -> None:
-    """Say what the server of URL is, and whether and how well the search can be synchronized.
+    """Say what the server of URL is, and how well synchronization works there.
 
     For each problem the lines are printed that repair it in the server's configuration.  Nothing is written to the
     server, and no question is dear to it: of the content at most 5000 names are read.  Exits with 0 if synchronization

@@ -13,10 +13,9 @@ from syncrepl_client.diagnosis.remedies import (
     RETRO_CHANGELOG,
     ds389_modify,
     modify,
-    openldap_access,
+    openldap_content,
     openldap_limits,
     openldap_overlay,
-    quoted,
 )
 from syncrepl_client.exceptions import InsufficientAccess, LDAPResultError, NoSuchBase, SyncNotSupported
 
@@ -52,16 +51,18 @@ def base(facts: Facts) -> Iterator[Finding]:
     elif found.error is not None:
         yield Finding("base", Severity.PROBLEM, f"The base cannot be read: {explained(found.error)}")
     elif not found.visible:
-        text = f"The entry of the base {name} may not be read by this identity, or is not there."
+        text = f"The entry of the base {name} may not be read by this identity, or is not there{_bind_first(facts)}."
         yield Finding("base", Severity.WARNING, text, rights(facts))
     else:
         yield Finding("base", Severity.OK, f"The base {name} is there and may be read.")
 
 
 def rights(facts: Facts) -> tuple[Remedy, ...]:
-    """Give the lines by which this identity may read the content."""
+    """Give the lines by which this identity may read the content; nobody opens a directory to everybody for us."""
+    if not facts.name:
+        return ()
     if facts.dialect is dialects.OPENLDAP:
-        return openldap_access(facts, f"dn.subtree={quoted(facts.url.base)}")
+        return openldap_content(facts)
     if facts.is_389:
         allowed = f"allow (read,search,compare) {_bound(facts)};"
         aci = f'(targetattr!="userPassword || aci")(version 3.0; acl "sync"; {allowed})'
@@ -69,8 +70,12 @@ def rights(facts: Facts) -> tuple[Remedy, ...]:
     return ()
 
 
+def _bind_first(facts: Facts) -> str:
+    return "" if facts.name else ": bind as somebody who may"
+
+
 def _bound(facts: Facts) -> str:
-    return f'userdn="ldap:///{facts.name or "anyone"}"'
+    return f'userdn="ldap:///{facts.name}"'
 
 
 # --- the sync request -------------------------------------------------------------------------------------------------
@@ -162,7 +167,7 @@ def limits(facts: Facts) -> Iterator[Finding]:
             text = f"The content has more than {sample.most} entries, which came without hitting a limit."
         yield Finding("limits", Severity.NOTE if few else Severity.OK, text)
     elif not sample.names:
-        text = "Nothing matches the search, or this identity may not see what does."
+        text = f"Nothing matches the search, or this identity may not see what does{_bind_first(facts)}."
         yield Finding("limits", Severity.WARNING, text, rights(facts))
     else:
         yield _small(facts, len(sample.names))

@@ -25,6 +25,7 @@ __all__ = [
     "modify",
     "openldap_access",
     "openldap_certificate",
+    "openldap_content",
     "openldap_database",
     "openldap_limits",
     "openldap_look",
@@ -116,11 +117,28 @@ def openldap_database(facts: Facts, conf: str, attribute: str, value: str) -> tu
 
 def openldap_access(facts: Facts, what: str) -> tuple[Remedy, ...]:
     """Let this identity read something, and change nothing for others."""
-    rule = f"to {what} by {_who(facts)} read by * break"
+    return _access(facts, f"to {what} by {_who(facts)} read by * break")
+
+
+def openldap_content(facts: Facts) -> tuple[Remedy, ...]:
+    """Let this identity, which is not anonymous, read the content but for its passwords."""
+    where = f"to dn.subtree={quoted(facts.url.base)}"
+    return _access(
+        facts,
+        f"{where} attrs=userPassword by {_who(facts)} none by * break",
+        f"{where} by {_who(facts)} read by * break",
+    )
+
+
+def _access(facts: Facts, *rules: str) -> tuple[Remedy, ...]:
     database, comment = _database(facts)
+    numbered = [("add", "olcAccess", f"{{{number}}}{rule}") for number, rule in enumerate(rules)]
     return (
-        Remedy(f"in slapd.conf, in the database of {facts.suffix}, before its other access lines", (f"access {rule}",)),
-        Remedy(LDAPI, (*comment, *modify(database, ("add", "olcAccess", f"{{0}}{rule}")))),
+        Remedy(
+            f"in slapd.conf, in the database of {facts.suffix}, before its other access lines",
+            tuple(f"access {rule}" for rule in rules),
+        ),
+        Remedy(LDAPI, (*comment, *modify(database, *numbered))),
     )
 
 

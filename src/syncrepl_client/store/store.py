@@ -31,7 +31,6 @@ __all__ = ["Ending", "State", "Store"]
 _WITNESSES: Final = 3
 _READ: Final = "SELECT url, fingerprint, cookie, visible, dialect, listener FROM syncrepl_state"
 _SET_SEARCH: Final = "UPDATE syncrepl_state SET url = ?, fingerprint = ?"
-_SET_DIALECT: Final = "UPDATE syncrepl_state SET dialect = ?"
 _SET_LISTENER: Final = "UPDATE syncrepl_state SET listener = ?"
 _SET_COOKIE: Final = "UPDATE syncrepl_state SET cookie = ?"
 _SET_WHOLE: Final = """
@@ -134,15 +133,6 @@ class Store:
             if fingerprint != state.fingerprint:
                 connection.execute(_FORGET)
 
-    def set_dialect(self, dialect: str) -> None:
-        """Remember what the server speaks; a cookie of another kind of server is forgotten."""
-        former = self.state().dialect
-        if dialect != former:
-            with self.database.transaction() as connection:
-                connection.execute(_SET_DIALECT, (dialect,))
-                if former is not None:
-                    connection.execute(_FORGET)
-
     def set_listener(self, listener: str) -> None:
         """Remember who is told of the changes."""
         if listener != self.state().listener:
@@ -171,14 +161,16 @@ class Store:
         """Apply a staged refresh whole, tell of it, and make it durable with its cookie."""
         cookie = end.cookie
         with self.database.transaction() as connection:
-            former = self.state().cookie
+            former = self.state()
             staged.deliver(connection, _told_of_changes(listener), end.origin)
             connection.execute(_SET_WHOLE, (end.fingerprint, end.dialect, cookie))
-            if end.forget:
+            another = None not in {former.dialect, end.dialect} and former.dialect != end.dialect
+            if end.forget or (cookie is None and another):
+                # A cookie of another kind of server covers nothing of what came now.
                 connection.execute(_FORGET)
             held.clear(connection)
             if listener is not None:
-                if cookie is not None and cookie != former:
+                if cookie is not None and cookie != former.cookie:
                     with self.database.guarded():
                         listener.cookie(cookie)
                 with self.database.guarded():

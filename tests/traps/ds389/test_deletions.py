@@ -75,7 +75,7 @@ def test_an_update_without_its_end_is_none(server: NsSlapd, base: str, tmp_path:
         Copy(server, tmp_path / "data", REFRESH, base, verify_every=0) as copy,
     ):
         copy.sync()
-        cookie, names = copy.cookie, copy.names()
+        cookie, names = copy.cookie(), copy.names()
         server.delete(f"cn=b,{base}")
         server.replace(f"cn=c,{base}", "title", ["new"])
 
@@ -84,7 +84,7 @@ def test_an_update_without_its_end_is_none(server: NsSlapd, base: str, tmp_path:
             copy.run()
 
         assert line.broken
-        assert (copy.cookie, copy.names(), copy.news()) == (cookie, names, [])
+        assert (copy.cookie(), copy.names(), copy.news()) == (cookie, names, [])
         assert copy.sync() == [("delete", f"cn=b,{base}"), ("change", f"cn=c,{base}")]
 
 
@@ -154,7 +154,7 @@ def test_a_full_refresh_that_the_server_wants_replaces_the_copy_at_its_end(
     with Copy(server, tmp_path / "data", mode, base, verify_every=0) as copy:
         copy.sync()
         copy.close()
-        cookie, names = copy.cookie, copy.names()
+        cookie, names = copy.cookie(), copy.names()
         assert cookie is not None
         copy.execute("UPDATE syncrepl_state SET cookie = ?", b"elsewhere" + cookie[cookie.index(b":") :])
         server.delete(f"cn=b,{base}")
@@ -195,7 +195,7 @@ def test_a_cookie_that_the_server_cannot_read_is_never_sent(
     with Copy(server, tmp_path / "data", mode, base, filter="(|(cn=*)(ou=*)(cn=#))", verify_every=0) as copy:
         copy.sync()
         copy.close()
-        assert copy.cookie is None
+        assert copy.cookie() is None
         server.delete(f"cn=b,{base}")
         assert copy.sync() == [("delete", f"cn=b,{base}")]
         assert all("4096" not in line for line in copy.trace)
@@ -321,7 +321,7 @@ def test_changes_that_the_changelog_has_lost_are_read_anew(tmp_path: Path, mode:
             copy.close()
             server.delete(f"cn=b,{base}")
             server.replace(f"cn=c,{base}", "title", ["new"])
-            last = int((copy.cookie or b"").rpartition(b"#")[2])
+            last = int((copy.cookie() or b"").rpartition(b"#")[2])
             deadline = time.monotonic() + 20
             # What is removed is seen by the next change only.
             while first_change(server) <= last + 3:
