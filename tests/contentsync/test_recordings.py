@@ -249,10 +249,12 @@ def client(tmp_path: Path) -> Client:
 
 
 servers = pytest.mark.parametrize("server", ROOT_DSES)
+# 389's OpenLDAP mode has other UUIDs, and nobody who begins without a cookie gets there: its cookies are not sent.
+resumed = pytest.mark.parametrize("server", ["slapd", "slapd-sessionlog", "389"])
 
 
 @pytest.mark.trap("A1", "A4", "C1", server="scripted")
-@pytest.mark.parametrize("server", [server for server in ROOT_DSES if server != "apacheds"])
+@resumed
 def test_one_refresh_after_another_gives_the_content(client: Client, server: str) -> None:
     for name in ("first-refresh", "nothing-changed", "changes"):
         recording = RECORDINGS[server, name]
@@ -260,7 +262,6 @@ def test_one_refresh_after_another_gives_the_content(client: Client, server: str
         client.replay(recording)
         assert client.content() == recording.content
         assert client.cookies[0] == former
-        # The first cookie of 389's OpenLDAP mode is one that asks for it.
         assert former == (None if name == "first-refresh" else recording.cookie)
 
 
@@ -283,12 +284,11 @@ def test_a_refresh_and_what_follows_it_give_the_content(client: Client, server: 
 
 
 @pytest.mark.trap("A8", "E13", server="scripted")
-@servers
+@resumed
 def test_a_cookie_that_was_rejected_is_followed_by_a_full_refresh(client: Client, server: str) -> None:
     first = RECORDINGS[server, "first-refresh"]
     client.replay(first)
-    if server != "apacheds":
-        client.replay(RECORDINGS[server, "changes"])
+    client.replay(RECORDINGS[server, "changes"])
     held = client.cookie()
 
     client.replay(RECORDINGS[server, "rejected-cookie"], first)
