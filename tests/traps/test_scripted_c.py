@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 
 from syncrepl_client.exceptions import ConnectionLost
+from syncrepl_client.model import Origin
 from syncrepl_client.testing import Provider, script
 from tests.traps.laboratory import (
+    APACHEDS,
     DS389,
     FOLLOW,
     NEWER,
@@ -252,4 +255,29 @@ def test_a_change_that_could_not_be_applied_is_told_again(lab: Laboratory, fails
     assert changed <= set(range(1, fails_at))
     assert lab.copy().cookie == (cookies[max(changed) - 1] if changed else before.cookie)
     lab.provider.script(*changes[max(changed, default=0) :], refresh_end(ONCE, cookies[-1], deletes=True))
+    lab.converges()
+
+
+@pytest.mark.trap("C5", server="scripted")
+def test_a_change_that_apacheds_loses_is_found_by_verification_while_it_listens(make: MakeLaboratory) -> None:
+    """The first change of each entry after a refresh is never told there."""
+    lab = make(APACHEDS, copied=False)
+    silence = script.stall()
+    everything = [lab.sent(number) for number in range(1, 5)]
+    lab.provider.script(*everything, script.new_cookie(b"rid=001,csn=1"), silence)
+    origins: list[Origin] = []
+
+    class Listener:
+        def change(self, change: object, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+            origins.append(origin)
+
+    with lab.replica(FOLLOW, verify_every=0.1, listener=Listener()) as replica:
+        replica.refresh()
+        lab.modify(1, "lost")
+        deadline = time.monotonic() + 30
+        while replica.entries[lab.dn(1)]["sn"] != [b"lost"]:
+            assert time.monotonic() < deadline
+            replica.step(0.1)
+
+    assert origins == [*[Origin.SNAPSHOT] * 4, Origin.VERIFICATION]
     lab.converges()
