@@ -262,8 +262,10 @@ class Server:
     ) -> dict[UUID, tuple[str, Attributes]]:
         """Return what ``search`` does, by the UUID of Content Synchronization: what a faithful copy holds."""
         name = self.uuid_attribute
-        found = self.search(base, scope, filter, [*(attrs or ["*"]), name])
-        return {UUID(entry.pop(name)[0].decode()): (dn, entry) for dn, entry in found.items()}
+        asked = attrs or ["*"]
+        found = self.search(base, scope, filter, [*asked, name])
+        take = dict.__getitem__ if name in asked else dict.pop
+        return {UUID(take(entry, name)[0].decode()): (dn, entry) for dn, entry in found.items()}
 
 
 def _octets(values: Values) -> list[bytes]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
 from syncrepl_client import consumer as consumers
 from syncrepl_client import inquiry as inquiries
+from syncrepl_client import upkeep, verification
 from syncrepl_client.client import Client
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.events import EntriesSent
@@ -581,13 +583,52 @@ def test_operational_attributes_that_nobody_asked_for_are_left_out(store: Store)
         store,
         wire.done,
         schema,
-        lambda stream: entry(stream, 1, A) + wire.info(stream, wire.new_cookie(b"opaque")),
+        lambda stream: entry(stream, 1, B) + wire.info(stream, wire.new_cookie(b"opaque")),
+        plain((1, A)),
         server=APACHEDS,
     )
     run.step()
+    # What there is was told by the plain search alone.
+    assert list(store.entries) == [A]
+    run.say(entry(run.server.searches()[2].message_id, 1, A, "once more"))
 
     assert list(store.entries[A]) == ["objectClass"]
     assert store.state().cookie is None
+
+
+def plain(*named: tuple[int, str]) -> Answer:
+    """Answer a plain search."""
+
+    def answer(number: int) -> bytes:
+        entries = [
+            wire.message(number, wire.entry(dn, {"objectClass": [b"top"], "entryUUID": [str(UUID(int=one)).encode()]}))
+            for one, dn in named
+        ]
+        return b"".join(entries) + wire.done(number)
+
+    return answer
+
+
+def test_a_hint_of_a_stream_that_loses_changes_is_a_reason_to_compare(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_HINT_DELAY", 0.0)
+    monkeypatch.setattr(verification, "_CLOCK_TICK", 0.0)
+    monkeypatch.setattr(consumers, "_QUIET", 0.0)
+    run = Unasked(
+        store,
+        wire.done,
+        wire.done,
+        lambda stream: wire.info(stream, wire.new_cookie(b"opaque")),
+        plain((1, A)),
+        server=APACHEDS,
+    )
+    run.step()
+    run.server.answers += [plain((1, A), (2, B))] * 6
+    run.say(entry(run.server.searches()[2].message_id, 1, A, "a hint"))
+    run.step()
+
+    assert set(store.entries) == {A, B}
 
 
 def test_a_base_that_is_gone_ends_the_search(store: Store) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
 from syncrepl_client import inquiry as module
 from syncrepl_client.client import Client
-from syncrepl_client.contentsync.dialects import APACHEDS
+from syncrepl_client.contentsync.dialects import APACHEDS, UNKNOWN
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
-from syncrepl_client.ldap import ber
+from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.testing import wire
 from tests.scripted import SEARCH, ScriptedServer, entry
@@ -156,7 +158,7 @@ def test_an_answer_that_is_too_large_is_given_up(monkeypatch: pytest.MonkeyPatch
 def test_a_server_that_suffers_from_abandon_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_ENTRIES", 1)
     asking = Asking(found((1, "cn=a,dc=x"), (2, "cn=b,dc=x")), None)
-    asking.inquiry.dialect = APACHEDS
+    asking.inquiry.dialect = replace(UNKNOWN, can_abandon=False)
 
     with pytest.raises(TooMuchToAsk):
         asking.inquiry.below(["cn=a,dc=x", "cn=b,dc=x"])
@@ -173,6 +175,16 @@ def test_the_whole_content_is_listed_as_it_comes() -> None:
     assert [[uuid(1), uuid(2)], [], [uuid(3)]] == listed
     # No attributes (RFC 4511 section 4.5.1.8).
     assert ber.sequence(ber.octet_string(b"1.1")) in asking.server.asked[0].octets
+
+
+def test_where_synchronization_leaves_entries_out_plain_searches_tell() -> None:
+    asking = Asking(None)
+    asking.inquiry.dialect = APACHEDS
+    plain = wire.message(1, wire.entry("cn=a,dc=x", {"entryUUID": [str(UUID(int=1)).encode()]}))
+    asking.server.say(plain + wire.done(1), None)
+
+    assert [[uuid(1)]] == [listed for listed in asking.inquiry.listing() if listed]
+    assert [control.oid for control in asking.server.asked[0].controls] == [messages.MANAGE_DSA_IT]
 
 
 def test_waiting_lets_the_stream_go_on() -> None:

@@ -176,7 +176,8 @@ class Consumer:
         self._backlog.clear()
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
-        self._message_id = self._client.send(self._search.request(), controls)
+        request = self._search.request(asterisk=not self._session.dialect.hides_operational)
+        self._message_id = self._client.send(request, controls)
         self._heard = time.monotonic()
 
     # --- one step -----------------------------------------------------------------------------------------------------
@@ -257,6 +258,9 @@ class Consumer:
         # The session gives no cookie before the refresh is over.
         assert not isinstance(event, CookieReceived)  # noqa: S101 - our own guarantee
         match event:
+            case EntriesSent() if self._session.dialect.omits_entries:
+                # All that is there is asked for in its place.
+                pass
             case EntriesSent(rows) if self._session.sent_cookie is not None:
                 staged.sent(self._as_asked(rows))
             case EntriesSent() | EntriesPresent() | EntriesDeleted() | PresentPhaseEnded():
@@ -295,6 +299,9 @@ class Consumer:
 
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
         swept = end.sweep is not Sweep.NOTHING
+        if self._session.dialect.omits_entries:
+            for rows in self._asking().everything(self._search.attributes):
+                staged.sent(rows)
         if swept:
             staged.present_phase_ended()
         forget = False
@@ -423,6 +430,8 @@ class Consumer:
         else:
             if self._store.apply(settled, self._listener, self._search.holds):
                 self._restarts.progressed()
+                if self._session.dialect.omits_entries:
+                    self._upkeep.hurry()
                 return True
             self._resume()
         return False

@@ -1,5 +1,7 @@
 """Questions beside the stream: content synchronization searches without a cookie, on the same connection.
 
+Plain searches where those do not tell all (`Dialect.omits_entries`).
+
 What such a search returns is the content of *now*, while the stream may still have to tell what led to it.  Who asks
 must know what that means; see `doubts`.
 """
@@ -14,6 +16,7 @@ from uuid import UUID
 
 from syncrepl_client.contentsync.dialects import OPENLDAP
 from syncrepl_client.contentsync.events import EntriesSent, RefreshRequired, SearchEnded
+from syncrepl_client.contentsync.plain import PlainSearch
 from syncrepl_client.contentsync.search import BASE
 from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import REFRESH_REQUIRED, Mode, Session, State
@@ -199,6 +202,10 @@ class Inquiry:
                 self._client.send(messages.abandon_request(message_id))
 
     def _start(self, search: Search, cookie: bytes | None = None) -> _Pending:
+        if self.dialect is not None and self.dialect.omits_entries:
+            plain = PlainSearch(search)
+            self._heard = time.monotonic()
+            return _Pending(self._client.send(plain.request(), [Control(messages.MANAGE_DSA_IT, critical=True)]), plain)
         selection = Selection(search.attributes, self.operational) if self.operational else None
         session = Session(Mode.REFRESH_ONLY, cookie, self.dialect, selection)
         self._heard = time.monotonic()
@@ -225,7 +232,7 @@ class Inquiry:
 class _Pending:
     """A search that was sent."""
 
-    def __init__(self, message_id: int, session: Session) -> None:
+    def __init__(self, message_id: int, session: Session | PlainSearch) -> None:
         self.message_id = message_id
         self.session = session
         self.events: list[Event] = []

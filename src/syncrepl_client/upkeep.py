@@ -33,6 +33,9 @@ _log = logging.getLogger("syncrepl_client.upkeep")
 
 _LOOK_EVERY: Final = 1.0
 _VERIFY_EVERY: Final = 600.0
+# How long after a hint a comparison begins: more hints may follow.  One that takes long is not repeated too often.
+_HINT_DELAY: Final = 2.0
+_REST: Final = 10
 
 
 class Upkeep:
@@ -67,6 +70,9 @@ class Upkeep:
         # When the next comparison is due, and when to look for requests, on the monotonic clock.
         self._verify_at = math.inf
         self._look_at = 0.0
+        # Whether comparisons are made by themselves, and how long the last one took.
+        self._on = False
+        self._took = 0.0
         # Whether another process asked for a comparison.
         self._asked = False
 
@@ -77,8 +83,14 @@ class Upkeep:
         interval = self._verify_every
         if interval is None:
             interval = _VERIFY_EVERY if dialect.verified else 0.0
+        self._on = bool(interval)
         if interval:
             self._verify_at = time.monotonic() + (0.0 if resumed else interval)
+
+    def hurry(self) -> None:
+        """Plan the next comparison for soon: the stream said something, which is a hint that more has happened."""
+        if self._on:
+            self._verify_at = min(self._verify_at, time.monotonic() + max(_HINT_DELAY, _REST * self._took))
 
     @property
     def look_in(self) -> float:
@@ -109,8 +121,10 @@ class Upkeep:
         """
         self._verify_at = math.inf
         self._asked = False
+        began = time.monotonic()
         verification = Verification(self._store, self._search, self._inquiry, dialect, live)
         report = verification.run()
+        self._took = time.monotonic() - began
         if report.drift:
             many = str(len(report.differences)) if report.complete else "many"
             said = f"{many} entries were not as the server holds them"

@@ -56,6 +56,8 @@ ROOT_DSES = {
     "apacheds": laboratory.APACHEDS,
 }
 SUFFIX = "dc=example,dc=com"
+NEVER_RESUMED = {"apacheds", "389-compat"}
+"""Whose cookies are never sent: the one loses changes, the other is a mode that a client has to ask for."""
 LOST_BY_APACHEDS = {"cn=f", "cn=g"}
 """Who was renamed and moved while it was listened to: ApacheDS does not say so of entries from before."""
 
@@ -248,13 +250,16 @@ def client(tmp_path: Path) -> Client:
     return Client(tmp_path / "data")
 
 
+def but_suffix(content: Content, server: str) -> Content:
+    """Leave out the suffix where plain searches tell what there is: the directory that answers them has its own."""
+    return {uuid: dn for uuid, dn in content.items() if server != "apacheds" or not names.same(dn, SUFFIX)}
+
+
 servers = pytest.mark.parametrize("server", ROOT_DSES)
-# 389's OpenLDAP mode has other UUIDs, and nobody who begins without a cookie gets there: its cookies are not sent.
-resumed = pytest.mark.parametrize("server", ["slapd", "slapd-sessionlog", "389"])
 
 
 @pytest.mark.trap("A1", "A4", "C1", server="scripted")
-@resumed
+@pytest.mark.parametrize("server", [server for server in ROOT_DSES if server not in NEVER_RESUMED])
 def test_one_refresh_after_another_gives_the_content(client: Client, server: str) -> None:
     for name in ("first-refresh", "nothing-changed", "changes"):
         recording = RECORDINGS[server, name]
@@ -276,25 +281,24 @@ def test_a_refresh_and_what_follows_it_give_the_content(client: Client, server: 
 
     client.replay(recording, until=f"cn=last,ou=people,{SUFFIX}")
 
-    content = client.content()
-    assert content.keys() == recording.content.keys()
-    differ = {names.first_rdn(dn) for uuid, dn in content.items() if dn != recording.content[uuid]}
-    assert differ == (LOST_BY_APACHEDS if server == "apacheds" else set())
+    # What ApacheDS loses of the stream is in the plain search after it, which the directory here answers at its end.
+    assert but_suffix(client.content(), server) == but_suffix(recording.content, server)
     assert (client.cookie() is None) == (server == "apacheds")
 
 
 @pytest.mark.trap("A8", "E13", server="scripted")
-@resumed
+@servers
 def test_a_cookie_that_was_rejected_is_followed_by_a_full_refresh(client: Client, server: str) -> None:
     first = RECORDINGS[server, "first-refresh"]
     client.replay(first)
-    client.replay(RECORDINGS[server, "changes"])
+    if server not in NEVER_RESUMED:
+        client.replay(RECORDINGS[server, "changes"])
     held = client.cookie()
 
     client.replay(RECORDINGS[server, "rejected-cookie"], first)
 
-    assert client.content() == first.content
-    assert client.cookies[:2] == [held, None]
+    assert but_suffix(client.content(), server) == but_suffix(first.content, server)
+    assert client.cookies[:2] == [None if server in NEVER_RESUMED else held, None]
 
 
 @pytest.mark.trap("B2", server="scripted")

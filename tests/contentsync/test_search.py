@@ -43,6 +43,12 @@ def test_the_request_asks_for_what_the_search_says() -> None:
     assert SEARCH.request() == messages.search_request("dc=x", 2, filters.encode("(cn=a)"), ["cn", "mail"])
 
 
+def test_all_user_attributes_may_be_asked_for_by_name() -> None:
+    anything = filters.encode("(cn=a)")
+    assert SEARCH.request() == SEARCH.request(asterisk=True)
+    assert messages.search_request("dc=x", 2, anything, ["*"]) == replace(SEARCH, attributes=()).request(asterisk=True)
+
+
 @pytest.mark.parametrize(
     ("dn", "within"),
     [

@@ -14,8 +14,11 @@ which of its messages cannot be taken at their word.  Facts behind the rows:
   is for clients whose first cookie looks like that, and has other UUIDs: a search without a cookie never leads there,
   so a cookie of this mode is not gone on from.
 * FreeIPA: its changelog covers the DNS entries alone.  A cookie leads nowhere, so each start reads everything.
-* ApacheDS: the first change of each entry after a refresh is lost, also in the persist stage; a refresh in persist mode
-  ends with a new cookie; operational attributes come without being asked for; Cancel and Abandon do damage.
+* ApacheDS: a refresh leaves out what changed after the last entry that was deleted was last written, so plain searches
+  tell what there is.  In the persist stage the first change of each entry after a refresh is lost, and who begins to
+  match or moves in is not told of, so that the stream is a hint at most, and its entries have all attributes.  A
+  refresh in persist mode ends with a new cookie; operational attributes come without being asked for, alone if no
+  attributes are; Cancel and Abandon do damage.
 * Servers nobody knows are taken at RFC 4533's word.
 
 Whoever it is that says so, a present phase in which nobody was named as present sweeps nothing that an independent
@@ -158,6 +161,8 @@ class Dialect:
         present_phase: what the end of a content update means that says it was a present phase.
         verified: whether the stream alone cannot be right, so that the copy is compared with the server again and
             again.
+        omits_entries: whether a refresh leaves out entries that are there, so that the content is asked for by plain
+            searches, and what the stream says is no more than a reason to compare.
         cookie_ends_refresh: whether a new cookie is all that ends a refresh in persist mode.
         keeps_attributes: whether updates have exactly the attributes that were asked for.
         hides_operational: whether operational attributes come only if asked for.
@@ -169,6 +174,7 @@ class Dialect:
     cookies: CookiePolicy
     present_phase: Sweep
     verified: bool = False
+    omits_entries: bool = False
     cookie_ends_refresh: bool = False
     keeps_attributes: bool = True
     hides_operational: bool = True
@@ -212,7 +218,9 @@ APACHEDS: Final = Dialect(
     _NoCookies(),
     Sweep.NOTHING,
     verified=True,
+    omits_entries=True,
     cookie_ends_refresh=True,
+    keeps_attributes=False,
     hides_operational=False,
     can_abandon=False,
 )

@@ -47,9 +47,15 @@ class Search:
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def request(self) -> bytes:
-        """Encode the search request."""
-        return messages.search_request(self.base, self.scope, self.filter_, self.attributes)
+    def request(self, *, asterisk: bool = False) -> bytes:
+        """Encode the search request.
+
+        Args:
+            asterisk: whether to ask for all user attributes by name.  No attributes mean the same (RFC 4511 section
+                4.5.1.8), but a server that adds the operational ones to an empty list sends those alone.
+        """
+        attributes = self.attributes or (("*",) if asterisk else ())
+        return messages.search_request(self.base, self.scope, self.filter_, attributes)
 
     def holds(self, dn: str) -> bool:
         """Tell whether a name lies within base and scope."""
