@@ -298,16 +298,25 @@ class Consumer:
             raise results.error_of("sync search", result)
 
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
-        swept = end.sweep is not Sweep.NOTHING
         if self._session.dialect.omits_entries:
             for rows in self._asking().everything(self._search.attributes):
                 staged.sent(rows)
+        swept = end.sweep is not Sweep.NOTHING
         if swept:
             staged.present_phase_ended()
+        if isinstance(staged, Update) and not self._settled(staged, swept=swept):
+            return
+        self._finish_refresh(staged, end, swept=swept)
+        self._upkeep.plan(self._session.dialect, resumed=self._session.sent_cookie is not None)
+        if self._mode is Mode.REFRESH_ONLY or self._finishing:
+            if self._upkeep.wanted:
+                self.verify(repair=True)
+            self._finish()
+
+    def _finish_refresh(self, staged: FirstLoad | Update, end: RefreshEnded, *, swept: bool) -> None:
+        """Let the guard look at a refresh that is settled, and make it durable."""
         forget = False
         if isinstance(staged, Update):
-            if not self._settled(staged, swept=swept):
-                return
             doubtful = end.sweep is Sweep.DOUBTFUL
             guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
@@ -321,11 +330,6 @@ class Consumer:
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         self._store.finish_refresh(staged, ending, self._listener)
         self._staged = None
-        self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
-        if self._mode is Mode.REFRESH_ONLY or self._finishing:
-            if self._upkeep.wanted:
-                self.verify(repair=True)
-            self._finish()
 
     def _settled(self, staged: Update, *, swept: bool) -> bool:
         """Settle what a refresh over a copy leaves open; tells whether it may be kept."""
