@@ -202,11 +202,9 @@ class Replica:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
         self._refuse_in_callback("closed")
         self._closed = True
-        client, self._client = self._client, None
         store, self._store = self._store, None
         try:
-            if client is not None:
-                client.close()
+            self._disconnect()
         finally:
             if store is not None:
                 store.close()
@@ -305,6 +303,14 @@ class Replica:
                 return (self._consumer or self._for_verification()).verify(repair=repair)
         except Interrupted:
             raise ClosedError("the replica was stopped") from None
+        finally:
+            if self._consumer is None:
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _for_verification(self) -> Consumer:
         """Connect for a verification alone."""
