@@ -82,10 +82,13 @@ def test_a_cookie_of_no_use_is_not_sent_and_the_reason_is_said(server: Server, s
     assert reason in decided.reason
 
 
-def test_the_mode_of_389_is_remembered() -> None:
+def test_the_openldap_mode_of_389_is_not_gone_on_from() -> None:
     stored = state(vector(csn(1)), dialect=DS389_OPENLDAP.name)
 
-    assert resumption.Resumption(DS389_OPENLDAP, vector(csn(1))) == decide(NS_SLAPD, stored)
+    decided = decide(NS_SLAPD, stored)
+
+    assert (decided.dialect, decided.cookie) == (DS389, None)
+    assert "another kind" in decided.reason
 
 
 # --- OpenLDAP ---------------------------------------------------------------------------------------------------------

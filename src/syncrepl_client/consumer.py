@@ -5,6 +5,10 @@ once and carries what came all the way: bytes become messages, messages become e
 a transaction.  Who listens to the changes it does not know.
 
 A step that fails ends the session; the only recovery is a new consumer that resumes from the stored cookie.
+
+This module is longer than others: the refresh, the persist stage and the end of a search take turns on one connection
+and hand over to each other in the middle of a batch, and what one of them leaves undone the next must know.  What could
+be told apart from that stands in `doubts`, `guard`, `restarts`, `resumption` and `upkeep`.
 """
 
 from __future__ import annotations
@@ -255,7 +259,7 @@ class Consumer:
         assert not isinstance(event, CookieReceived)  # noqa: S101 - our own guarantee
         match event:
             case EntriesSent() if self._session.dialect.omits_entries:
-                # All that is there is asked for in its place.
+                # See `_stage_what_was_left_out`.
                 pass
             case EntriesSent(rows) if self._session.sent_cookie is not None:
                 staged.sent(self._as_asked(rows))
@@ -295,9 +299,7 @@ class Consumer:
 
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
         swept = end.sweep is not Sweep.NOTHING
-        if self._session.dialect.omits_entries:
-            for rows in self._asking().everything(self._search.attributes):
-                staged.sent(rows)
+        self._stage_what_was_left_out(staged)
         if swept:
             staged.present_phase_ended()
         forget = False
@@ -322,6 +324,13 @@ class Consumer:
             if self._upkeep.wanted:
                 self.verify(repair=True)
             self._finish()
+
+    def _stage_what_was_left_out(self, staged: FirstLoad | Update) -> None:
+        """Ask for all that is there, where a refresh does not tell; nothing of the refresh itself is staged then."""
+        if self._session.dialect.omits_entries:
+            for rows in self._asking().everything(self._search.attributes):
+                staged.sent(rows)
+                self._tell_progress(staged.received)
 
     def _settled(self, staged: Update, *, swept: bool) -> bool:
         """Settle what a refresh over a copy leaves open; tells whether it may be kept."""

@@ -111,7 +111,7 @@ def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> list[tupl
     """Ask for entries that were named but are not here, and for those whose parent is gone; returns who is there."""
     asked: set[bytes] = set()
     there: list[tuple[bytes, str]] = []
-    while open_ones := (staged.unknown | set(_at_most(staged.orphans(), _MOST_ENTRIES))) - asked:
+    while open_ones := {*_at_most(staged.unknown, _MOST_ENTRIES), *_at_most(staged.orphans(), _MOST_ENTRIES)} - asked:
         asked |= open_ones
         found = inquiry.entries(open_ones, witnesses=store.some_uuids(exclude=open_ones))
         staged.sent(found)

@@ -6,7 +6,7 @@ It opens the store, connects and binds, and hands both to a consumer.  Nothing o
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.client import BoundConnection, Client
 from syncrepl_client.consumer import Consumer
@@ -35,21 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Report
     from syncrepl_client.store.entries import Entries
 
-__all__ = ["Replica", "SupportsUnparse"]
+__all__ = ["Replica"]
 
 _MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND_PERSIST: Mode.REFRESH_AND_PERSIST}
-
-
-@runtime_checkable
-class SupportsUnparse(Protocol):
-    """A URL parsed by python-ldap's ``ldapurl``."""
-
-    def unparse(self) -> str:
-        """Return its text."""
 
 
 class Replica:
@@ -94,8 +86,7 @@ class Replica:
         patience: float = 300.0,
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
-        text = url.unparse() if isinstance(url, SupportsUnparse) else url
-        self._url = urls.parse(text) if isinstance(text, str) else text
+        self._url = None if url is None else urls.of(url)
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else _Relay(listener)

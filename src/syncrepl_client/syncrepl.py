@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
 
 __all__ = ["Syncrepl"]
 
@@ -43,7 +43,7 @@ class Syncrepl:
         data_path: str | os.PathLike[str],
         callback: object,
         mode: SyncreplMode | str,
-        ldap_url: str | LDAPUrl | None = None,
+        ldap_url: str | LDAPUrl | SupportsUnparse | None = None,
         starttls: bool = False,  # noqa: FBT001, FBT002 - the seed's signature
         **kwargs: Any,  # noqa: ANN401 - passed on to Replica as they are
     ) -> None:

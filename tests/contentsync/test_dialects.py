@@ -181,7 +181,7 @@ def test_without_a_cookie_the_content_is_what_was_sent_and_a_delete_phase_names_
     [
         (OPENLDAP, True, Sweep.EVERYTHING),
         # All was deleted: nothing is left to be named.
-        (OPENLDAP, False, Sweep.EVERYTHING),
+        (OPENLDAP, False, Sweep.DOUBTFUL),
         (UNKNOWN, True, Sweep.EVERYTHING),
         (UNKNOWN, False, Sweep.DOUBTFUL),
         (DS389, False, Sweep.NOTHING),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 
 from syncrepl_client.exceptions import ConnectionLost
+from syncrepl_client.model import Origin
 from syncrepl_client.testing import Provider, script
 from tests.traps.laboratory import (
+    APACHEDS,
     DS389,
     FOLLOW,
     NEWER,
@@ -98,8 +101,10 @@ def test_the_servers_own_id_is_not_sent_back(make: MakeLaboratory, session_log: 
 
 @pytest.mark.trap("C3", server="scripted")
 @both_modes
-def test_the_cookie_at_the_end_of_a_refresh_replaces_the_one_before(lab: Laboratory, mode: SyncreplMode) -> None:
+def test_the_cookie_at_the_end_of_a_refresh_replaces_the_one_before(make: MakeLaboratory, mode: SyncreplMode) -> None:
     """The content is that of a provider that lags, so what it lacks has to be sent again."""
+    # How far it is it does not show.
+    lab = make({"namingContexts": []})
     ahead, behind = (
         f"rid=000,csn=20300101000000.000000Z#000000#001#000000;20{year}0101000000.000000Z#000000#002#000000".encode()
         for year in (30, 29)
@@ -109,6 +114,7 @@ def test_the_cookie_at_the_end_of_a_refresh_replaces_the_one_before(lab: Laborat
     lab.provider.script(script.id_set(lab.uuids(1, 4)), refresh_end(mode, behind, deletes=False))
 
     lab.run(mode)
+    assert lab.cookies[-1] == ahead
     assert lab.copy().cookie == behind
 
 
@@ -249,4 +255,29 @@ def test_a_change_that_could_not_be_applied_is_told_again(lab: Laboratory, fails
     assert changed <= set(range(1, fails_at))
     assert lab.copy().cookie == (cookies[max(changed) - 1] if changed else before.cookie)
     lab.provider.script(*changes[max(changed, default=0) :], refresh_end(ONCE, cookies[-1], deletes=True))
+    lab.converges()
+
+
+@pytest.mark.trap("C5", server="scripted")
+def test_a_change_that_apacheds_loses_is_found_by_verification_while_it_listens(make: MakeLaboratory) -> None:
+    """The first change of each entry after a refresh is never told there."""
+    lab = make(APACHEDS, copied=False)
+    silence = script.stall()
+    everything = [lab.sent(number) for number in range(1, 5)]
+    lab.provider.script(*everything, script.new_cookie(b"rid=001,csn=1"), silence)
+    origins: list[Origin] = []
+
+    class Listener:
+        def change(self, change: object, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+            origins.append(origin)
+
+    with lab.replica(FOLLOW, verify_every=0.1, listener=Listener()) as replica:
+        replica.refresh()
+        lab.modify(1, "lost")
+        deadline = time.monotonic() + 30
+        while replica.entries[lab.dn(1)]["sn"] != [b"lost"]:
+            assert time.monotonic() < deadline
+            replica.step(0.1)
+
+    assert origins == [*[Origin.SNAPSHOT] * 4, Origin.VERIFICATION]
     lab.converges()

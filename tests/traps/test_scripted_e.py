@@ -201,7 +201,10 @@ def listen_until_the_end(lab: Laboratory, **options: Any) -> list[str]:
 
 @pytest.mark.trap("E3", server="scripted")
 @pytest.mark.parametrize("result", [0, 2, 53, 118, 119, 120, 121, 80])
-def test_a_search_ends_whatever_cancel_is_answered_with(tmp_path: Path, result: int) -> None:
+def test_a_search_ends_whatever_cancel_is_answered_with(
+    tmp_path: Path, result: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncrepl_client.consumer._CANCEL_PATIENCE", 1000.0)
     with Provider(cancel_result=result) as provider:
         lab = Laboratory(provider, tmp_path / "data")
         lab.fill(2)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 from urllib.parse import quote, unquote
 
 from syncrepl_client.exceptions import DNError, FilterError, LDAPUrlParseError
 from syncrepl_client.ldap import dn
 from syncrepl_client.ldap import filter as filters
 
-__all__ = ["DEFAULT_FILTER", "LDAPUrl", "Scope", "parse"]
+__all__ = ["DEFAULT_FILTER", "LDAPUrl", "Scope", "SupportsUnparse", "of", "parse"]
 
 DEFAULT_FILTER: Final = "(objectClass=*)"
 _PORTS: Final = {"ldap": 389, "ldaps": 636, "ldapi": 0}
@@ -109,6 +109,25 @@ class LDAPUrl:
 
     def __repr__(self) -> str:
         return f"LDAPUrl({str(self)!r})"
+
+
+@runtime_checkable
+class SupportsUnparse(Protocol):
+    """A URL parsed by python-ldap's ``ldapurl``."""
+
+    def unparse(self) -> str:
+        """Return its text."""
+
+
+def of(url: str | LDAPUrl | SupportsUnparse) -> LDAPUrl:
+    """Return a URL in whatever form a program has it.
+
+    Raises:
+        LDAPUrlParseError: see `parse`.
+    """
+    if isinstance(url, LDAPUrl):
+        return url
+    return parse(url.unparse() if isinstance(url, SupportsUnparse) else url)
 
 
 def parse(text: str) -> LDAPUrl:

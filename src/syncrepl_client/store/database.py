@@ -199,6 +199,7 @@ class Database:
             execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         execute("PRAGMA journal_mode = WAL").fetchone()
         execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        execute("PRAGMA temp_store = FILE")
         execute("PRAGMA synchronous = FULL")
         execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         for number, statements in enumerate(schema.MIGRATIONS[version:], version + 1):

@@ -15,6 +15,7 @@ from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, apply_untold
 from syncrepl_client.store.entries import children
 from syncrepl_client.store.names import text
+from syncrepl_client.store.unknown import Unknown
 
 if TYPE_CHECKING:
     import sqlite3
@@ -80,14 +81,14 @@ class Update:
             for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
                 connection.execute(statement)
             (last,) = connection.execute(_MAX_ID).fetchone()
+            # UUIDs that were named as present but are not here.
+            self.unknown = Unknown(connection)
         self._connection = database.connection
         # One byte for each row id of the copy: UNMENTIONED, SEEN, GONE or SENT.
         self.marks = bytearray(last + 1)
         # A sweep also marks ids that no row has.
         self._swept = False
         self._staged = 0
-        # UUIDs that were named as present but are not here.
-        self.unknown: set[bytes] = set()
         self.received = 0
 
     # --- what the server said -----------------------------------------------------------------------------------------
@@ -102,8 +103,6 @@ class Update:
             name = text(dn)
             found = find(_FIND, (uuid,)).fetchone()
             if found is None:
-                # Servers name what they are about to send in present phases too.
-                self.unknown.discard(uuid)
                 outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
                 continue
             row, old_name, old_attrs = found
@@ -123,30 +122,36 @@ class Update:
         with self._database.transaction(durable=False) as connection:
             connection.executemany(_UNSTAGE, ((uuid,) for uuid, row in outcome.items() if row is None))
             connection.executemany(_STAGE, staged)
+            # Servers name what they are about to send in present phases too.
+            self.unknown.discard(outcome)
         self._staged += len(staged)
 
     def present(self, uuids: tuple[bytes, ...]) -> None:
         """Mark entries that are unchanged."""
+        unknown = []
         for uuid in uuids:
             found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
             if found:
                 if self.marks[found[0]] != SENT:
                     self.marks[found[0]] = SEEN
             elif not (self._staged and self._connection.execute(_STAGED, (uuid,)).fetchone()):
-                self.unknown.add(uuid)
+                unknown.append(uuid)
+        if unknown:
+            with self._database.transaction(durable=False):
+                self.unknown.add(unknown)
         self.received += len(uuids)
 
     def deleted(self, uuids: tuple[bytes, ...]) -> None:
         """Mark entries that are gone; one that was never here is none of our business (log replays name many)."""
         self._brought.deleted(uuids)
         for uuid in uuids:
-            self.unknown.discard(uuid)
             found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
             if found:
                 self.marks[found[0]] = GONE
-        if self._staged:
+        if self._staged or self.unknown:
             with self._database.transaction(durable=False) as connection:
                 connection.executemany(_UNSTAGE, ((uuid,) for uuid in uuids))
+                self.unknown.discard(uuids)
 
     def present_phase_ended(self) -> None:
         """Whatever was not named until here is gone (RFC 4533 section 3.3.1)."""
@@ -174,7 +179,7 @@ class Update:
                     self._rename_below(connection, old, new)
             known = {uuid for uuid in self._brought if connection.execute(_FIND_ID, (uuid,)).fetchone()}
             brought = self._brought.settled(self.outcome, known)
-            self.unknown.difference_update(uuid for uuid, _, _ in brought)
+            self.unknown.discard(uuid for uuid, _, _ in brought)
             connection.executemany(
                 _STAGE, ((uuid, None, 0, None, names.key(dn), dn, attrs) for uuid, dn, attrs in brought)
             )
@@ -283,6 +288,7 @@ class Update:
             Delivery(self._database, connection, listener, self.marks, origin).run()
         for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
             connection.execute(statement)
+        self.unknown.clear()
 
 
 def same_values(first: bytes, second: bytes) -> bool:

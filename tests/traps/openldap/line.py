@@ -34,6 +34,8 @@ class Asked:
 
     mode: int
     cookie: bytes | None
+    # Who hears the answers before the client does.
+    hear: Callable[[Message], bool] | None = None
     answers: list[Message] = field(default_factory=list)
 
     @property
@@ -71,15 +73,15 @@ def _named(message: Message, *, deletes: bool) -> int:
 class Line:
     """Passes on what clients and the server say.
 
-    ``asked`` are the searches so far.  Each answer to one is given to ``hear`` before it is passed on; where that
-    returns True the line is cut right behind it, for all clients of that moment.  The first answer that ``delay`` is
-    True for is passed on behind the next one.
+    ``asked`` are the searches so far.  Each answer to one that begins from now on is given to the function of ``hear``
+    before it is passed on; where that returns True the line is cut right behind it, for all clients of that moment.
+    The first answer that ``delay`` is True for is passed on behind the next one.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self.asked: list[Asked] = []
-        self.hear: Callable[[Message], bool] | None = None
+        self._hear: Callable[[Message], bool] | None = None
         self.delay: Callable[[Message], bool] | None = None
         self._delayed = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -108,6 +110,13 @@ class Line:
         """Return the searches since this was called last."""
         asked, self.asked = self.asked, []
         return asked
+
+    def hear(self, function: Callable[[Message], bool]) -> None:
+        """Let a function hear the answers to searches that begin from now on.
+
+        To a search before that the server may still answer: it need not know yet that the client is gone.
+        """
+        self._hear = function
 
     def cut(self) -> None:
         """End all connections."""
@@ -158,7 +167,7 @@ class Line:
             raw = messages.decode_controls(data[parts[1][2] : end])
             value = controls.find(raw, controls.SYNC_REQUEST)
             if value is not None:
-                asked = searches[ber.read_integer(data, *parts[0][1:])] = _asked(value)
+                asked = searches[ber.read_integer(data, *parts[0][1:])] = _asked(value, self._hear)
                 self.asked.append(asked)
         sink.sendall(data)
 
@@ -168,18 +177,18 @@ class Line:
         cut = False
         if asked is not None:
             asked.answers.append(message)
-            cut = self.hear is not None and self.hear(message)
+            cut = asked.hear is not None and asked.hear is self._hear and asked.hear(message)
             if self.delay is not None and self.delay(message):
                 self.delay, self._delayed = None, data
                 return
         delayed, self._delayed = self._delayed, b""
         sink.sendall(data + delayed)
         if cut:
-            self.hear = None
+            self._hear = None
             self.cut()
 
 
-def _asked(value: bytes) -> Asked:
+def _asked(value: bytes, hear: Callable[[Message], bool] | None) -> Asked:
     _, start, end = ber.read(value, 0, len(value))
     members = {tag: value[inner:stop] for tag, inner, stop in ber.children(value, start, end)}
-    return Asked(int.from_bytes(members[0x0A]), members.get(0x04))
+    return Asked(int.from_bytes(members[0x0A]), members.get(0x04), hear)

@@ -44,7 +44,7 @@ def test_a_refresh_that_was_cut_leaves_copy_and_cookie(
         before, cookie = copy.content, copy.cookie
         server.delete(named("b"))
         server.replace(named("c"), "title", ["Dr"])
-        line.hear = last
+        line.hear(last)
 
         with pytest.raises(ConnectionLost):
             copy.step()
@@ -230,14 +230,13 @@ def test_a_refresh_that_is_required_is_of_everything_and_replaces_the_copy_at_it
             sights.append(copy.content)
             return len(sights) == 4
 
-        line.hear = see
+        line.hear(see)
         with pytest.raises(ConnectionLost):
             copy.step()
 
         assert [asked.cookie for asked in line.take()] == [_OLD_COOKIE, None]
         assert [before] * 4 == sights
         assert before == copy.content
-        line.hear = None
         assert {("delete", named("b")), ("change", named("c"))} == set(copy.sync())
         assert [asked.cookie for asked in line.take()][:2] == [_OLD_COOKIE, None]
 
