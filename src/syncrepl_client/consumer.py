@@ -83,6 +83,7 @@ class Consumer:
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
         patience: seconds that the server may be silent in the middle of a refresh.
+        renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
@@ -99,6 +100,7 @@ class Consumer:
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
         patience: float = 300.0,
+        renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -112,6 +114,7 @@ class Consumer:
         self._patience = patience
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
+        self._renew = renew
         self._stopping = stopping
         self._progress = progress
         self._progress_at = 0.0
@@ -216,7 +219,10 @@ class Consumer:
         for event in (event for item in items for event in session.receive(item)):
             staged = self._staged
             if staged is not None:
-                self._stage(staged, event)
+                try:
+                    self._stage(staged, event)
+                except TooMuchToAsk:
+                    self._again_from_nothing()
             else:
                 live.append(event)
             if self._session is not session or self.finished:
@@ -355,16 +361,22 @@ class Consumer:
     def _again(self, brought: Sequence[SentEntry]) -> None:
         """Give this search up and begin another one from the stored cookie."""
         if self._restarts.unsettled():
-            self._abandon()
+            self._give_up()
             self._start(None)
         else:
-            self._abandon()
+            self._give_up()
             self._start(self._store.state().cookie, brought)
 
     def _again_from_nothing(self) -> None:
         self._restarts.unsettled()
-        self._abandon()
+        self._give_up()
         self._start(None)
+
+    def _give_up(self) -> None:
+        """End this search, so that another one can begin."""
+        self._abandon()
+        if self._session.state is not State.ENDED and not self._session.dialect.reusable:
+            self._renew()
 
     def _abandon(self) -> None:
         if self._session.state is not State.ENDED and self._session.dialect.can_abandon:
