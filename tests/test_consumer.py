@@ -581,7 +581,7 @@ def test_where_what_was_sent_cannot_be_fetched_again_everything_is_read(store: S
         pass
 
     assert list(store.entries) == [B]
-    assert [NUMBERED % 7, None, None] == [asked.cookie for asked in run.server.searches()][:3]
+    assert [asked.cookie for asked in run.server.searches()][:3] == [NUMBERED % 7, None, None]
 
 
 def test_a_copy_that_resumed_where_updates_cannot_be_right_is_compared_at_once(store: Store) -> None:
