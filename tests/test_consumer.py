@@ -81,6 +81,7 @@ class Run:
     ) -> None:
         self.store = store
         self.stopping = False
+        self.renewed = 0
         self.mirror = Mirror()
         self.mirror.held = {dn: store.entries[dn] for dn in store.entries}
         before = self.questions if store.state().cookie else ()
@@ -93,11 +94,15 @@ class Run:
             self.mirror,
             server=server,
             max_deletes=None,
+            renew=self.renew,
             stopping=lambda: self.stopping,
             progress=progress,
         )
         if start:
             self.consumer.start()
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     @property
     def stream(self) -> int:
@@ -556,6 +561,27 @@ def test_updates_that_ignore_the_attributes_asked_for_are_fetched_again(store: S
 
     assert store.entries[A]["description"] == [b"as asked"]
     assert b"nsUniqueId" in run.server.searches()[-1].octets
+
+
+def test_where_what_was_sent_cannot_be_fetched_again_everything_is_read(store: Store) -> None:
+    """Not even the entries that must be there are found: they are gone meanwhile, or may not be searched for."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=NUMBERED % 7)
+    run = Unasked(
+        store,
+        lambda stream: entry(stream, 1, A) + wire.done(stream, 0, wire.sync_done(NUMBERED % 8)),
+        below(),
+        below((2, B)),
+        mode=ONCE,
+        server=DS389,
+        attributes=("description",),
+    )
+    run.server.answers += [below((2, B))] * 4
+
+    while run.step():
+        pass
+
+    assert list(store.entries) == [B]
+    assert [asked.cookie for asked in run.server.searches()][:3] == [NUMBERED % 7, None, None]
 
 
 def test_a_copy_that_resumed_where_updates_cannot_be_right_is_compared_at_once(store: Store) -> None:

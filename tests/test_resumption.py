@@ -83,10 +83,12 @@ def test_a_cookie_of_no_use_is_not_sent_and_the_reason_is_said(server: Server, s
 
 
 def test_the_openldap_mode_of_389_is_not_gone_on_from() -> None:
-    """It has other UUIDs, and a search that begins without a cookie never leads there."""
     stored = state(vector(csn(1)), dialect=DS389_OPENLDAP.name)
 
-    assert decide(NS_SLAPD, stored).cookie is None
+    decided = decide(NS_SLAPD, stored)
+
+    assert (decided.dialect, decided.cookie) == (DS389, None)
+    assert "another kind" in decided.reason
 
 
 # --- OpenLDAP ---------------------------------------------------------------------------------------------------------

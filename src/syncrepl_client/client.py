@@ -46,6 +46,7 @@ class Client:
     ) -> None:
         self._transport = transport
         self._stopping = stopping
+        self._max_message = max_message
         self._connection = Connection(max_message=max_message)
         self._trace = trace
 
@@ -166,6 +167,12 @@ class Client:
         if not isinstance(answer, Message) or not isinstance(answer.operation, ExtendedResponse):
             raise ProtocolError("an extended operation was not answered by its response")
         return answer.operation
+
+    def renew(self, transport: Transport) -> None:
+        """Go on with another connection, on which nothing was asked yet; what this one had to say is lost."""
+        self.close()
+        self._transport = transport
+        self._connection = Connection(max_message=self._max_message)
 
     def wake(self) -> None:
         """Let a `receive` that waits return at once; may be called from any thread and from a signal handler."""

@@ -83,6 +83,7 @@ class Consumer:
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
         patience: seconds that the server may be silent in the middle of a refresh.
+        renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
     """
@@ -99,6 +100,7 @@ class Consumer:
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
         patience: float = 300.0,
+        renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
     ) -> None:
@@ -112,6 +114,7 @@ class Consumer:
         self._patience = patience
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
+        self._renew = renew
         self._stopping = stopping
         self._progress = progress
         self._progress_at = 0.0
@@ -216,7 +219,10 @@ class Consumer:
         for event in (event for item in items for event in session.receive(item)):
             staged = self._staged
             if staged is not None:
-                self._stage(staged, event)
+                try:
+                    self._stage(staged, event)
+                except TooMuchToAsk:
+                    self._again_from_nothing()
             else:
                 live.append(event)
             if self._session is not session or self.finished:
@@ -259,7 +265,7 @@ class Consumer:
         assert not isinstance(event, CookieReceived)  # noqa: S101 - our own guarantee
         match event:
             case EntriesSent() if self._session.dialect.omits_entries:
-                # All that is there is asked for in its place.
+                # See `_stage_what_was_left_out`.
                 pass
             case EntriesSent(rows) if self._session.sent_cookie is not None:
                 staged.sent(self._as_asked(rows))
@@ -298,25 +304,14 @@ class Consumer:
             raise results.error_of("sync search", result)
 
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
-        if self._session.dialect.omits_entries:
-            for rows in self._asking().everything(self._search.attributes):
-                staged.sent(rows)
         swept = end.sweep is not Sweep.NOTHING
+        self._stage_what_was_left_out(staged)
         if swept:
             staged.present_phase_ended()
-        if isinstance(staged, Update) and not self._settled(staged, swept=swept):
-            return
-        self._finish_refresh(staged, end, swept=swept)
-        self._upkeep.plan(self._session.dialect, resumed=self._session.sent_cookie is not None)
-        if self._mode is Mode.REFRESH_ONLY or self._finishing:
-            if self._upkeep.wanted:
-                self.verify(repair=True)
-            self._finish()
-
-    def _finish_refresh(self, staged: FirstLoad | Update, end: RefreshEnded, *, swept: bool) -> None:
-        """Let the guard look at a refresh that is settled, and make it durable."""
         forget = False
         if isinstance(staged, Update):
+            if not self._settled(staged, swept=swept):
+                return
             doubtful = end.sweep is Sweep.DOUBTFUL
             guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
@@ -330,6 +325,18 @@ class Consumer:
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         self._store.finish_refresh(staged, ending, self._listener)
         self._staged = None
+        self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
+        if self._mode is Mode.REFRESH_ONLY or self._finishing:
+            if self._upkeep.wanted:
+                self.verify(repair=True)
+            self._finish()
+
+    def _stage_what_was_left_out(self, staged: FirstLoad | Update) -> None:
+        """Ask for all that is there, where a refresh does not tell; nothing of the refresh itself is staged then."""
+        if self._session.dialect.omits_entries:
+            for rows in self._asking().everything(self._search.attributes):
+                staged.sent(rows)
+                self._tell_progress(staged.received)
 
     def _settled(self, staged: Update, *, swept: bool) -> bool:
         """Settle what a refresh over a copy leaves open; tells whether it may be kept."""
@@ -354,16 +361,22 @@ class Consumer:
     def _again(self, brought: Sequence[SentEntry]) -> None:
         """Give this search up and begin another one from the stored cookie."""
         if self._restarts.unsettled():
-            self._abandon()
+            self._give_up()
             self._start(None)
         else:
-            self._abandon()
+            self._give_up()
             self._start(self._store.state().cookie, brought)
 
     def _again_from_nothing(self) -> None:
         self._restarts.unsettled()
-        self._abandon()
+        self._give_up()
         self._start(None)
+
+    def _give_up(self) -> None:
+        """End this search, so that another one can begin."""
+        self._abandon()
+        if self._session.state is not State.ENDED and not self._session.dialect.reusable:
+            self._renew()
 
     def _abandon(self) -> None:
         if self._session.state is not State.ENDED and self._session.dialect.can_abandon:

@@ -8,7 +8,8 @@ the result what the directory holds:
 * An answer that shows nothing unexpected settles the matter.
 * Entries that came along are not put into the copy at once.  The search begins again from the stored cookie, and they
   take part in that refresh as if they had been here before (`Unsettled`): so it tells what happened to them since.
-* Entries whose parent is gone are asked for one by one.  Who is not found is gone, too.
+* Entries whose parent is gone are asked for one by one.  Who is not found is gone, too.  So are those of whom nobody
+  said that they left their name, but which another entry has now.
 * An entry that is new and already gone again cannot be looked below any more.  Its messages are applied in one
   transaction (`Unfinished`): a copy that held it alone would miss what is below it when it comes back.
 
@@ -107,11 +108,15 @@ def _settle_subtrees(staged: Update, new: Iterable[tuple[bytes, str]], inquiry: 
         raise Unsettled(row for rows in found for row in rows)
 
 
+def _open(staged: Update) -> tuple[Iterable[bytes], ...]:
+    return staged.unknown, staged.orphans(), staged.displaced()
+
+
 def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> list[tuple[bytes, str]]:
     """Ask for entries that were named but are not here, and for those whose parent is gone; returns who is there."""
     asked: set[bytes] = set()
     there: list[tuple[bytes, str]] = []
-    while open_ones := {*_at_most(staged.unknown, _MOST_ENTRIES), *_at_most(staged.orphans(), _MOST_ENTRIES)} - asked:
+    while open_ones := {uuid for who in _open(staged) for uuid in _at_most(who, _MOST_ENTRIES)} - asked:
         asked |= open_ones
         found = inquiry.entries(open_ones, witnesses=store.some_uuids(exclude=open_ones))
         staged.sent(found)

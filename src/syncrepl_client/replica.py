@@ -170,6 +170,17 @@ class Replica:
             trace=self._trace,
             stopping=lambda: self._stop_asked,
         )
+        self._identify(client)
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
+
+    def _renew(self, client: Client) -> None:
+        """Let a client go on with another connection."""
+        client.renew(connect(self.url, stopping=lambda: self._stop_asked))
+        self._identify(client)
+
+    def _identify(self, client: Client) -> None:
+        """Encrypt the connection, if asked to, and bind."""
+        url = self.url
         if self._starttls:
             client.start_tls(url.host or "localhost")
         password = self._password if self._password is not None else (url.bind_password or "").encode()
@@ -180,7 +191,6 @@ class Replica:
                 # RFC 4513 section 5.1.2: a name without a password would be an anonymous bind that looks like more.
                 raise UsageError(f"no password for {url.bind_name!r}", hint="give one, or leave the bindname out")
             client.bind(url.bind_name, password)
-        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
 
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
         store = self.store
@@ -192,6 +202,7 @@ class Replica:
             self._listener,
             server=read_server(client),
             max_deletes=self._max_deletes,
+            renew=lambda: self._renew(client),
             stopping=lambda: self._stop_asked,
             verify_every=self._verify_every,
             patience=self._patience,

@@ -142,7 +142,9 @@ class Upkeep:
         if report.complete:
             staged.sent(list(found.values()))
             staged.deleted(tuple(one.uuid_octets for one in report.differences if one.server_dn is None))
-        else:
+        if not report.complete or any(staged.displaced()):
+            # Or a name has gone from an entry that changes all the time to one that differs.
+            staged = Update(self._store.database)
             for rows in self._inquiry.everything(self._search.attributes):
                 staged.sent(rows)
             staged.present_phase_ended()

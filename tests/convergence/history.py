@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from tests.slapd import Attributes, Slapd
+    from tests.server import Attributes, Server
 
 __all__ = ["FILTER", "History", "Node"]
 
@@ -66,7 +66,7 @@ class History:
     # How often the old name stays as a value.
     keep_old: ClassVar[float] = 0.2
 
-    def __init__(self, slapd: Slapd, seed: int) -> None:
+    def __init__(self, slapd: Server, seed: int) -> None:
         self.slapd = slapd
         self.seed = seed
         self.told: list[str] = []

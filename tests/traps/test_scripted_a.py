@@ -122,7 +122,7 @@ def test_updates_of_these_servers_never_sweep(
     gone = script.id_set([lab.uuid(3)], deletes=True, cookie=cookies[1])
     lab.provider.script(gone, *changes, *ends)
 
-    # What else ApacheDS is asked is asked by plain searches.
+    # What there is beside, ApacheDS is asked by plain searches.
     with lab.asks(1):
         lab.run(mode, verify_every=0)
 

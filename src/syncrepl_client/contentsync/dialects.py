@@ -9,7 +9,8 @@ which of its messages cannot be taken at their word.  Facts behind the rows:
 * 389 Directory Server: a cookie holds the number of the last change in the retro changelog.  Content updates never have
   a present phase, although their end says so.  Entries that left the filter, moved in or out of a one-level base, or
   are the 51st in a row of deletions are not told, so the copy is compared with the server after each resumption.  What
-  an update sends of attributes is not what was asked for.
+  an update sends of attributes is not what was asked for.  A search in persist mode holds one of the few threads of
+  its connection until that is closed, abandoned or not: after five of them nothing is answered on it any more.
 * The same in its OpenLDAP mode: cookies look like OpenLDAP's, the number hidden in a date; its refreshes end right.  It
   is for clients whose first cookie looks like that, and has other UUIDs: a search without a cookie never leads there,
   so a cookie of this mode is not gone on from.
@@ -166,6 +167,8 @@ class Dialect:
         cookie_ends_refresh: whether a new cookie is all that ends a refresh in persist mode.
         keeps_attributes: whether updates have exactly the attributes that were asked for.
         hides_operational: whether operational attributes come only if asked for.
+        reusable: whether a connection is of use after a search in persist mode was given up on it; otherwise the next
+            search needs another one.
         can_abandon: whether a search may be ended by Abandon; otherwise the connection is closed.
         nsuniqueid: whether the UUIDs are 389's own rather than the entryUUID.
     """
@@ -178,6 +181,7 @@ class Dialect:
     cookie_ends_refresh: bool = False
     keeps_attributes: bool = True
     hides_operational: bool = True
+    reusable: bool = True
     can_abandon: bool = True
     nsuniqueid: bool = False
 
@@ -209,7 +213,13 @@ class Dialect:
 
 OPENLDAP: Final = Dialect("openldap", _OpenLDAPCookies(), Sweep.EVERYTHING)
 DS389: Final = Dialect(
-    "389", _ChangeNumberCookies(), Sweep.NOTHING, verified=True, keeps_attributes=False, nsuniqueid=True
+    "389",
+    _ChangeNumberCookies(),
+    Sweep.NOTHING,
+    verified=True,
+    keeps_attributes=False,
+    reusable=False,
+    nsuniqueid=True,
 )
 DS389_OPENLDAP: Final = replace(DS389, name="389 in OpenLDAP mode", cookies=_OpenLDAPCookies(), nsuniqueid=False)
 FREEIPA: Final = replace(DS389, name="freeipa", cookies=_NoCookies())
@@ -222,6 +232,7 @@ APACHEDS: Final = Dialect(
     cookie_ends_refresh=True,
     keeps_attributes=False,
     hides_operational=False,
+    reusable=False,
     can_abandon=False,
 )
 UNKNOWN: Final = Dialect("unknown", _OpaqueCookies(), Sweep.EVERYTHING)

@@ -50,7 +50,7 @@ _STAGE: Final = """
         dn = excluded.dn, attrs = excluded.attrs
 """
 _KEPT_NAMES: Final = """
-    SELECT id, dn FROM syncrepl_entry e
+    SELECT id, uuid, dn FROM syncrepl_entry e
     WHERE key = ? AND NOT EXISTS (SELECT 1 FROM syncrepl_diff WHERE uuid = e.uuid AND renamed)
 """
 _UNSTAGE: Final = "DELETE FROM syncrepl_diff WHERE uuid = ?"
@@ -216,6 +216,11 @@ class Update:
                 if self.marks[child] not in {GONE, SENT} and self._staged_name(uuid) is None:
                     yield uuid
 
+    def displaced(self) -> Iterator[bytes]:
+        """Iterate over UUIDs of entries that are kept as they are, but whose name another one has now."""
+        for key, _, dn in self._placed():
+            yield from self._keepers(key, dn)
+
     def new_parents(self) -> Iterator[str]:
         """Iterate over the names above entries that are new or renamed, without those that the copy will hold."""
         above: dict[int, str] = {}
@@ -238,8 +243,11 @@ class Update:
 
     def _keeps(self, dn: str) -> bool:
         """Tell whether the copy holds an entry of a name, and keeps it as it is."""
-        found = self._connection.execute(_KEPT_NAMES, (names.key(dn),)).fetchall()
-        return any(self.marks[row] != GONE and names.same(name, dn) for row, name in found)
+        return any(self._keepers(names.key(dn), dn))
+
+    def _keepers(self, key: int, dn: str) -> Iterator[bytes]:
+        found = self._connection.execute(_KEPT_NAMES, (key,)).fetchall()
+        yield from (uuid for row, uuid, name in found if self.marks[row] != GONE and names.same(name, dn))
 
     def outcome(self, uuid: bytes) -> str | None:
         """Return the name that an entry will have, once the settled difference is applied; None if it will be gone."""

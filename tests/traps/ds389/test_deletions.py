@@ -366,3 +366,23 @@ def job_of(copy: Copy) -> Job:
     """Make what lets another process follow as a copy does."""
     url = f"{copy.url},x-bindpw={quote(copy.password)}"
     return Job(url=url, path=str(copy.path), mode=copy.mode.value, verify_every=0)
+
+
+@BOTH
+@pytest.mark.trap("B5", "D2", "D11", server="389")
+def test_a_name_that_somebody_left_unsaid_is_free_for_another(
+    server: NsSlapd, base: str, tmp_path: Path, mode: SyncreplMode
+) -> None:
+    """One who follows by names alone could not take the new entry while the old one is there."""
+    with Copy(server, tmp_path / "data", mode, base, verify_every=0) as copy:
+        copy.sync()
+        copy.close()
+        server.replace(f"cn=b,{base}", "description", ["other"])
+        server.rename(f"cn=b,{base}", "cn=z")
+        server.rename(f"cn=c,{base}", "cn=b")
+        assert copy.sync() == [("delete", f"cn=b,{base}"), ("rename", f"cn=c,{base}", f"cn=b,{base}")]
+        copy.close()
+        server.replace(f"cn=b,{base}", "description", ["other"])
+        server.rename(f"cn=b,{base}", "cn=y")
+        add_person(server, "cn=b", base)
+        assert copy.sync() == [("delete", f"cn=b,{base}"), ("add", f"cn=b,{base}")]

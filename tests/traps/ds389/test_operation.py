@@ -14,7 +14,7 @@ from syncrepl_client import inquiry
 from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, NoSuchBase
 from tests.ns_slapd import NsSlapd
 from tests.slapd import SUFFIX, empty_tree
-from tests.traps.copies import MODES, PERSIST, REFRESH, Copy, add_person, delete_people
+from tests.traps.copies import MODES, PERSIST, REFRESH, Copy, add_person, add_unit, delete_people, move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,24 @@ def test_a_stop_drops_everything_at_once(server: NsSlapd, base: str, tmp_path: P
         copy.close()
         assert time.monotonic() < began + 2
         assert copy.sync() == [("change", f"cn=a,{base}")]
+
+
+@pytest.mark.trap("C6", server="389")
+def test_a_search_that_begins_again_does_so_on_another_connection(
+    server: NsSlapd, base: str, out: str, tmp_path: Path
+) -> None:
+    """Each one that was given up keeps a thread of its connection; after five the server answers nothing there."""
+    family = [add_unit(server, "ou=g", out)]
+    family += [add_person(server, "cn=x", family[0])]
+    with Copy(server, tmp_path / "data", PERSIST, base, verify_every=0.5) as copy:
+        copy.sync()
+        for _ in range(7):
+            # Who comes along with others is not told of: the search begins again.
+            move(server, family[0], base)
+            assert len(copy.sync()) == 2
+            move(server, f"ou=g,{base}", out)
+            assert len(copy.sync()) == 2
+        assert sum("bind," in line for line in copy.trace) > 5
 
 
 # --- E4: other attributes than were asked for -------------------------------------------------------------------------
