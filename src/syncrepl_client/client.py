@@ -103,26 +103,27 @@ class Client:
             if answer and isinstance(answer[-1], Message) and isinstance(answer[-1].operation, _RESULTS):
                 return answer
 
-    def start_tls(self, hostname: str) -> None:
-        """Encrypt the connection (RFC 4511 section 4.14).
+    def start_tls(self, hostname: str, *, timeout: float = _ANSWER_TIMEOUT) -> None:
+        """Encrypt the connection (RFC 4511 section 4.14); the server has `timeout` seconds to agree.
 
         Raises:
             LDAPResultError: the server refuses.
             ConnectionFailed: the handshake or the check of the certificate failed.
         """
-        results.check("StartTLS", self._extended(messages.START_TLS).result)
+        results.check("StartTLS", self._extended(messages.START_TLS, timeout=timeout).result)
         if self._connection.in_message:
             # Bytes that came in clear after the answer could have been put there by anybody.
             raise ProtocolError("the server sent more in clear text after it agreed to encrypt")
         self._transport.start_tls(hostname)
 
-    def bind(self, name: str, password: bytes) -> None:
+    def bind(self, name: str, password: bytes, *, timeout: float = _ANSWER_TIMEOUT) -> None:
         """Bind with a name and a password; both empty is anonymous (RFC 4513 section 5.1).
 
         Raises:
+            ConnectionLost: no answer came within `timeout` seconds.
             InvalidCredentials: the server does not accept them.
         """
-        answer = self.ask(messages.bind_request(name, password))[-1]
+        answer = self.ask(messages.bind_request(name, password), timeout=timeout)[-1]
         if not isinstance(answer, Message) or not isinstance(answer.operation, BindResponse):
             raise ProtocolError("a bind was not answered by a bind response")
         results.check("bind", answer.operation.result)
@@ -162,8 +163,8 @@ class Client:
             for dn, attrs, _ in item.rows
         ]
 
-    def _extended(self, oid: str) -> ExtendedResponse:
-        answer = self.ask(messages.extended_request(oid))[-1]
+    def _extended(self, oid: str, *, timeout: float = _ANSWER_TIMEOUT) -> ExtendedResponse:
+        answer = self.ask(messages.extended_request(oid), timeout=timeout)[-1]
         if not isinstance(answer, Message) or not isinstance(answer.operation, ExtendedResponse):
             raise ProtocolError("an extended operation was not answered by its response")
         return answer.operation

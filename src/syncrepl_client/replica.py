@@ -8,7 +8,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from syncrepl_client.client import BoundConnection, Client
+from syncrepl_client.access import Access, Timeouts, credentials_of
+from syncrepl_client.client import BoundConnection
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
@@ -26,15 +27,17 @@ from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.resumption import read_server
+from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
-from syncrepl_client.transport.sockets import connect
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from syncrepl_client.client import Client
+    from syncrepl_client.credentials import Credentials
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Report
     from syncrepl_client.store.entries import Entries
@@ -59,6 +62,8 @@ class Replica:
             are called inside the transaction that makes the change durable, and raising in them undoes it.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
+        credentials: who to be; overrides the URL's ``bindname``.
+        timeouts: how long connecting and binding may take.
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
@@ -78,7 +83,9 @@ class Replica:
         mode: SyncreplMode = SyncreplMode.REFRESH_AND_PERSIST,
         listener: object | None = None,
         starttls: bool = False,
-        password: bytes | str | None = None,
+        password: Secret | bytes | str | None = None,
+        credentials: Credentials | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
@@ -91,7 +98,10 @@ class Replica:
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else _Relay(listener)
         self._starttls = starttls
-        self._password = password.encode() if isinstance(password, str) else password
+        self._credentials = credentials
+        self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+        self._timeouts = timeouts
+        self._access: Access | None = None
         self._progress = progress
         self._trace = trace
         self._max_message = max_message
@@ -148,8 +158,8 @@ class Replica:
                     f"no URL was given, and {self.path} holds none", hint="give the URL of the search the first time"
                 )
             self._url = urls.parse(state.url)
-        if self._starttls and self._url.scheme != "ldap":
-            raise UsageError(f"StartTLS is for ldap://, not {self._url.scheme}://", hint="leave it out")
+        credentials = self._credentials or credentials_of(self._url, self._password)
+        self._access = Access(self._url, credentials, self._starttls, self._timeouts)
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -163,37 +173,16 @@ class Replica:
 
     def _bind(self) -> tuple[Client, Search]:
         """Connect and bind."""
-        url = self.url
-        self._client = client = Client(
-            connect(url, stopping=lambda: self._stop_asked),
-            max_message=self._max_message,
-            trace=self._trace,
-            stopping=lambda: self._stop_asked,
+        url, access = self.url, self.access
+        # It is known before it binds, or a stop would not wake it.
+        self._client = client = access.connect(
+            max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
         )
-        self._identify(client)
+        access.identify(client)
         return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
 
-    def _renew(self, client: Client) -> None:
-        """Let a client go on with another connection."""
-        client.renew(connect(self.url, stopping=lambda: self._stop_asked))
-        self._identify(client)
-
-    def _identify(self, client: Client) -> None:
-        """Encrypt the connection, if asked to, and bind."""
-        url = self.url
-        if self._starttls:
-            client.start_tls(url.host or "localhost")
-        password = self._password if self._password is not None else (url.bind_password or "").encode()
-        if (url.bind_name or "").upper() == "GSSAPI":
-            raise UsageError("GSSAPI is not supported yet", hint="give the DN and the password of a simple bind")
-        if url.bind_name:
-            if not password:
-                # RFC 4513 section 5.1.2: a name without a password would be an anonymous bind that looks like more.
-                raise UsageError(f"no password for {url.bind_name!r}", hint="give one, or leave the bindname out")
-            client.bind(url.bind_name, password)
-
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
-        store = self.store
+        store, access = self.store, self.access
         return Consumer(
             client,
             store,
@@ -202,7 +191,7 @@ class Replica:
             self._listener,
             server=read_server(client),
             max_deletes=self._max_deletes,
-            renew=lambda: self._renew(client),
+            renew=lambda: access.renew(client, lambda: self._stop_asked),
             stopping=lambda: self._stop_asked,
             verify_every=self._verify_every,
             patience=self._patience,
@@ -365,6 +354,13 @@ class Replica:
         if self._url is None:
             raise ClosedError("the replica was not opened yet")
         return self._url
+
+    @property
+    def access(self) -> Access:
+        """The way into the server."""
+        if self._access is None:
+            raise ClosedError("the replica was not opened yet")
+        return self._access
 
     @property
     def store(self) -> Store:

@@ -20,7 +20,8 @@ NAMED = "ldap://h/dc=x????bindname=cn=a"
 
 
 def find(url: str, file: str | None = None) -> bytes | None:
-    return find_password(urls.parse(url), file, Messages(ProgressLine(enabled=False), quiet=False))
+    found = find_password(urls.parse(url), file, Messages(ProgressLine(enabled=False), quiet=False))
+    return None if found is None else found.reveal()
 
 
 @pytest.fixture

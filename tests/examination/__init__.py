@@ -9,9 +9,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from syncrepl_client.access import Access, credentials_of
 from syncrepl_client.diagnosis.table import diagnose
 from syncrepl_client.examination.examine import examine
 from syncrepl_client.ldap import url as urls
+from syncrepl_client.secret import Secret
 from tests.slapd import SUFFIX, Slapd, ldif_entry
 
 if TYPE_CHECKING:
@@ -48,11 +50,11 @@ def url_of(server: Server, rest: str = "??", *, who: str | None = READER, base: 
     return f"{server.url}/{quote(base)}?{rest}" + (f"?bindname={quote(who, safe='=')}" if who else "")
 
 
-def found(url: str, *, password: str = PASSWORD, **options: Any) -> dict[str, Finding]:
+def found(url: str, *, password: str = PASSWORD, starttls: bool = False, **options: Any) -> dict[str, Finding]:
     """Examine a server; the last of several findings of a name counts."""
     parsed = urls.parse(url)
-    secret = password.encode() if parsed.bind_name else None
-    return {one.name: one for one in diagnose(examine(parsed, password=secret, **options))}
+    access = Access(parsed, credentials_of(parsed, Secret(password)), starttls)
+    return {one.name: one for one in diagnose(examine(access, **options))}
 
 
 def severities(findings: dict[str, Finding]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from syncrepl_client.access import Access
 from syncrepl_client.client import Client
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.examination.examine import examine
@@ -155,7 +156,7 @@ def test_what_is_no_ldap_server_is_an_error() -> None:
         server = threading.Thread(target=answer)
         server.start()
         with pytest.raises(ProtocolError):
-            examine(urls.parse(f"ldap://127.0.0.1:{web.getsockname()[1]}/{SUFFIX}"))
+            examine(Access(urls.parse(f"ldap://127.0.0.1:{web.getsockname()[1]}/{SUFFIX}")))
         server.join()
 
 
@@ -168,4 +169,4 @@ def test_nobody_there_and_no_such_host_are_findings() -> None:
 
 def test_starttls_is_for_one_scheme() -> None:
     with pytest.raises(UsageError, match="StartTLS"):
-        examine(urls.parse(f"ldapi://%2Fnone/{SUFFIX}"), starttls=True)
+        found(f"ldapi://%2Fnone/{SUFFIX}", starttls=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
+from syncrepl_client.access import Access, credentials_of
 from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.options import password_file, starttls_option
 from syncrepl_client.cli.password import find_password
@@ -70,7 +71,8 @@ def doctor(*, url: str, as_json: bool, starttls: bool, password_file: str | None
     messages = Messages(ProgressLine(enabled=False), quiet=False)
     try:
         parsed = urls.parse(url)
-        facts = examine(parsed, starttls=starttls, password=find_password(parsed, password_file, messages))
+        password = find_password(parsed, password_file, messages)
+        facts = examine(Access(parsed, credentials_of(parsed, password), starttls))
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))

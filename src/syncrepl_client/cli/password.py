@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syncrepl_client.secret import Secret
+
 if TYPE_CHECKING:
     from syncrepl_client.cli.terminal import Messages
     from syncrepl_client.ldap.url import LDAPUrl
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["find_password"]
 
 
-def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> bytes | None:
+def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> Secret | None:
     """Return the password: from the file, the URL, or whoever sits at the terminal; None if there is none.
 
     Raises:
@@ -33,9 +35,9 @@ def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> bytes |
             messages.warn("the password is not used, for the URL has no bindname")
         return None
     if file is not None:
-        return _from_file(file, messages)
+        return Secret(_from_file(file, messages))
     if not url.bind_password and sys.stdin.isatty():
-        return _from_terminal(url.bind_name)
+        return Secret(_from_terminal(url.bind_name))
     return None
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.model import Report
+    from syncrepl_client.secret import Secret
 
 __all__ = ["verify"]
 
@@ -92,7 +93,7 @@ class _Work:
     """One comparison."""
 
     def __init__(
-        self, url: LDAPUrl, path: Path, *, starttls: bool, password: bytes | None, max_deletes: MaxDeletes | None
+        self, url: LDAPUrl, path: Path, *, starttls: bool, password: Secret | None, max_deletes: MaxDeletes | None
     ) -> None:
         self._url = url
         self._path = path

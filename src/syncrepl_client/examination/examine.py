@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from syncrepl_client.client import Client
 from syncrepl_client.contentsync import dialects
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.diagnosis.facts import Clock, Facts, Link
@@ -27,11 +26,12 @@ from syncrepl_client.examination.probes import (
 from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, SyncreplError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.resumption import read_server
-from syncrepl_client.transport.sockets import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syncrepl_client.access import Access
+    from syncrepl_client.client import Client
     from syncrepl_client.ldap.url import LDAPUrl
 
 __all__ = ["examine"]
@@ -41,32 +41,26 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def examine(
-    url: LDAPUrl, *, starttls: bool = False, password: bytes | None = None, now: Callable[[], datetime] = _now
-) -> Facts:
+def examine(access: Access, *, now: Callable[[], datetime] = _now) -> Facts:
     """Find out what there is to know.
 
     Args:
-        url: server, search and bind name.
-        starttls: whether to encrypt before the bind.
-        password: of the bind name; overrides the URL's own.
+        access: the server with its search, and who to be there.
         now: the clock.
 
     Raises:
-        UsageError: StartTLS is asked for where there is none.
         ProtocolError: what answers does not speak LDAP.
     """
-    if starttls and url.scheme != "ldap":
-        raise UsageError(f"StartTLS is for ldap://, not {url.scheme}://", hint="leave it out")
+    url = access.url
     facts = Facts(url=url, link=Link(local=_is_local(url), encrypted=url.scheme == "ldaps"))
     try:
-        transport = connect(url)
+        client = access.connect()
     except ConnectionLost as error:
         return replace(facts, link=replace(facts.link, connecting=error))
-    with closing(Client(transport)) as client:
+    with closing(client):
         examination = _Examination(client, facts)
         try:
-            examination.introduce(starttls=starttls, password=password)
+            examination.introduce(access)
             examination.ask(now)
         except ConnectionLost as error:
             examination.link(lost=error)
@@ -100,25 +94,20 @@ class _Examination:
         """Note something about the connection."""
         self.facts = replace(self.facts, link=replace(self.facts.link, **changes))  # type: ignore[arg-type]
 
-    def introduce(self, *, starttls: bool, password: bytes | None) -> None:
+    def introduce(self, access: Access) -> None:
         """Encrypt and bind; where that fails we stay anonymous."""
-        url = self.facts.url
-        secret = password if password is not None else (url.bind_password or "").encode()
         try:
-            if starttls:
-                self._client.start_tls(url.host or "localhost")
-                self.link(encrypted=True)
+            access.encrypt(self._client)
         except LDAPResultError as error:
             # The connection is as it was; the password would go in clear.
             self.link(encrypting=error)
             return
-        if url.bind_name and not secret:
-            self.link(binding=UsageError(f"no password for {url.bind_name!r}", hint="give one with --password-file"))
-        elif url.bind_name:
-            try:
-                self._client.bind(url.bind_name, secret)
-            except LDAPResultError as error:
-                self.link(binding=error)
+        if access.starttls:
+            self.link(encrypted=True)
+        try:
+            access.bind(self._client)
+        except (LDAPResultError, UsageError) as error:
+            self.link(binding=error)
         try:
             self.link(identity=self._client.who_am_i())
         except LDAPResultError:
