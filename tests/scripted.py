@@ -133,6 +133,10 @@ class ScriptedServer:
     def start_tls(self, hostname: str) -> None:
         self.encrypted_for = hostname
 
+    @property
+    def encryption(self) -> None:
+        return None
+
     def wake(self) -> None:
         self.woken += 1
 

@@ -19,7 +19,7 @@ from syncrepl_client.ldap.messages import BindResponse, Control, ExtendedRespons
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from syncrepl_client.transport.base import Transport
+    from syncrepl_client.transport.base import Encryption, Transport
 
 __all__ = ["BoundConnection", "Client"]
 
@@ -49,6 +49,11 @@ class Client:
         self._max_message = max_message
         self._connection = Connection(max_message=max_message)
         self._trace = trace
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """How the connection is encrypted; None if it is not."""
+        return self._transport.encryption
 
     @property
     def in_message(self) -> bool:
@@ -108,7 +113,7 @@ class Client:
 
         Raises:
             LDAPResultError: the server refuses.
-            ConnectionFailed: the handshake or the check of the certificate failed.
+            EncryptionFailed: the handshake or the check of the certificate failed.
         """
         results.check("StartTLS", self._extended(messages.START_TLS, timeout=timeout).result)
         if self._connection.in_message:
