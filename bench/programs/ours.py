@@ -38,7 +38,9 @@ class Reading:
 def main(url: str, path: str, *, read: bool, ca_file: str | None) -> None:
     """Refresh once."""
     tls = None if ca_file is None else TLS(ca_file=ca_file)
-    with Syncrepl(path, Reading() if read else Nothing(), SyncreplMode.REFRESH_ONLY, url, tls=tls, max_deletes=None) as client:
+    with Syncrepl(
+        path, Reading() if read else Nothing(), SyncreplMode.REFRESH_ONLY, url, tls=tls, max_deletes=None
+    ) as client:
         while client.poll():
             pass
 

@@ -12,7 +12,7 @@ import msgspec
 
 from syncrepl_client.access import Access, credentials_of
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.options import password_file, starttls_option
+from syncrepl_client.cli.options import password_file, starttls_option, tls_options
 from syncrepl_client.cli.password import find_password
 from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
 from syncrepl_client.diagnosis.finding import Severity
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.diagnosis.facts import Facts
     from syncrepl_client.diagnosis.finding import Finding
+    from syncrepl_client.transport.tls import TLS
 
 __all__ = ["doctor"]
 
@@ -58,9 +59,10 @@ class _Report(msgspec.Struct):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @starttls_option
+@tls_options
 @password_file
 @click.argument("url")
-def doctor(*, url: str, as_json: bool, starttls: bool, password_file: str | None) -> None:
+def doctor(*, url: str, as_json: bool, starttls: bool, tls: TLS, password_file: str | None) -> None:
     """Say what the server of URL is, and how well synchronization works there.
 
     For each problem the lines are printed that repair it in the server's configuration.  Nothing is written to the
@@ -72,7 +74,9 @@ def doctor(*, url: str, as_json: bool, starttls: bool, password_file: str | None
     try:
         parsed = urls.parse(url)
         password = find_password(parsed, password_file, messages)
-        facts = examine(Access(parsed, credentials_of(parsed, password), starttls))
+        # A password in clear is one of the findings.
+        access = Access(parsed, credentials_of(parsed, password), starttls, tls=tls, cleartext_password=True)
+        facts = examine(access)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))

@@ -18,9 +18,9 @@ from syncrepl_client.cli.doctor import doctor
 from syncrepl_client.cli.exits import MEANINGS, ExitCode, exit_code
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
-from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option
+from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option, tls_options
 from syncrepl_client.cli.output import Format, OutputFailed, Printer, StandardOutput
-from syncrepl_client.cli.password import find_password
+from syncrepl_client.cli.password import find_password, warn_of_clear_text
 from syncrepl_client.cli.readable import Readable, dump
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.cli.verify import verify
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.transport.tls import TLS
 
 __all__ = ["main"]
 
@@ -81,6 +82,7 @@ class _WithCommands(click.Command):
 @click.option("--ldif", "as_ldif", is_flag=True, help="Print each change as LDIF, such as ldapmodify reads.")
 @click.option("--nodir", is_flag=True, help="Do not print the directory at the end of the refresh.")
 @starttls_option
+@tls_options
 @password_file
 @max_deletes_option
 @click.option("--trace", is_flag=True, help="Print the protocol exchange on standard error, without credentials.")
@@ -105,6 +107,7 @@ def main(
     as_ldif: bool,
     nodir: bool,
     starttls: bool,
+    tls: TLS,
     password_file: str | None,
     max_deletes: MaxDeletes | None,
     trace: bool,
@@ -134,13 +137,15 @@ def main(
             mode=SyncreplMode.REFRESH_AND_PERSIST if persist else SyncreplMode.REFRESH_ONLY,
             listener=printer,
             starttls=starttls,
+            tls=tls,
+            cleartext_password=True,
             password=find_password(parsed, password_file, messages),
             progress=progress,
             max_deletes=max_deletes,
             trace=messages.trace if trace else None,
         )
         with _stopped_by_signals(replica):
-            _run(replica, printer, output, directory=isinstance(form, Readable) and not nodir)
+            _run(replica, printer, output, messages, directory=isinstance(form, Readable) and not nodir)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -152,11 +157,14 @@ def main(
         progress.clear()
 
 
-def _run(replica: Replica, printer: Printer | None, output: StandardOutput, *, directory: bool) -> None:
+def _run(
+    replica: Replica, printer: Printer | None, output: StandardOutput, messages: Messages, *, directory: bool
+) -> None:
     with closing(replica):
         replica.open_store()
         # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
         replica.refuse_another_search()
+        warn_of_clear_text(replica.access, messages)
         replica.open()
         going = True
         while going:

@@ -16,10 +16,11 @@ import click
 from syncrepl_client.secret import Secret
 
 if TYPE_CHECKING:
+    from syncrepl_client.access import Access
     from syncrepl_client.cli.terminal import Messages
     from syncrepl_client.ldap.url import LDAPUrl
 
-__all__ = ["find_password"]
+__all__ = ["find_password", "read_secret", "warn_of_clear_text"]
 
 
 def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> Secret | None:
@@ -35,10 +36,27 @@ def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> Secret 
             messages.warn("the password is not used, for the URL has no bindname")
         return None
     if file is not None:
-        return Secret(_from_file(file, messages))
+        return read_secret(file, messages)
     if not url.bind_password and sys.stdin.isatty():
         return Secret(_from_terminal(url.bind_name))
     return None
+
+
+def warn_of_clear_text(access: Access, messages: Messages) -> None:
+    """Say that a password is about to go over the network in clear; the command always went on."""
+    if access.gives_password_away:
+        messages.warn(
+            f"the password for {access.url.address} goes over the network in clear; --starttls or ldaps:// keeps it secret"
+        )
+
+
+def read_secret(file: str, messages: Messages) -> Secret:
+    """Read a password from a file; ``-`` is standard input.
+
+    Raises:
+        click.UsageError: the file cannot be read, or is empty.
+    """
+    return Secret(_from_file(file, messages))
 
 
 def _from_terminal(name: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ import click
 import msgspec
 
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option
+from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option, tls_options
 from syncrepl_client.cli.output import COMMAND
-from syncrepl_client.cli.password import find_password
+from syncrepl_client.cli.password import find_password, warn_of_clear_text
 from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
 from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
 from syncrepl_client.ldap import url as urls
@@ -24,10 +25,11 @@ from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions, copy_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.model import Report
-    from syncrepl_client.secret import Secret
+    from syncrepl_client.transport.tls import TLS
 
 __all__ = ["verify"]
 
@@ -51,6 +53,7 @@ class _Report(msgspec.Struct):
 @click.option("--repair", is_flag=True, help="Make the copy what the server holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @starttls_option
+@tls_options
 @password_file
 @max_deletes_option
 @click.argument("url")
@@ -62,6 +65,7 @@ def verify(
     repair: bool,
     as_json: bool,
     starttls: bool,
+    tls: TLS,
     password_file: str | None,
     max_deletes: MaxDeletes | None,
 ) -> None:
@@ -78,8 +82,16 @@ def verify(
     try:
         parsed = urls.parse(url)
         password = find_password(parsed, password_file, messages)
-        work = _Work(parsed, data_file(data), starttls=starttls, password=password, max_deletes=max_deletes)
-        report = work.run(repair=repair)
+        make = partial(
+            Replica,
+            parsed,
+            starttls=starttls,
+            tls=tls,
+            cleartext_password=True,
+            password=password,
+            max_deletes=max_deletes,
+        )
+        report = _Work(make, data_file(data), messages).run(repair=repair)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -90,16 +102,18 @@ def verify(
 
 
 class _Work:
-    """One comparison."""
+    """One comparison.
 
-    def __init__(
-        self, url: LDAPUrl, path: Path, *, starttls: bool, password: Secret | None, max_deletes: MaxDeletes | None
-    ) -> None:
-        self._url = url
+    Args:
+        make: makes a replica with a data file.
+        path: the data file.
+        messages: where to warn.
+    """
+
+    def __init__(self, make: Callable[[Path], Replica], path: Path, messages: Messages) -> None:
+        self._make = make
         self._path = path
-        self._starttls = starttls
-        self._password = password
-        self._max_deletes = max_deletes
+        self._messages = messages
 
     def run(self, *, repair: bool) -> Report:
         # It must be there already: a mistyped path is no empty copy.
@@ -118,16 +132,10 @@ class _Work:
         return report
 
     def _verify(self, path: Path, *, repair: bool) -> Report:
-        replica = Replica(
-            self._url,
-            path,
-            starttls=self._starttls,
-            password=self._password,
-            max_deletes=self._max_deletes,
-        )
-        with closing(replica):
+        with closing(self._make(path)) as replica:
             replica.open_store()
             replica.refuse_another_search()
+            warn_of_clear_text(replica.access, self._messages)
             ours = replica.store.state().listener in {None, COMMAND}
             return replica.verify(repair=repair and ours)
 
