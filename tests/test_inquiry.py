@@ -11,7 +11,7 @@ import pytest
 
 from syncrepl_client import inquiry as module
 from syncrepl_client.client import Client
-from syncrepl_client.contentsync.dialects import APACHEDS, UNKNOWN
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, UNKNOWN
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
@@ -110,7 +110,7 @@ def test_not_all_is_asked_at_once() -> None:
 
 
 def test_entries_are_asked_for_by_uuid_within_the_content() -> None:
-    asking = Asking(found((1, "cn=a,dc=x"), (5, "cn=witness,dc=x")))
+    asking = Asking(found((1, "cn=a,dc=x"), (5, "cn=witness,dc=x")), wire.done)
 
     assert [row(1, "cn=a,dc=x")] == asking.inquiry.entries({uuid(1), uuid(2)}, witnesses=[uuid(5)])
 
@@ -123,10 +123,44 @@ def _text(number: int) -> str:
 
 
 def test_many_entries_are_asked_for_by_several_searches() -> None:
-    asking = Asking(*[found((500, "cn=witness,dc=x"))] * 3)
+    asking = Asking(*[found((500, "cn=witness,dc=x"))] * 3, *[wire.done] * 3)
 
     assert asking.inquiry.entries({uuid(number) for number in range(250)}, witnesses=[uuid(500)]) == []
-    assert [asked.tag for asked in asking.server.asked] == [SEARCH] * 3
+    assert [asked.tag for asked in asking.server.asked] == [SEARCH] * 6
+
+
+def plainly(*named: tuple[int, str], hidden: str = "") -> Callable[[int], bytes]:
+    """Answer a plain search; of one entry the UUID may not be read."""
+
+    def answer(message_id: int) -> bytes:
+        entries = [wire.entry(dn, {"entryUUID": [_text(number).encode()]}) for number, dn in named]
+        unread = [wire.entry(hidden, {})] if hidden else []
+        return b"".join(wire.message(message_id, one) for one in (*unread, *entries)) + wire.done(message_id)
+
+    return answer
+
+
+def test_who_was_withheld_from_content_synchronization_is_found_by_a_plain_search() -> None:
+    """Slapd leaves out what was changed after the moment that the search is about."""
+    witness = found((5, "cn=witness,dc=x"))
+    asking = Asking(witness, plainly((1, "cn=a,dc=x"), hidden="cn=hidden,dc=x"))
+
+    found_ones = asking.inquiry.entries({uuid(1), uuid(2)}, witnesses=[uuid(5)])
+    assert [(uuid(1), b"cn=a,dc=x")] == [(octets, dn) for octets, dn, _ in found_ones]
+    assert [asked.is_plain for asked in asking.server.asked] == [False, True]
+
+
+def test_the_withheld_are_listed_by_a_plain_search() -> None:
+    asking = Asking(plainly((1, "cn=a,dc=x"), (2, "cn=b,dc=x"), hidden="cn=hidden,dc=x"))
+
+    assert [uuid(1), uuid(2)] == [one for uuids in asking.inquiry.listing_of_withheld() for one in uuids]
+
+
+def test_where_nobody_is_withheld_nobody_is_listed() -> None:
+    asking = Asking()
+    asking.inquiry.dialect = DS389
+
+    assert list(asking.inquiry.listing_of_withheld()) == []
 
 
 def test_where_not_even_a_witness_is_found_the_answer_means_nothing() -> None:

@@ -346,10 +346,9 @@ class Consumer:
                 doubts.settle_refresh(
                     staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word
                 )
-            elif last_word and staged.gone_count():
-                # slapd withholds from a refreshOnly what changed while it ran: who was not sent may still be there.
-                for uuids in self._asking().listing():
-                    staged.still_there(uuids)
+            elif (last_word or self._session.dialect.withholds) and staged.gone_count():
+                # slapd withholds what changed while it ran: who was not sent may still be there.
+                guard.confirm(staged, self._asking())
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["MaxDeletes", "check"]
+__all__ = ["MaxDeletes", "check", "confirm"]
 
 _log = logging.getLogger("syncrepl_client.guard")
 
@@ -60,6 +60,15 @@ class MaxDeletes:
         return deletions > self.number and deletions > self.share * entries
 
 
+def confirm(staged: Update, inquiry: Inquiry) -> None:
+    """Take off the deletions of a refresh whatever an independent search finds."""
+    for uuids in inquiry.listing():
+        staged.still_there(uuids)
+    if staged.gone_count():
+        for uuids in inquiry.listing_of_withheld():
+            staged.still_there(uuids)
+
+
 def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | None, *, doubtful: bool = False) -> None:
     """Confirm what a refresh would delete, and hold it if that is too much.
 
@@ -78,8 +87,7 @@ def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | No
         return
     if doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries):
         _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries)
-        for uuids in inquiry.listing():
-            staged.still_there(uuids)
+        confirm(staged, inquiry)
         deletions = staged.gone_count()
     if limit is None or not limit.exceeded(store.not_approved(staged), entries):
         return

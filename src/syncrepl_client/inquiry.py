@@ -123,12 +123,29 @@ class Inquiry:
         found = self._fetch(searches)
         if not all(found):
             raise TooMuchToAsk
-        return [row for rows in found for row in rows if row[0] in uuids]
+        there = {row[0]: row for rows in found for row in rows if row[0] in uuids}
+        return [*there.values(), *self._withheld(search, sorted(uuids - there.keys()))]
+
+    def _withheld(self, search: Search, uuids: Sequence[bytes]) -> list[SentEntry]:
+        """Fetch those entries that content synchronization left out because they change all the time."""
+        if not (self.dialect or OPENLDAP).withholds:
+            return []
+        searches = []
+        for start in range(0, len(uuids), _UUIDS_A_SEARCH):
+            any_of = ber.tlv(0xA1, *map(self._uuid_filter, uuids[start : start + _UUIDS_A_SEARCH]))
+            searches.append(replace(search, filter_=ber.tlv(0xA0, search.filter_, any_of)))
+        return [row for rows in self._fetch(searches, plain=True) for row in rows]
 
     def listing(self) -> Iterator[list[bytes]]:
         """Iterate over the UUIDs of the whole content, as they come."""
         for rows in self.everything(_NO_ATTRIBUTES):
             yield [row[0] for row in rows]
+
+    def listing_of_withheld(self) -> Iterator[list[bytes]]:
+        """Iterate over the UUIDs that `listing` may have left out; nothing where it leaves out nothing."""
+        if (self.dialect or OPENLDAP).withholds:
+            for events in self._followed(self._start_plain(replace(self._search, attributes=_NO_ATTRIBUTES))):
+                yield [row[0] for event in events if isinstance(event, EntriesSent) for row in event.rows]
 
     def everything(self, attributes: tuple[str, ...]) -> Iterator[list[SentEntry]]:
         """Iterate over the whole content, as it comes.
@@ -149,7 +166,9 @@ class Inquiry:
         return self._stream(self._search, cookie)
 
     def _stream(self, search: Search, cookie: bytes | None) -> Iterator[list[Event]]:
-        pending = self._start(search, cookie)
+        return self._followed(self._start(search, cookie))
+
+    def _followed(self, pending: _Pending) -> Iterator[list[Event]]:
         while pending.session.state is not State.ENDED:
             self._receive({pending.message_id: pending})
             for event in pending.events:
@@ -176,14 +195,15 @@ class Inquiry:
 
     # --- searches -----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, searches: Sequence[Search]) -> list[list[SentEntry]]:
+    def _fetch(self, searches: Sequence[Search], *, plain: bool = False) -> list[list[SentEntry]]:
         """Do searches, some at a time; returns the entries that each found."""
         waiting = deque(searches)
         pending: dict[int, _Pending] = {}
         started: list[_Pending] = []
         while waiting or pending:
             while waiting and len(pending) < _PENDING:
-                one = self._start(waiting.popleft())
+                search = waiting.popleft()
+                one = self._start_plain(search) if plain else self._start(search)
                 pending[one.message_id] = one
                 started.append(one)
             self._receive(pending)
@@ -203,14 +223,17 @@ class Inquiry:
 
     def _start(self, search: Search, cookie: bytes | None = None) -> _Pending:
         if self.dialect is not None and self.dialect.omits_entries:
-            plain = PlainSearch(search)
-            self._heard = time.monotonic()
-            return _Pending(self._client.send(plain.request(), [Control(messages.MANAGE_DSA_IT, critical=True)]), plain)
+            return self._start_plain(search, lenient=False)
         selection = Selection(search.attributes, self.operational) if self.operational else None
         session = Session(Mode.REFRESH_ONLY, cookie, self.dialect, selection)
         self._heard = time.monotonic()
         controls = [session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         return _Pending(self._client.send(search.request(), controls), session)
+
+    def _start_plain(self, search: Search, *, lenient: bool = True) -> _Pending:
+        plain = PlainSearch(search, lenient=lenient)
+        self._heard = time.monotonic()
+        return _Pending(self._client.send(plain.request(), [Control(messages.MANAGE_DSA_IT, critical=True)]), plain)
 
     def _receive(self, pending: dict[int, _Pending]) -> None:
         if self._stopping():

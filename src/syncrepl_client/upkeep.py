@@ -148,6 +148,7 @@ class Upkeep:
             for rows in self._inquiry.everything(self._search.attributes):
                 staged.sent(rows)
             staged.present_phase_ended()
+            guard.confirm(staged, self._inquiry)
         guard.check(staged, self._store, self._inquiry, self._max_deletes)
         staged.settle()
         ending = Ending(self._search.fingerprint, origin=Origin.VERIFICATION)
