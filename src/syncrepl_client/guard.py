@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import MassDeletionHeld, UsageError
+from syncrepl_client.model import Origin
 
 if TYPE_CHECKING:
     from syncrepl_client.inquiry import Inquiry
@@ -69,7 +70,15 @@ def confirm(staged: Update, inquiry: Inquiry) -> None:
             staged.still_there(uuids)
 
 
-def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | None, *, doubtful: bool = False) -> None:
+def check(
+    staged: Update,
+    store: Store,
+    inquiry: Inquiry,
+    limit: MaxDeletes | None,
+    *,
+    doubtful: bool = False,
+    origin: Origin = Origin.REFRESH,
+) -> None:
     """Confirm what a refresh would delete, and hold it if that is too much.
 
     Args:
@@ -78,6 +87,7 @@ def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | No
         inquiry: does that search.
         limit: None to hold nothing; the deletions are confirmed all the same.
         doubtful: whether they have to be confirmed however few they are.
+        origin: what found them.
 
     Raises:
         MassDeletionHeld: nothing of the refresh was applied.
@@ -91,6 +101,6 @@ def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | No
         deletions = staged.gone_count()
     if limit is None or not limit.exceeded(store.not_approved(staged), entries):
         return
-    store.hold(staged, entries)
+    store.hold(staged, entries, origin)
     _log.error("a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries)
     raise MassDeletionHeld(deletions, entries)

@@ -114,11 +114,12 @@ class Upkeep:
     def verify(self, dialect: Dialect, *, repair: bool, live: Callable[[Callable[[], bool]], None] | None) -> Report:
         """Compare the copy with the server, and make it equal if asked to; see `Verification`.
 
-        Nothing is repaired while a refresh is held.
+        Nothing is repaired while a refresh is held.  A repair that was held is tried again: it may be approved by now.
 
         Raises:
             MassDeletionHeld: the repair would delete too much.
         """
+        self.look()
         self._verify_at = math.inf
         self._asked = False
         began = time.monotonic()
@@ -131,9 +132,13 @@ class Upkeep:
             _log.warning(said)
             if self._listener is not None:
                 self._listener.debug(said)
-            if repair and self._store.held() is None:
+        now = self._store.held()
+        if repair and (now is None or now.origin is Origin.VERIFICATION):
+            if report.drift:
                 self._repair(verification.found, report)
                 report = replace(report, repaired=True)
+            elif now is not None and not report.undecided:
+                self._store.release()
         return report
 
     def _repair(self, found: Mapping[bytes, SentEntry], report: Report) -> None:
@@ -149,7 +154,7 @@ class Upkeep:
                 staged.sent(rows)
             staged.present_phase_ended()
             guard.confirm(staged, self._inquiry)
-        guard.check(staged, self._store, self._inquiry, self._max_deletes)
+        guard.check(staged, self._store, self._inquiry, self._max_deletes, origin=Origin.VERIFICATION)
         staged.settle()
         ending = Ending(self._search.fingerprint, origin=Origin.VERIFICATION)
         self._store.finish_refresh(staged, ending, self._listener)

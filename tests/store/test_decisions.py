@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncrepl_client.contentsync.events import EntriesDeleted
 from syncrepl_client.exceptions import DBError, DBSchemaError
+from syncrepl_client.model import Origin
 from syncrepl_client.store import held
 from syncrepl_client.store.decisions import Decisions, copy_file
 from syncrepl_client.store.refresh import Update
-from syncrepl_client.store.store import Store
+from syncrepl_client.store.store import Ending, Store
 from tests.store.listeners import copy_of, refresh, sent, uuid
 
 if TYPE_CHECKING:
@@ -35,12 +37,12 @@ def other(store: Store, path: Path) -> Iterator[Decisions]:
         yield opened
 
 
-def hold(store: Store, *numbers: int) -> Update:
+def hold(store: Store, *numbers: int, origin: Origin = Origin.REFRESH) -> Update:
     """Hold a refresh that would delete these."""
     staged = store.begin_refresh(None)
     assert isinstance(staged, Update)
     staged.deleted(tuple(uuid(number) for number in numbers))
-    store.hold(staged, staged.entries())
+    store.hold(staged, staged.entries(), origin)
     return staged
 
 
@@ -136,3 +138,26 @@ def test_a_copy_of_the_file_is_one_that_can_be_opened(store: Store, other: Decis
     assert target.stat().st_mode & 0o077 == 0
     with pytest.raises(DBError, match="cannot copy"):
         copy_file(path, path / "impossible")
+
+
+def test_a_decision_holds_if_the_same_or_less_comes_again(store: Store, other: Decisions) -> None:
+    hold(store, 1, 2)
+    other.ask(held.APPROVE)
+    hold(store, 1)
+
+    assert store.execute_requests() == {held.APPROVE}
+    assert held.Held(number=1, entries=3, approved=True, deletions=1) == other.held()
+
+
+def test_a_refresh_settles_no_repair_that_is_held(store: Store, other: Decisions) -> None:
+    staged = hold(store, 1, 2, origin=Origin.VERIFICATION)
+    other.ask(held.APPROVE)
+    store.execute_requests()
+
+    refresh(store, EntriesDeleted((uuid(1),)), sweep=False)
+    now = store.held()
+    assert now is not None
+    assert (now.approved, now.deletions) == (True, 1)
+
+    store.finish_refresh(staged, Ending("f", origin=Origin.VERIFICATION), None)
+    assert store.held() is None

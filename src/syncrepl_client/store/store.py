@@ -168,7 +168,7 @@ class Store:
             if end.forget or (cookie is None and another):
                 # A cookie of another kind of server covers nothing of what came now.
                 connection.execute(_FORGET)
-            held.clear(connection)
+            held.settled(connection, end.origin)
             if listener is not None:
                 if cookie is not None and cookie != former.cookie:
                     with self.database.guarded():
@@ -223,10 +223,15 @@ class Store:
             return staged.gone_count()
         return sum(not held.holds(self.database.connection, uuid) for uuid, _ in staged.gone())
 
-    def hold(self, staged: Update, entries: int) -> None:
+    def hold(self, staged: Update, entries: int, origin: Origin = Origin.REFRESH) -> None:
         """Hold a refresh: what it would delete is kept for those who decide, and nothing of it is applied."""
         with self.database.transaction() as connection:
-            held.hold(connection, staged.gone(), entries)
+            held.hold(connection, staged.gone, entries, origin)
+
+    def release(self) -> None:
+        """Forget what is held: it is settled."""
+        with self.database.transaction() as connection:
+            held.clear(connection)
 
     def execute_requests(self) -> set[str]:
         """Execute what other processes asked for; returns the kinds that the caller has to see to."""
