@@ -412,7 +412,7 @@ def test_who_changes_all_the_time_is_not_gone(store: Store, mode: Mode) -> None:
     class Withholding(Run):
         @staticmethod
         def withheld(message_id: int) -> bytes:
-            found = wire.entry(B, {"entryUUID": [str(UUID(bytes=uuid(2))).encode()]})
+            found = wire.entry(B, {**values(""), "entryUUID": [str(UUID(bytes=uuid(2))).encode()]})
             return wire.message(message_id, found) + wire.done(message_id)
 
     from_nothing = (

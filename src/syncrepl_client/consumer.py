@@ -37,7 +37,7 @@ from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
 from syncrepl_client.restarts import Restarts
-from syncrepl_client.resumption import decide, read_operational
+from syncrepl_client.resumption import catch_up, decide, read_operational
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
 from syncrepl_client.upkeep import Upkeep
@@ -122,6 +122,8 @@ class Consumer:
         self._session: Session
         # What a refresh in progress has staged; None in the persist stage.
         self._staged: FirstLoad | Update | None = None
+        # Whether what a refresh left out of what is there is known all the same.
+        self._knows_all = True
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
         self._restarts = Restarts()
@@ -177,6 +179,7 @@ class Consumer:
             Selection(self._search.attributes, operational) if operational else None,
         )
         self._backlog.clear()
+        self._knows_all = True
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         request = self._search.request(asterisk=not self._session.dialect.hides_operational)
@@ -291,7 +294,9 @@ class Consumer:
     def _refresh_again(self, cookie: bytes | None, diagnostic: str) -> None:
         """Start over, as the server wants it (RFC 4533 section 3.8); the copy stays until the new refresh is whole."""
         self._restarts.required(diagnostic)
-        self._start(cookie)
+        # Who asked for everything knows nothing of what the server's cookie takes to be known.
+        from_nothing = self.refreshing and self._session.sent_cookie is None
+        self._start(None if from_nothing else cookie)
 
     def _refresh_failed(self, result: Result) -> None:
         """Handle the failure of a refresh; whatever it brought is dropped."""
@@ -313,9 +318,11 @@ class Consumer:
             if not self._settled(staged, swept=swept):
                 return
             doubtful = end.sweep is Sweep.DOUBTFUL
-            guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            known = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            self._knows_all = self._knows_all and known
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
+            forget = forget or not self._knows_all
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
@@ -348,7 +355,7 @@ class Consumer:
                 )
             elif (last_word or self._session.dialect.withholds) and staged.gone_count():
                 # slapd withholds what changed while it ran: who was not sent may still be there.
-                guard.confirm(staged, self._asking())
+                self._knows_all = guard.confirm(staged, self._asking())
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False
@@ -394,6 +401,9 @@ class Consumer:
         """Compare the copy with the server, and make it equal if asked to; see `Upkeep.verify`."""
         if not self._message_id:
             self._meet(self._server.dialect(self._search.base))
+            if self._dialect is OPENLDAP:
+                # What another provider has not got yet is not gone.
+                catch_up(self._client, self._server, self._search, self._store.state().cookie, self._stopping)
         dialect = self._dialect or dialect_of(self._store.state().cookie)
         self._inquiry.dialect = dialect
         persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._message_id and not self.finished
@@ -444,12 +454,15 @@ class Consumer:
         except TooMuchToAsk:
             self._again_from_nothing()
         else:
-            if self._store.apply(settled, self._listener, self._search.holds):
+            if guard.is_bulk(settled, self._store, self._max_deletes, self._search.holds):
+                self._resume()
+            elif self._store.apply(settled, self._listener, self._search.holds):
                 self._restarts.progressed()
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
                 return True
-            self._resume()
+            else:
+                self._resume()
         return False
 
     def _check_base(self, changes: Iterable[Event]) -> None:

@@ -110,9 +110,25 @@ class Inquiry:
         Raises:
             TooMuchToAsk: there are too many, or nobody was found.
         """
-        wanted = sorted(uuids)
-        if len(wanted) > _MOST_ENTRIES:
+        if len(uuids) > _MOST_ENTRIES:
             raise TooMuchToAsk
+        found = self._fetch(self._by_uuid(uuids, attributes, witnesses))
+        if not all(found):
+            raise TooMuchToAsk
+        there = {row[0]: row for rows in found for row in rows if row[0] in uuids}
+        return [*there.values(), *self.withheld(uuids - there.keys(), attributes=attributes)]
+
+    def withheld(self, uuids: set[bytes], *, attributes: tuple[str, ...] | None = None) -> list[SentEntry]:
+        """Fetch entries that content synchronization may have left out; nobody where it leaves out nobody."""
+        if not (self.dialect or OPENLDAP).withholds:
+            return []
+        return [row for rows in self._fetch(self._by_uuid(uuids, attributes), plain=True) for row in rows]
+
+    def _by_uuid(
+        self, uuids: set[bytes], attributes: tuple[str, ...] | None, witnesses: Iterable[bytes] = ()
+    ) -> list[Search]:
+        """Make searches for entries; each finds the witnesses, too."""
+        wanted = sorted(uuids)
         known = [self._uuid_filter(uuid) for uuid in witnesses]
         search = self._search if attributes is None else replace(self._search, attributes=attributes)
         searches = []
@@ -120,21 +136,7 @@ class Inquiry:
             asked = [self._uuid_filter(uuid) for uuid in wanted[start : start + _UUIDS_A_SEARCH]]
             any_of = ber.tlv(0xA1, *asked, *known)
             searches.append(replace(search, filter_=ber.tlv(0xA0, search.filter_, any_of)))
-        found = self._fetch(searches)
-        if not all(found):
-            raise TooMuchToAsk
-        there = {row[0]: row for rows in found for row in rows if row[0] in uuids}
-        return [*there.values(), *self._withheld(search, sorted(uuids - there.keys()))]
-
-    def _withheld(self, search: Search, uuids: Sequence[bytes]) -> list[SentEntry]:
-        """Fetch those entries that content synchronization left out because they change all the time."""
-        if not (self.dialect or OPENLDAP).withholds:
-            return []
-        searches = []
-        for start in range(0, len(uuids), _UUIDS_A_SEARCH):
-            any_of = ber.tlv(0xA1, *map(self._uuid_filter, uuids[start : start + _UUIDS_A_SEARCH]))
-            searches.append(replace(search, filter_=ber.tlv(0xA0, search.filter_, any_of)))
-        return [row for rows in self._fetch(searches, plain=True) for row in rows]
+        return searches
 
     def listing(self) -> Iterator[list[bytes]]:
         """Iterate over the UUIDs of the whole content, as they come."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.database import Database
 
-__all__ = ["Doubts", "LiveBatch", "doubts_about"]
+__all__ = ["Doubts", "LiveBatch", "deleted_in_bulk", "doubts_about"]
 
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _ATTRS: Final = "SELECT attrs FROM syncrepl_entry WHERE id = ?"
@@ -90,6 +90,27 @@ def doubts_about(connection: sqlite3.Connection, events: Sequence[Event]) -> lis
                     told.clear()
         all_doubts.append(doubts)
     return all_doubts
+
+
+def deleted_in_bulk(connection: sqlite3.Connection, events: Iterable[Event], in_content: Callable[[str], bool]) -> int:
+    """Count the entries that a batch of the persist stage would delete without a message for each.
+
+    Args:
+        connection: to the copy, as it was before the batch.
+        events: the batch.
+        in_content: see `LiveBatch`.
+    """
+    count = 0
+    for event in events:
+        if not isinstance(event, EntriesDeleted):
+            continue
+        found = [connection.execute(_FIND, (uuid,)).fetchone() for uuid in event.uuids]
+        here = [row[1] for row in found if row is not None]
+        if len(event.uuids) > 1:
+            count += len(here)
+        if event.dn is not None and not in_content(text(event.dn)):
+            count += sum(1 for dn in here for _ in descendants(connection, dn))
+    return count
 
 
 class LiveBatch:

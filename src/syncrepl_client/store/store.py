@@ -12,7 +12,7 @@ from syncrepl_client.model import Origin
 from syncrepl_client.store import held, schema
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
-from syncrepl_client.store.live import LiveBatch, doubts_about
+from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
 
@@ -192,6 +192,10 @@ class Store:
     def doubts_about(self, events: Sequence[Event]) -> list[Doubts]:
         """Find what each event of a batch of the persist stage leaves open; see `live.doubts_about`."""
         return doubts_about(self.database.connection, events)
+
+    def deleted_in_bulk(self, events: Iterable[Event], in_content: Callable[[str], bool]) -> int:
+        """Count what a batch of the persist stage would delete in bulk; see `live.deleted_in_bulk`."""
+        return deleted_in_bulk(self.database.connection, events, in_content)
 
     def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> bool:
         """Apply a batch of the persist stage in one transaction.
