@@ -166,3 +166,20 @@ def test_the_empty_name_is_the_root() -> None:
     assert dn.parse("") == ()
     assert dn.depth("") == 0
     assert dn.parent("dc=x") == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are"),
+    [
+        ("ou=a,dc=x", "ou=a,dc=x", True),
+        ("ou=a,dc=x", "OU=A, DC=X", True),
+        ("ou=Ärger,dc=x", "ou=\\C3\\A4RGER,dc=x", True),
+        ("ou=Straße,dc=x", "ou=Strasse,dc=x", False),
+        ("ou=Straße,dc=x", "ou=STRASSE,dc=x", False),
+        ("ou=a,dc=x", "ou=b,dc=x", False),
+        ("no name", "NO NAME", True),
+        ("no namẞe", "NO NAMSSE", False),
+    ],
+)
+def test_names_that_not_every_server_takes_for_one_are_not_alike(first: str, second: str, are: bool) -> None:  # noqa: FBT001
+    assert are is dn.alike(first, second)

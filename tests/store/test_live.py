@@ -53,6 +53,19 @@ def gone(number: int, dn: str | None = None) -> EntriesDeleted:
     return EntriesDeleted((uuid(number),), None if dn is None else dn.encode())
 
 
+def test_below_a_container_is_not_below_another_one_that_the_filter_hides(
+    store: Store, mirror: Mirror, load: Callable[..., None]
+) -> None:
+    """OpenLDAP takes the two names for two; RFC 4518 and its tables of letters take them for one."""
+    street, hidden = "ou=Straße,dc=x", "ou=Strasse,dc=x"
+    load(street, f"cn=a,{street}", f"cn=b,{hidden}")
+
+    assert apply(store, mirror, sent(1, "ou=new,dc=x"))
+    assert copy_of(store)[3] == (f"cn=b,{hidden}", "")
+    assert apply(store, mirror, sent(1, street), gone(1, "ou=Straße,dc=outside"))
+    assert set(copy_of(store)) == {3}
+
+
 def test_each_message_is_told_as_it_came(store: Store, mirror: Mirror, load: Callable[..., None]) -> None:
     load(A, B)
 

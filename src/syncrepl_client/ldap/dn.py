@@ -11,12 +11,16 @@ import re
 import unicodedata
 import zlib
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import DNError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 __all__ = [
     "RDN",
+    "alike",
     "child_range",
     "depth",
     "escape_value",
@@ -146,8 +150,12 @@ def normalize(text: str) -> str:
         rdns = parse(text)
     except DNError:
         return text.casefold()
+    return _normalized(rdns, str.casefold)
+
+
+def _normalized(rdns: Iterable[RDN], fold: Callable[[str], str]) -> str:
     return ",".join(
-        "+".join(sorted(f"{_normal_type(kind)}={_normal_value(value)}" for kind, value in rdn)) for rdn in rdns
+        "+".join(sorted(f"{_normal_type(kind)}={_normal_value(value, fold)}" for kind, value in rdn)) for rdn in rdns
     )
 
 
@@ -172,10 +180,10 @@ def _normal_type(kind: str) -> str:
     return _SHORT_NAMES.get(lowered, lowered)
 
 
-def _normal_value(value: str | bytes) -> str:
+def _normal_value(value: str | bytes, fold: Callable[[str], str]) -> str:
     if isinstance(value, bytes):
         return "#" + value.hex()
-    folded = " ".join(unicodedata.normalize("NFKC", value).casefold().split(" ")).strip(" ")
+    folded = " ".join(fold(unicodedata.normalize("NFKC", value)).split(" ")).strip(" ")
     return escape_value(re.sub(" +", " ", folded))
 
 
@@ -256,6 +264,26 @@ def _tail(normal: str, count: int) -> str:
 def same(first: str, second: str) -> bool:
     """Tell whether two texts spell one name."""
     return first == second or normalize(first) == normalize(second)
+
+
+def alike(first: str, second: str) -> bool:
+    """Tell whether two texts spell one name on every server.
+
+    Two names may be the `same` by RFC 4518 and still be two entries: OpenLDAP takes ``Straße`` and ``Strasse`` for
+    two, since it compares letter by letter.
+    """
+    if first == second:
+        return True
+    if not same(first, second):
+        return False
+    try:
+        return _normalized(parse(first), _letter_by_letter) == _normalized(parse(second), _letter_by_letter)
+    except DNError:
+        return first.lower() == second.lower()
+
+
+def _letter_by_letter(text: str) -> str:
+    return "".join(letter.lower() for letter in text)
 
 
 def key(text: str) -> int:
