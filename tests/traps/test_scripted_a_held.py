@@ -27,7 +27,7 @@ LEFT = set(range(61, MANY + 1))
 
 def decide(path: Path, kind: str = held.APPROVE) -> None:
     with closing(Decisions(path)) as other:
-        other.ask(kind)
+        other.ask(kind, other.held())
 
 
 def delete_half(lab: Laboratory) -> None:

@@ -51,7 +51,7 @@ _HOLD: Final = "UPDATE syncrepl_state SET held = held + ?, held_entries = ?, hel
 _APPROVE: Final = "UPDATE syncrepl_state SET approved = 1"
 _NOT_APPROVED: Final = "UPDATE syncrepl_state SET approved = 0"
 _REJECT: Final = "UPDATE syncrepl_state SET cookie = NULL, approved = 0"
-_ASK: Final = "INSERT INTO syncrepl_request (kind, held) SELECT ?, held FROM syncrepl_state"
+_ASK: Final = "INSERT INTO syncrepl_request (kind, held) VALUES (?, ?)"
 _ASKED: Final = "SELECT kind, held FROM syncrepl_request ORDER BY id"
 _ANSWERED: Final = "DELETE FROM syncrepl_request"
 
@@ -123,9 +123,9 @@ def clear(connection: sqlite3.Connection) -> None:
     connection.execute(_NOT_APPROVED)
 
 
-def ask(connection: sqlite3.Connection, kind: str) -> None:
-    """Ask the consumer that owns the file for something; a decision is about the refresh that is held now."""
-    connection.execute(_ASK, (kind,))
+def ask(connection: sqlite3.Connection, kind: str, number: int = 0) -> None:
+    """Ask the consumer that owns the file for something; a decision is about the refresh of a number."""
+    connection.execute(_ASK, (kind, number))
 
 
 def execute(connection: sqlite3.Connection) -> set[str]:
