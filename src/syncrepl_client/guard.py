@@ -69,7 +69,7 @@ class MaxDeletes:
 
 
 def is_bulk(events: Iterable[Event], store: Store, limit: MaxDeletes | None, in_content: Callable[[str], bool]) -> bool:
-    """Tell whether a batch of the persist stage deletes too much by a few messages.
+    """Tell whether a batch of the persist stage deletes too much by a few messages, or everything.
 
     Args:
         events: the batch.
@@ -77,9 +77,11 @@ def is_bulk(events: Iterable[Event], store: Store, limit: MaxDeletes | None, in_
         limit: None for the default one.
         in_content: tells whether a name lies within the base and scope of the search.
     """
-    limit = limit or MaxDeletes()
     deletions = store.deleted_in_bulk(events, in_content)
-    return deletions > limit.number and limit.exceeded(deletions, len(store.entries))
+    if not deletions:
+        return False
+    entries = len(store.entries)
+    return deletions >= entries or (limit or MaxDeletes()).exceeded(deletions, entries)
 
 
 def confirm(staged: Update, inquiry: Inquiry) -> bool:

@@ -94,3 +94,18 @@ def test_a_container_that_takes_few_along_is_followed_at_once(subtree: Laborator
             replica.step(0.1)
 
     assert before == len(subtree.requests)
+
+
+@LIMITS
+@pytest.mark.trap("A3", "E11", server="scripted")
+@pytest.mark.parametrize("said", ["elsewhere", "a set"])
+def test_a_base_that_is_said_to_be_gone_empties_no_copy_however_small(
+    make: MakeLaboratory, said: str, limit: MaxDeletes | None
+) -> None:
+    lab = make(OPENLDAP, entries=3, scope="sub")
+    rows = lab.copy().rows
+    (base,) = (row[0] for row in rows if row[1] == SUFFIX)
+    moved = script.entry("dc=elsewhere", {}, base, 3, NEWER)
+
+    follow(lab, moved if said == "elsewhere" else script.id_set([row[0] for row in rows], deletes=True), limit)
+    assert rows == lab.copy().rows

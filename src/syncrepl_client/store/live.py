@@ -93,7 +93,7 @@ def doubts_about(connection: sqlite3.Connection, events: Sequence[Event]) -> lis
 
 
 def deleted_in_bulk(connection: sqlite3.Connection, events: Iterable[Event], in_content: Callable[[str], bool]) -> int:
-    """Count the entries that a batch of the persist stage would delete without a message for each.
+    """Count the entries that a batch of the persist stage would delete by messages that take more than one away.
 
     Args:
         connection: to the copy, as it was before the batch.
@@ -109,7 +109,8 @@ def deleted_in_bulk(connection: sqlite3.Connection, events: Iterable[Event], in_
         if len(event.uuids) > 1:
             count += len(here)
         if event.dn is not None and not in_content(text(event.dn)):
-            count += sum(1 for dn in here for _ in descendants(connection, dn))
+            below = sum(1 for dn in here for _ in descendants(connection, dn))
+            count += below + 1 if below else 0
     return count
 
 
