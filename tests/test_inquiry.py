@@ -150,6 +150,18 @@ def test_who_was_withheld_from_content_synchronization_is_found_by_a_plain_searc
     assert [asked.is_plain for asked in asking.server.asked] == [False, True]
 
 
+def test_who_may_not_be_searched_for_by_uuid_is_found_by_name() -> None:
+    """Unless another entry has that name by now."""
+    known = {uuid(1): "cn=a,dc=x", uuid(2): "cn=b,dc=x"}
+    asking = Asking(
+        found((5, "cn=witness,dc=x")), wire.done, found((1, "cn=a,dc=x")), found((4, "cn=b,dc=x")), found(code=32)
+    )
+
+    uuids = {uuid(1), uuid(2), uuid(3)}
+    assert [row(1, "cn=a,dc=x")] == asking.inquiry.entries(uuids, witnesses=[uuid(5)], name_of=known.get)
+    assert [(asked.base, asked.scope) for asked in asking.server.asked[2:]] == [("cn=a,dc=x", 0), ("cn=b,dc=x", 0)]
+
+
 def test_the_withheld_are_listed_by_a_plain_search() -> None:
     asking = Asking(plainly((1, "cn=a,dc=x"), (2, "cn=b,dc=x"), hidden="cn=hidden,dc=x"))
 

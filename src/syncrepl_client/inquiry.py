@@ -46,6 +46,10 @@ _PATIENCE: Final = 60.0
 _NO_ATTRIBUTES: Final = ("1.1",)
 
 
+def _nameless(_uuid: bytes) -> str | None:
+    return None
+
+
 class TooMuchToAsk(Exception):
     """So much is open that a refresh of everything is the better question."""
 
@@ -97,7 +101,12 @@ class Inquiry:
         return [row for rows in found for row in rows]
 
     def entries(
-        self, uuids: set[bytes], *, witnesses: Iterable[bytes], attributes: tuple[str, ...] | None = None
+        self,
+        uuids: set[bytes],
+        *,
+        witnesses: Iterable[bytes],
+        attributes: tuple[str, ...] | None = None,
+        name_of: Callable[[bytes], str | None] = _nameless,
     ) -> list[SentEntry]:
         """Fetch entries by UUID; those that are not among the answers are not in the content.
 
@@ -106,6 +115,8 @@ class Inquiry:
             attributes: which to fetch; None for those of the search.
             witnesses: entries that are known to be there.  An identity that may not search by entryUUID would find
                 nobody at all; if not even a witness is found, the answer means nothing.
+            name_of: tells the last known name of an entry.  An identity that may not search for some entries by
+                entryUUID finds them by that, if it still is their name.
 
         Raises:
             TooMuchToAsk: there are too many, or nobody was found.
@@ -116,7 +127,17 @@ class Inquiry:
         if not all(found):
             raise TooMuchToAsk
         there = {row[0]: row for rows in found for row in rows if row[0] in uuids}
-        return [*there.values(), *self.withheld(uuids - there.keys(), attributes=attributes)]
+        there.update((row[0], row) for row in self.withheld(uuids - there.keys(), attributes=attributes))
+        return [*there.values(), *self._still_so_called(uuids - there.keys(), attributes, name_of)]
+
+    def _still_so_called(
+        self, uuids: set[bytes], attributes: tuple[str, ...] | None, name_of: Callable[[bytes], str | None]
+    ) -> list[SentEntry]:
+        """Fetch those entries that are found under the names that they had."""
+        search = self._search if attributes is None else replace(self._search, attributes=attributes)
+        names = [name for uuid in sorted(uuids) if (name := name_of(uuid))]
+        found = self._fetch([replace(search, base=name, scope=BASE) for name in names])
+        return [row for rows in found for row in rows if row[0] in uuids]
 
     def withheld(self, uuids: set[bytes], *, attributes: tuple[str, ...] | None = None) -> list[SentEntry]:
         """Fetch entries that content synchronization may have left out; nobody where it leaves out nobody."""

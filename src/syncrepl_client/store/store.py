@@ -187,6 +187,11 @@ class Store:
         found: tuple[str, bytes] | None = self.database.connection.execute(_ROW, (uuid,)).fetchone()
         return found
 
+    def name_of(self, uuid: bytes) -> str | None:
+        """Return the name of an entry of the copy; None if it is not there."""
+        found = self.row(uuid)
+        return None if found is None else found[0]
+
     # --- persist ------------------------------------------------------------------------------------------------------
 
     def doubts_about(self, events: Sequence[Event]) -> list[Doubts]:
