@@ -38,6 +38,7 @@ from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
 from syncrepl_client.restarts import Restarts
 from syncrepl_client.resumption import catch_up, decide, read_operational
+from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
 from syncrepl_client.upkeep import Upkeep
@@ -480,8 +481,9 @@ class Consumer:
         """Fetch entries of an update again where a server sends other attributes than were asked for."""
         if not self._search.attributes or self._session.dialect.keeps_attributes:
             return rows
-        uuids = {row[0] for row in rows}
-        return self._asking().entries(uuids, witnesses=self._store.some_uuids(exclude=uuids))
+        names = {uuid: text(dn) for uuid, dn, _ in rows}
+        witnesses = self._store.some_uuids(exclude=set(names))
+        return self._asking().entries(set(names), witnesses=witnesses, name_of=names.get)
 
     def _resume(self, brought: Sequence[SentEntry] = ()) -> None:
         """Go on from the stored cookie, unless it is time to end: then the next run does."""
