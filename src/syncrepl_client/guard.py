@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import MassDeletionHeld, UsageError
+from syncrepl_client.log_fields import fields
 
 if TYPE_CHECKING:
     from syncrepl_client.inquiry import Inquiry
@@ -77,12 +78,16 @@ def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | No
     if not deletions:
         return
     if doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries):
-        _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries)
+        extra = fields(what="deletions-doubted", url=store.state().url or "", deleted=deletions, entries=entries)
+        _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries, extra=extra)
         for uuids in inquiry.listing():
             staged.still_there(uuids)
         deletions = staged.gone_count()
     if limit is None or not limit.exceeded(store.not_approved(staged), entries):
         return
     store.hold(staged, entries)
-    _log.error("a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries)
+    extra = fields(what="refresh-held", url=store.state().url or "", deleted=deletions, entries=entries)
+    _log.error(
+        "a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries, extra=extra
+    )
     raise MassDeletionHeld(deletions, entries)
