@@ -166,3 +166,16 @@ def test_the_empty_name_is_the_root() -> None:
     assert dn.parse("") == ()
     assert dn.depth("") == 0
     assert dn.parent("dc=x") == ""
+
+
+def test_a_semicolon_before_the_value_parts_no_names() -> None:
+    """There it begins an option of the type; behind a value it is RFC 2253's separator."""
+    name = "cn;lang-de=a+sn;x=b;dc=x"
+
+    assert len(dn.parse(name)) == dn.depth(name) == 2
+    assert dn.first_rdn(name) == "cn;lang-de=a+sn;x=b"
+    assert dn.parent(name) == "dc=x"
+
+
+def test_spaces_alone_are_the_root() -> None:
+    assert dn.depth("  ") == len(dn.parse("  ")) == 0

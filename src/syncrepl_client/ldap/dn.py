@@ -191,6 +191,8 @@ def split_first(normalized: str) -> tuple[str, str]:
 def _first_end(text: str) -> int:
     """Find where the first RDN ends."""
     quoted = False
+    # Before its "=" a type may have options, which semicolons begin.
+    in_value = False
     pos = 0
     while pos < len(text):
         char = text[pos]
@@ -198,8 +200,12 @@ def _first_end(text: str) -> int:
             pos += 1
         elif char == '"':
             quoted = not quoted
-        elif char in ",;" and not quoted:
+        elif quoted:
+            pass
+        elif char == "," or (char == ";" and in_value):
             return pos
+        elif char in "=+":
+            in_value = char == "="
         pos += 1
     return len(text)
 
@@ -216,7 +222,7 @@ def parent(text: str) -> str:
 
 def depth(text: str) -> int:
     """Return the number of RDNs."""
-    if not text:
+    if not text.strip(" "):
         return 0
     if "\\" not in text and '"' not in text and ";" not in text:
         return text.count(",") + 1

@@ -38,9 +38,12 @@ def request(operation: bytes) -> str:
 
 
 def extended_name(operation: bytes) -> str:
-    """Return the object identifier of an extended request."""
-    _, start, end = ber.read(operation, 0, len(operation))
-    return next((operation[first:last].decode() for tag, first, last in ber.children(operation, start, end)), "")
+    """Return the object identifier of an extended request; empty if it has none."""
+    try:
+        _, start, end = ber.read(operation, 0, len(operation))
+        return next((operation[first:last].decode() for _, first, last in ber.children(operation, start, end)), "")
+    except (ProtocolError, ValueError):
+        return ""
 
 
 def _bind(data: bytes, start: int, end: int) -> str:
