@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import DNError
 from syncrepl_client.ldap import dn
+from tests.fuzz.limits import bounded
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 TYPES = st.sampled_from(["cn", "OU", "uid", "dc", "x-y", "2.5.4.3"])
@@ -179,3 +180,12 @@ def test_a_semicolon_before_the_value_parts_no_names() -> None:
 
 def test_spaces_alone_are_the_root() -> None:
     assert dn.depth("  ") == len(dn.parse("  ")) == 0
+
+
+def test_the_work_grows_with_the_length_of_a_name_and_not_faster() -> None:
+    """A name may be as long as a message."""
+    name = ",".join([r"cn=\2c"] * 400_000)
+
+    with bounded(0, seconds=8):
+        assert dn.depth(name) == 400_000
+        assert dn.rebase(name, "cn=b", "dc=x") == name.removesuffix(r"cn=\2c") + "dc=x"

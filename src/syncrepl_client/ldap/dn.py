@@ -11,9 +11,13 @@ import re
 import unicodedata
 import zlib
 from functools import lru_cache
-from typing import Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import DNError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "RDN",
@@ -190,6 +194,11 @@ def split_first(normalized: str) -> tuple[str, str]:
 
 def _first_end(text: str) -> int:
     """Find where the first RDN ends."""
+    return next(_separators(text), len(text))
+
+
+def _separators(text: str) -> Iterator[int]:
+    """Find where RDNs end and others follow, in one pass: a name may be as long as a message."""
     quoted = False
     # Before its "=" a type may have options, which semicolons begin.
     in_value = False
@@ -203,11 +212,16 @@ def _first_end(text: str) -> int:
         elif quoted:
             pass
         elif char == "," or (char == ";" and in_value):
-            return pos
+            in_value = False
+            yield pos
         elif char in "=+":
             in_value = char == "="
         pos += 1
-    return len(text)
+
+
+def _after(text: str, count: int) -> int:
+    """Find where a name goes on behind its first RDNs."""
+    return next(islice(_separators(text), count - 1, None), len(text) - 1) + 1 if count > 0 else 0
 
 
 def first_rdn(text: str) -> str:
@@ -226,21 +240,14 @@ def depth(text: str) -> int:
         return 0
     if "\\" not in text and '"' not in text and ";" not in text:
         return text.count(",") + 1
-    count = 0
-    while text:
-        text = parent(text)
-        count += 1
-    return count
+    return sum(1 for _ in _separators(text)) + 1
 
 
 def rebase(text: str, old: str, new: str) -> str:
     """Return the name that an entry below `old` has when `old` is called `new`; its own part keeps its spelling."""
     if text.endswith("," + old) and text[-len(old) - 2 : -len(old) - 1] != "\\":
         return text[: -len(old)] + new
-    pos = 0
-    for _ in range(depth(text) - depth(old)):
-        pos += _first_end(text[pos:]) + 1
-    return text[:pos] + new
+    return text[: _after(text, depth(text) - depth(old))] + new
 
 
 def is_under(text: str, base: str) -> bool:
@@ -254,9 +261,7 @@ def is_under(text: str, base: str) -> bool:
 
 
 def _tail(normal: str, count: int) -> str:
-    for _ in range(depth(normal) - count):
-        normal = split_first(normal)[1]
-    return normal
+    return normal[_after(normal, depth(normal) - count) :]
 
 
 def same(first: str, second: str) -> bool:
