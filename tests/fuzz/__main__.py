@@ -2,7 +2,7 @@
 
     python -m tests.fuzz --seconds 600
 
-The time is shared by the targets.  With atheris (``pip install atheris``; it has wheels for some versions of Python on
+The time is shared by the targets.  With atheris (the extra ``fuzz``; it has wheels for some versions of Python on
 Linux) coverage guides the search, each target in a process of its own; without it inputs are changed at random.  What
 fails is written into ``tests/fuzz/corpus/TARGET``, where the tests will try it from then on, and the exit code is 1.
 """
