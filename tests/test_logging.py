@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncrepl_client import Replica, Syncrepl, SyncreplMode
+from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted
 from syncrepl_client.exceptions import ConnectionLost, InvalidCredentials, MassDeletionHeld, SyncreplError
+from syncrepl_client.journal import Journal, verified
 from syncrepl_client.log_fields import Fields
+from syncrepl_client.model import Difference, Report
 from tests.slapd import SUFFIX, Slapd, empty_tree, ldif_entry
 
 if TYPE_CHECKING:
@@ -277,3 +280,25 @@ def test_every_logger_and_event_is_explained() -> None:
     assert len(loggers) > 3
     assert len(whats) > 10
     assert [name for name in [*loggers, *whats] if f"``{name}``" not in page] == []
+
+
+def test_deletions_and_differences_are_named_at_debug_alone(log: Records) -> None:
+    journal = Journal("ldap://h/dc=x")
+    report = Report(
+        5, (Difference("extra", bytes(16), "cn=e,dc=x", None), Difference("missing", bytes(16), None, "cn=m"))
+    )
+
+    def tell() -> None:
+        gone = EntriesDeleted((bytes(16), bytes(16)))
+        journal.applied([EntriesDeleted((bytes(16),), b"cn=g"), gone, CookieReceived(b"c")])
+        verified("ldap://h/dc=x", report, seconds=1.0, repair=False)
+
+    tell()
+    assert {"received": 0, "deleted": 3, "dns": ["cn=g"]}.items() <= log.told("applied").items()
+    assert log.told("differences")["dns"] == ["cn=e,dc=x", "cn=m"]
+    assert {"extra": 1, "missing": 1, "levelno": logging.WARNING}.items() <= log.told("verified").items()
+
+    log.records.clear()
+    logging.getLogger("syncrepl_client").setLevel(logging.INFO)
+    tell()
+    assert log.whats == ["verified"]

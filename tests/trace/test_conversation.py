@@ -98,6 +98,22 @@ def test_the_controls_of_a_request_are_named() -> None:
     ]
 
 
+def test_what_a_sync_request_holds_besides_is_passed_over() -> None:
+    odd = Control(
+        sync.SYNC_REQUEST, value=ber.sequence(ber.enumerated(7), ber.boolean(value=True), ber.octet_string(b""))
+    )
+
+    assert sent(messages.unbind_request(), odd) == 'unbind; Sync Request 7 cookie ""'
+
+
+def test_an_entry_by_itself_is_described_as_one_of_a_run() -> None:
+    lines: list[str] = []
+    octets = wire.message(2, wire.entry("cn=a", {"cn": [b"a"]}))
+    Conversation(lines.append).received(messages.decode_message(octets))
+
+    assert lines == ['< 2 entry "cn=a": cn (1, 1 bytes)']
+
+
 @pytest.mark.parametrize(
     "operation", [b"\x60\x00", b"\x60\x05\x02\x01\x03\x04\x7f", b"\x63\x00", b"\x77\x00", b"\x44\x00", b"\x50\x00"]
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client.contentsync import controls as sync
 from syncrepl_client.exceptions import ProtocolError
@@ -39,6 +39,8 @@ def sync_info(value: bytes) -> str:
         case sync.IdSet(deletes, uuids, cookie):
             named = f": {listed(map(uuid, uuids), _MOST_UUIDS)}" if uuids else ""
             return f"syncIdSet refreshDeletes {_flag(deletes)}, {len(uuids)} entries{_cookie(cookie)}{named}"
+        case unknown:
+            assert_never(unknown)
 
 
 def _control(control: Control) -> str:
