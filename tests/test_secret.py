@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from syncrepl_client.credentials import Simple
+from syncrepl_client.ldap.messages import bind_request, encode_message, unbind_request
 from syncrepl_client.secret import Secret
 
 
@@ -26,3 +27,15 @@ def test_it_shows_nowhere() -> None:
     assert "geheim" not in f"{secret} {secret!r} {[secret]} {Simple('cn=a', secret)}"
     with pytest.raises(TypeError, match="not written anywhere"):
         pickle.dumps(secret)
+
+
+def test_its_octets_are_hidden_on_their_way() -> None:
+    octets = Secret("geheim").reveal()
+    assert octets == b"geheim"
+    request = encode_message(1, bind_request("cn=a", octets))
+    assert b"geheim" in request
+    for hidden in (octets, request):
+        assert (str(hidden), repr(hidden), f"{[hidden]}") == ("***", "***", "[***]")
+        with pytest.raises(TypeError, match="not written anywhere"):
+            pickle.dumps(hidden)
+    assert repr(encode_message(1, unbind_request())).startswith("b'")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap.attributes import Attributes
@@ -41,3 +43,6 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Without it Python prints warnings of a program that has set up no logging.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -15,6 +15,7 @@ from syncrepl_client.ldap import messages, results
 from syncrepl_client.ldap.attributes import decode_attributes
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE, Connection, EntryRun
 from syncrepl_client.ldap.messages import BindResponse, Control, ExtendedResponse, Message, SearchResultDone
+from syncrepl_client.trace.conversation import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +49,7 @@ class Client:
         self._stopping = stopping
         self._max_message = max_message
         self._connection = Connection(max_message=max_message)
-        self._trace = trace
+        self._trace = None if trace is None else Conversation(trace)
 
     @property
     def in_message(self) -> bool:
@@ -57,9 +58,10 @@ class Client:
 
     def send(self, operation: bytes, controls: Iterable[Control] = ()) -> int:
         """Send a request; returns its message id."""
+        controls = tuple(controls)
         message_id, data = self._connection.request(operation, controls)
         if self._trace is not None:
-            self._trace(f"> {message_id} {_REQUESTS.get(operation[0], 'request')}, {len(data)} bytes")
+            self._trace.sent(message_id, operation, controls)
         self._transport.send(data)
         return message_id
 
@@ -76,7 +78,7 @@ class Client:
         items = self._connection.receive_data(data)
         for item in items:
             if self._trace is not None:
-                self._trace(_described(item))
+                self._trace.received(item)
             if isinstance(item, Message) and item.message_id == 0:
                 _unsolicited(item)
         return items
@@ -190,13 +192,6 @@ class Client:
 
 
 _RESULTS: Final = (BindResponse, SearchResultDone, ExtendedResponse)
-_REQUESTS: Final = {0x60: "bind", 0x42: "unbind", 0x63: "search", 0x50: "abandon", 0x77: "extended operation"}
-
-
-def _described(item: Message | EntryRun) -> str:
-    if isinstance(item, EntryRun):
-        return f"< {item.message_id} {len(item.rows)} entries, the first is {item.rows[0][0].decode(errors='replace')}"
-    return f"< {item.message_id} {item.operation}"
 
 
 def _unsolicited(message: Message) -> None:

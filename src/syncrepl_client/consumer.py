@@ -13,7 +13,6 @@ be told apart from that stands in `doubts`, `guard`, `restarts`, `resumption` an
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, assert_never
@@ -34,6 +33,7 @@ from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
+from syncrepl_client.journal import Journal
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
 from syncrepl_client.restarts import Restarts
@@ -59,8 +59,6 @@ if TYPE_CHECKING:
     from syncrepl_client.store.store import Store
 
 __all__ = ["Consumer"]
-
-_log = logging.getLogger("syncrepl_client.consumer")
 
 _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
@@ -128,6 +126,7 @@ class Consumer:
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
         self._restarts = Restarts()
+        self._journal = Journal(store.state().url or "")
         self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
@@ -161,13 +160,14 @@ class Consumer:
 
     def _read_everything(self, reason: str) -> None:
         """Tell people why a refresh reads everything."""
-        _log.warning("the refresh reads everything: %s", reason)
+        self._journal.reads_everything(reason)
         if self._listener is not None:
             self._listener.debug(f"the refresh reads everything: {reason}")
 
     def _meet(self, dialect: Dialect | None) -> None:
         """Get ready for a server that speaks a dialect."""
         self._dialect = dialect
+        self._journal.recognised(self._server, dialect)
         if dialect is not None and not dialect.hides_operational:
             self._inquiry.operational = read_operational(self._client)
 
@@ -185,6 +185,7 @@ class Consumer:
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         request = self._search.request(asterisk=not self._session.dialect.hides_operational)
         self._message_id = self._client.send(request, controls)
+        self._journal.refresh_begins(self._session)
         self._heard = time.monotonic()
 
     # --- one step -----------------------------------------------------------------------------------------------------
@@ -295,6 +296,7 @@ class Consumer:
     def _refresh_again(self, cookie: bytes | None, diagnostic: str) -> None:
         """Start over, as the server wants it (RFC 4533 section 3.8); the copy stays until the new refresh is whole."""
         self._restarts.required(diagnostic)
+        self._journal.begins_again(diagnostic)
         # Who asked for everything knows nothing of what the server's cookie takes to be known.
         from_nothing = self.refreshing and self._session.sent_cookie is None
         self._start(None if from_nothing else cookie)
@@ -327,11 +329,13 @@ class Consumer:
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
+        counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         self._store.finish_refresh(staged, ending, self._listener)
+        self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
@@ -381,6 +385,7 @@ class Consumer:
 
     def _give_up(self) -> None:
         """End this search, so that another one can begin."""
+        self._journal.begins_again("what the server told and what it answered do not fit together yet")
         self._abandon()
         if self._session.state is not State.ENDED and not self._session.dialect.reusable:
             self._renew()
@@ -458,6 +463,7 @@ class Consumer:
             if guard.is_bulk(settled, self._store, self._max_deletes, self._search.holds):
                 self._resume()
             elif self._store.apply(settled, self._listener, self._search.holds):
+                self._journal.applied(settled)
                 self._restarts.progressed()
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
@@ -539,6 +545,7 @@ class Consumer:
             self._finish()
 
     def _finish(self) -> None:
+        self._journal.search_ended()
         self.finished = True
 
 

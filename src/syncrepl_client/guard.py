@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import MassDeletionHeld, UsageError
+from syncrepl_client.log_fields import fields
 from syncrepl_client.model import Origin
 
 if TYPE_CHECKING:
@@ -135,11 +136,15 @@ def check(
     deletions, entries = staged.gone_count(), staged.entries()
     known = True
     if deletions and (doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries)):
-        _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries)
+        extra = fields(what="deletions-doubted", url=store.state().url or "", deleted=deletions, entries=entries)
+        _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries, extra=extra)
         known = confirm(staged, inquiry)
         deletions = staged.gone_count()
     if limit is None or not deletions or not limit.exceeded(store.not_approved(staged), entries):
         return known
     store.hold(staged, entries, origin)
-    _log.error("a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries)
+    extra = fields(what="refresh-held", url=store.state().url or "", deleted=deletions, entries=entries)
+    _log.error(
+        "a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries, extra=extra
+    )
     raise MassDeletionHeld(deletions, entries)

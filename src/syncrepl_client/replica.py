@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from syncrepl_client import journal
 from syncrepl_client.access import Access, Timeouts, credentials_of
 from syncrepl_client.client import BoundConnection
 from syncrepl_client.consumer import Consumer
@@ -93,13 +94,17 @@ class Replica:
         patience: float = 300.0,
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
-        self._url = None if url is None else urls.of(url)
+        try:
+            self._url = None if url is None else urls.of(url)
+            self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del url, password
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else _Relay(listener)
         self._starttls = starttls
         self._credentials = credentials
-        self._password = password if password is None or isinstance(password, Secret) else Secret(password)
         self._timeouts = timeouts
         self._access: Access | None = None
         self._progress = progress
@@ -141,7 +146,8 @@ class Replica:
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
-        except BaseException:
+        except BaseException as error:
+            journal.failed(self._url, error)
             self.close()
             raise
         return self
@@ -179,6 +185,7 @@ class Replica:
             max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
         )
         access.identify(client)
+        journal.connected(access)
         return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
 
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
@@ -253,6 +260,7 @@ class Replica:
             raise
         except BaseException as error:
             self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
+            journal.failed(self._url, error)
             self.close()
             raise
 
@@ -311,6 +319,7 @@ class Replica:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+            journal.disconnected(self.url)
 
     def _for_verification(self) -> Consumer:
         """Connect for a verification alone."""

@@ -7,7 +7,30 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Secret"]
+__all__ = ["Hidden", "Secret"]
+
+
+class Hidden(bytes):
+    """Octets that hold a secret, on their way to the server: they show as ``***``.
+
+    Tools that print the local variables of a traceback find these in the frames between a password and the socket.
+    What is made of them is hidden only if it is made a `Hidden` too.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def like(cls, original: bytes, made_of_it: bytes) -> bytes:
+        """Hide octets that were made of others, if those are hidden."""
+        return cls(made_of_it) if isinstance(original, cls) else made_of_it
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written anywhere")
 
 
 class Secret:
@@ -25,9 +48,9 @@ class Secret:
     def __init__(self, source: bytes | str | Callable[[], bytes]) -> None:
         self._source = source.encode() if isinstance(source, str) else source
 
-    def reveal(self) -> bytes:
+    def reveal(self) -> Hidden:
         """Return the secret itself.  What it was fetched from may raise errors of its own."""
-        return self._source if isinstance(self._source, bytes) else self._source()
+        return Hidden(self._source if isinstance(self._source, bytes) else self._source())
 
     def __repr__(self) -> str:
         return "Secret(***)"

@@ -50,9 +50,14 @@ class Syncrepl:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False
         self._please_stop = False
-        self._replica = Replica(
-            ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **kwargs
-        )
+        try:
+            self._replica = Replica(
+                ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **kwargs
+            )
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del ldap_url
+            kwargs.clear()
         try:
             self._replica.open_store()
             self._replica.refuse_another_search()

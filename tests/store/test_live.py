@@ -341,3 +341,14 @@ def test_whatever_happens_one_by_one_the_copy_and_who_follows_by_name_hold_the_c
         assert directory.content() == copy_of(store)
     if mirror is not None:
         assert dict(directory.content().values()) == mirror.content()
+
+
+def test_what_already_has_its_new_name_below_a_renamed_entry_is_left_alone(
+    store: Store, mirror: Mirror, load: Callable[..., None]
+) -> None:
+    """Names are the same in whatever spelling, so what is below an entry may have spelled its name as it is now."""
+    load("ou=A,dc=x", "cn=1,ou=a,dc=x", "cn=2,ou=A,dc=x")
+
+    apply(store, mirror, sent(1, "ou=a,dc=x"))
+
+    assert mirror.news() == [("rename", "ou=A,dc=x", "ou=a,dc=x"), ("rename", "cn=2,ou=A,dc=x", "cn=2,ou=a,dc=x")]

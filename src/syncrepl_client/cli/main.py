@@ -22,7 +22,7 @@ from syncrepl_client.cli.options import max_deletes_option, password_file, start
 from syncrepl_client.cli.output import Format, OutputFailed, Printer, StandardOutput
 from syncrepl_client.cli.password import find_password
 from syncrepl_client.cli.readable import Readable, dump
-from syncrepl_client.cli.terminal import Messages, ProgressLine
+from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
 from syncrepl_client.cli.verify import verify
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, SyncreplError
 from syncrepl_client.ldap import url as urls
@@ -139,7 +139,7 @@ def main(
             max_deletes=max_deletes,
             trace=messages.trace if trace else None,
         )
-        with _stopped_by_signals(replica):
+        with warnings_shown(messages), _stopped_by_signals(replica):
             _run(replica, printer, output, directory=isinstance(form, Readable) and not nodir)
     except SyncreplError as error:
         messages.error(error)

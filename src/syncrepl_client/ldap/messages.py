@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
+from syncrepl_client.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -178,15 +179,15 @@ class Message:
 
 
 def encode_message(message_id: int, operation: bytes, controls: Iterable[Control] = ()) -> bytes:
-    """Wrap an encoded operation into an LDAPMessage (RFC 4511 section 4.1.1)."""
+    """Wrap an encoded operation into an LDAPMessage (RFC 4511 section 4.1.1); one that is hidden stays so."""
     encoded = b"".join(control.encode() for control in controls)
     tail = ber.tlv(_CONTROLS, encoded) if encoded else b""
-    return ber.sequence(ber.integer(message_id), operation, tail)
+    return Hidden.like(operation, ber.sequence(ber.integer(message_id), operation, tail))
 
 
-def bind_request(name: str, password: bytes) -> bytes:
+def bind_request(name: str, password: bytes) -> Hidden:
     """Encode a simple bind (RFC 4511 section 4.2)."""
-    return ber.tlv(0x60, ber.integer(3), ber.octet_string(name.encode()), ber.octet_string(password, tag=0x80))
+    return Hidden(ber.tlv(0x60, ber.integer(3), ber.octet_string(name.encode()), ber.octet_string(password, tag=0x80)))
 
 
 def unbind_request() -> bytes:

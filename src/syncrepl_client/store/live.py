@@ -194,8 +194,6 @@ class LiveBatch:
         """Give the entries below a renamed one their new names: the server tells of the parent alone."""
         for number, uuid, dn in children(self._connection, old):
             renamed = names.rebase(dn, old, new)
-            if renamed == dn:
-                continue
             self._connection.execute(_RENAME, (names.key(renamed), renamed, number))
             (attrs,) = self._connection.execute(_ATTRS, (number,)).fetchone()
             self._tell(Renamed(to_entry(uuid, dn, attrs), to_entry(uuid, renamed, attrs)))
