@@ -133,6 +133,9 @@ class ScriptedServer:
     def start_tls(self, hostname: str) -> None:
         self.encrypted_for = hostname
 
+    def drain(self) -> None:
+        """There is nothing to take: what is said waits."""
+
     def wake(self) -> None:
         self.woken += 1
 

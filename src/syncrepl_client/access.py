@@ -13,12 +13,15 @@ from syncrepl_client.credentials import Anonymous, Credentials, Simple
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.secret import Secret
+from syncrepl_client.transport.drained import Drained
 from syncrepl_client.transport.sockets import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.transport.base import Transport
+    from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = ["Access", "Timeouts", "credentials_of"]
 
@@ -31,11 +34,15 @@ class Timeouts:
         connect: the TCP connection, for all addresses of the server together.
         tls: the TLS handshake.
         bind: each answer to StartTLS and to a bind.
+        keepalive: silence until the kernel asks whether the other end is still there; without an answer the connection
+            is lost after as long again. What was sent must have arrived after twice that time. 0 leaves it to the
+            system.
     """
 
     connect: float = 30.0
     tls: float = 30.0
     bind: float = 30.0
+    keepalive: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Access:
         credentials: who to be there.
         starttls: whether to encrypt an ``ldap://`` connection before the bind.
         timeouts: how long each step may take.
+        buffers: how much is taken from the server while the program is busy, once it is bound; None for nothing.
 
     Raises:
         UsageError: StartTLS is asked for where there is none.
@@ -56,6 +64,7 @@ class Access:
     credentials: Credentials = field(default_factory=Anonymous)
     starttls: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
+    buffers: Buffers | None = None
 
     def __post_init__(self) -> None:
         if self.starttls and self.url.scheme != "ldap":
@@ -97,18 +106,23 @@ class Access:
         stopping: Callable[[], bool] = bool,
     ) -> Client:
         """Connect alone; see `enter`."""
-        transport = connect(self.url, timeout=self.timeouts.connect, stopping=stopping)
-        return Client(transport, max_message=max_message, trace=trace, stopping=stopping)
+        return Client(self._transport(stopping), max_message=max_message, trace=trace, stopping=stopping)
+
+    def _transport(self, stopping: Callable[[], bool]) -> Transport:
+        timeouts = self.timeouts
+        inner = connect(self.url, timeout=timeouts.connect, keepalive=timeouts.keepalive, stopping=stopping)
+        return inner if self.buffers is None else Drained(inner, self.buffers)
 
     def renew(self, client: Client, stopping: Callable[[], bool] = bool) -> None:
         """Let a client go on with another connection; see `enter`."""
-        client.renew(connect(self.url, timeout=self.timeouts.connect, stopping=stopping))
+        client.renew(self._transport(stopping))
         self.identify(client)
 
     def identify(self, client: Client) -> None:
         """Encrypt the connection, if asked to, and bind; see `enter`."""
         self.encrypt(client)
         self.bind(client)
+        client.drain()
 
     def encrypt(self, client: Client) -> None:
         """Encrypt the connection, if asked to."""

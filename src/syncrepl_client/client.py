@@ -49,6 +49,8 @@ class Client:
         self._max_message = max_message
         self._connection = Connection(max_message=max_message)
         self._trace = trace
+        # When something came last, on the monotonic clock.
+        self.heard = time.monotonic()
 
     @property
     def in_message(self) -> bool:
@@ -73,6 +75,7 @@ class Client:
         data = self._transport.read(timeout, patient=patient)
         if data is None:
             return []
+        self.heard = time.monotonic()
         items = self._connection.receive_data(data)
         for item in items:
             if self._trace is not None:
@@ -174,6 +177,10 @@ class Client:
         self.close()
         self._transport = transport
         self._connection = Connection(max_message=self._max_message)
+
+    def drain(self) -> None:
+        """Take what arrives while nobody receives, from here on; see `Transport.drain`."""
+        self._transport.drain()
 
     def wake(self) -> None:
         """Let a `receive` that waits return at once; may be called from any thread and from a signal handler."""

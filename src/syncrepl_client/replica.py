@@ -6,6 +6,7 @@ It opens the store, connects and binds, and hands both to a consumer.  Nothing o
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.access import Access, Timeouts, credentials_of
@@ -22,6 +23,7 @@ from syncrepl_client.exceptions import (
     UsageError,
 )
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
@@ -30,6 +32,7 @@ from syncrepl_client.resumption import read_server
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
+from syncrepl_client.transport.reservoir import Buffers
 
 if TYPE_CHECKING:
     import os
@@ -71,6 +74,10 @@ class Replica:
             cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
             never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
+        heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
+            never.
+        buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
+            nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
     """
@@ -91,6 +98,8 @@ class Replica:
         max_message: int = DEFAULT_MAX_MESSAGE,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+        buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
         self._url = None if url is None else urls.of(url)
@@ -108,6 +117,8 @@ class Replica:
         self._max_deletes = max_deletes
         self._verify_every = verify_every
         self._patience = patience
+        self._heartbeat = heartbeat
+        self._buffers = buffers
         self._store: Store | None = None
         self._client: Client | None = None
         self._consumer: Consumer | None = None
@@ -159,7 +170,12 @@ class Replica:
                 )
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
-        self._access = Access(self._url, credentials, self._starttls, self._timeouts)
+        self._access = Access(self._url, credentials, self._starttls, self._timeouts, self._own_buffers())
+
+    def _own_buffers(self) -> Buffers | None:
+        """Put the file beside the data file, unless told otherwise: it holds the same data."""
+        buffers = self._buffers
+        return buffers if buffers is None or buffers.folder is not None else replace(buffers, folder=self.path.parent)
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -195,6 +211,7 @@ class Replica:
             stopping=lambda: self._stop_asked,
             verify_every=self._verify_every,
             patience=self._patience,
+            heartbeat=self._heartbeat,
             progress=self._progress,
         )
 

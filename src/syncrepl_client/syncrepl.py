@@ -31,7 +31,7 @@ class Syncrepl:
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``,
-            ``verify_every``, ``patience``.
+            ``verify_every``, ``patience``, ``heartbeat``, ``buffers``.
 
     Raises:
         LDAPUrlConflict: the data file holds another search.

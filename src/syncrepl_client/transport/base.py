@@ -38,6 +38,12 @@ class Transport(Protocol):
             ConnectionFailed: the handshake or the check of the certificate failed.
         """
 
+    def drain(self) -> None:
+        """Take what arrives while nobody reads, from here on, as far as there is room for it.
+
+        `start_tls` comes before it, if at all.
+        """
+
     def wake(self) -> None:
         """Let a `read` that waits in another thread, or under a signal handler, return at once."""
 

@@ -33,8 +33,8 @@ _SMALL: Final = 256 * 1024
 _PAUSE: Final = 0.003
 # How long a stop may go unnoticed while connecting, in seconds.
 _SLICE: Final = 0.05
-# Seconds of silence until the first question, and between questions; how many; milliseconds for what was sent.
-_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 120_000}
+# How often the kernel asks whether the peer is still there.
+_QUESTIONS: Final = 6
 
 _T = TypeVar("_T")
 
@@ -43,6 +43,7 @@ def connect(
     url: LDAPUrl,
     *,
     timeout: float = 30.0,
+    keepalive: float = 60.0,
     context: ssl.SSLContext | None = None,
     stopping: Callable[[], bool] = bool,
 ) -> SocketTransport:
@@ -51,6 +52,8 @@ def connect(
     Args:
         url: where to; a scheme ``ldaps`` encrypts from the first byte.
         timeout: seconds for the connection and for the TLS handshake, each.
+        keepalive: seconds of silence until the kernel asks whether the peer is there, and again until it counts as
+            gone; 0 leaves it to the system.
         context: how to verify certificates; the default verifies name and chain.
         stopping: tells whether a stop was asked for.
 
@@ -60,7 +63,7 @@ def connect(
     """
     where = url.socket_path if url.scheme == "ldapi" else f"{url.host}:{url.port}"
     try:
-        sock = _first_connected(_addresses(url), _Patience(timeout, stopping))
+        sock = _first_connected(_addresses(url), _Patience(timeout, stopping), keepalive)
     except (socket.gaierror, UnicodeError) as error:
         reason = getattr(error, "strerror", "") or error
         raise ConnectionFailed(f"cannot find the host {url.host!r}: {reason}", hint="check its name") from error
@@ -86,7 +89,7 @@ def _addresses(url: LDAPUrl) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _first_connected(addresses: list[_Address], patience: _Patience) -> socket.socket:
+def _first_connected(addresses: list[_Address], patience: _Patience, keepalive: float) -> socket.socket:
     """Connect to the first address that accepts."""
     for number, (family, address) in enumerate(addresses, 1):
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -94,6 +97,7 @@ def _first_connected(addresses: list[_Address], patience: _Patience) -> socket.s
             sock.settimeout(0)
             if family != socket.AF_UNIX:
                 _prepare(sock)
+                _keep_alive(sock, keepalive)
             _connect(sock, address, patience)
         except OSError:
             sock.close()
@@ -111,9 +115,21 @@ def _prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if _may_have(_RECEIVE_BUFFER):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    # The kernel asks whether the peer is still there: who only listens would never know.
+
+
+def _keep_alive(sock: socket.socket, seconds: float) -> None:
+    """Let the kernel ask whether the peer is still there: who only listens would never know."""
+    if not seconds:
+        return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE.items():
+    options = {
+        "TCP_KEEPIDLE": max(1, round(seconds)),
+        "TCP_KEEPINTVL": max(1, round(seconds / _QUESTIONS)),
+        "TCP_KEEPCNT": _QUESTIONS,
+        # Milliseconds until what was sent must have arrived.
+        "TCP_USER_TIMEOUT": round(2000 * seconds),
+    }
+    for name, value in options.items():
         # Not every system has all of them.
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -191,6 +207,8 @@ class SocketTransport:
         self._timeout = timeout
         self._context = context
         self._stopping = stopping
+        # For one step on the socket, never for waiting: `Drained` has a thread that takes from it.
+        self.lock = threading.Lock()
         sock.settimeout(0)
         # Sockets rather than a pipe: written to by other threads, they cannot be mistaken for another file once closed.
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -220,7 +238,8 @@ class SocketTransport:
         patience = _Patience(self._timeout, self._stopping)
         while True:
             try:
-                return step()
+                with self.lock:
+                    return step()
             except ssl.SSLWantReadError:
                 patience.wait(self._sock, select.POLLIN)
             except (ssl.SSLWantWriteError, BlockingIOError):
@@ -242,7 +261,7 @@ class SocketTransport:
         size = 0
         paused = False
         while size < _BATCH:
-            piece = self._receive(_BATCH - size)
+            piece = self.receive(_BATCH - size)
             if piece is None:
                 if not pieces:
                     if not self._wait(timeout):
@@ -265,8 +284,14 @@ class SocketTransport:
                 )
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _receive(self, size: int) -> bytes | None:
-        """Take what is there; None if nothing is, empty at the end of the stream."""
+    def receive(self, size: int) -> bytes | None:
+        """Take what is there; None if nothing is, empty at the end of the stream.
+
+        The caller holds the lock, or has otherwise seen to it that nobody uses the socket now.
+
+        Raises:
+            ConnectionLost: the connection broke.
+        """
         try:
             return self._sock.recv(size)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -286,6 +311,13 @@ class SocketTransport:
                 self._wake_reader.recv(4096)
             return False
         return bool(ready)
+
+    def drain(self) -> None:
+        """Do nothing: what arrives waits in the kernel; see `Drained`."""
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, to wait for it."""
+        return self._sock.fileno()
 
     def wake(self) -> None:
         """End a `read` that waits; see `Transport.wake`."""
