@@ -19,7 +19,8 @@ from syncrepl_client.ldap.messages import BindResponse, Control, ExtendedRespons
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from syncrepl_client.transport.base import Transport
+    from syncrepl_client.transport.base import Encryption, Transport
+    from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = ["BoundConnection", "Client"]
 
@@ -51,6 +52,11 @@ class Client:
         self._trace = trace
         # When something came last, on the monotonic clock.
         self.heard = time.monotonic()
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """How the connection is encrypted; None if it is not."""
+        return self._transport.encryption
 
     @property
     def in_message(self) -> bool:
@@ -111,7 +117,7 @@ class Client:
 
         Raises:
             LDAPResultError: the server refuses.
-            ConnectionFailed: the handshake or the check of the certificate failed.
+            EncryptionFailed: the handshake or the check of the certificate failed.
         """
         results.check("StartTLS", self._extended(messages.START_TLS, timeout=timeout).result)
         if self._connection.in_message:
@@ -178,9 +184,9 @@ class Client:
         self._transport = transport
         self._connection = Connection(max_message=self._max_message)
 
-    def drain(self) -> None:
+    def drain(self, buffers: Buffers) -> None:
         """Take what arrives while nobody receives, from here on; see `Transport.drain`."""
-        self._transport.drain()
+        self._transport.drain(buffers)
 
     def wake(self) -> None:
         """Let a `receive` that waits return at once; may be called from any thread and from a signal handler."""

@@ -33,9 +33,11 @@ from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
 from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     import os
+    import ssl
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
@@ -66,6 +68,8 @@ class Replica:
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         credentials: who to be; overrides the URL's ``bindname``.
+        tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
+        cleartext_password: whether a password may go over the network in clear; to this machine it always may.
         timeouts: how long connecting and binding may take.
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
@@ -92,6 +96,8 @@ class Replica:
         starttls: bool = False,
         password: Secret | bytes | str | None = None,
         credentials: Credentials | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        cleartext_password: bool = False,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
@@ -109,6 +115,8 @@ class Replica:
         self._starttls = starttls
         self._credentials = credentials
         self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+        self._tls = TLS.of(tls)
+        self._cleartext_password = cleartext_password
         self._timeouts = timeouts
         self._access: Access | None = None
         self._progress = progress
@@ -134,7 +142,8 @@ class Replica:
 
         Raises:
             DBError: the data file cannot be used.
-            ConnectionFailed: no connection can be made.
+            CleartextPassword: the password would go over the network in clear.
+            ConnectionFailed: no connection can be made, or it cannot be encrypted.
             LDAPResultError: the server refuses.
         """
         if self._closed:
@@ -170,7 +179,15 @@ class Replica:
                 )
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
-        self._access = Access(self._url, credentials, self._starttls, self._timeouts, self._own_buffers())
+        self._access = Access(
+            self._url,
+            credentials,
+            self._starttls,
+            self._timeouts,
+            self._tls,
+            self._cleartext_password,
+            self._own_buffers(),
+        )
 
     def _own_buffers(self) -> Buffers | None:
         """Put the file beside the data file, unless told otherwise: it holds the same data."""

@@ -15,9 +15,8 @@ import pytest
 import trustme
 
 from syncrepl_client.exceptions import ConnectionLost
-from syncrepl_client.transport import drained
-from syncrepl_client.transport.drained import Drained
-from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.transport import drain
+from syncrepl_client.transport.reservoir import Buffers, Reservoir
 from syncrepl_client.transport.sockets import SocketTransport
 from tests.test_sockets import LONG, woken_by_signal
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Ends = tuple[Drained, socket.socket]
+Ends = tuple[SocketTransport, socket.socket]
 LIMITS = Buffers(memory=256 * 1024, spool=1024 * 1024)
 
 
@@ -53,7 +52,7 @@ def connected(folder: Path, *, tls: bool = False, buffers: Buffers = LIMITS) -> 
     context = ssl.create_default_context()
     if authority is not None:
         authority.configure_trust(context)
-    with closing(Drained(SocketTransport(ours, "peer", 5, context), limits)) as transport:
+    with closing(SocketTransport(ours, "peer", 5, context)) as transport:
         if authority is not None:
             server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             authority.issue_cert("127.0.0.1").configure_cert(server)
@@ -66,7 +65,7 @@ def connected(folder: Path, *, tls: bool = False, buffers: Buffers = LIMITS) -> 
             # The server's tickets come before the first byte.
             theirs.sendall(b"x")
             assert read_all(transport, 1) == b"x"
-        transport.drain()
+        transport.drain(limits)
         with theirs:
             yield transport, theirs
     assert threads() == []
@@ -102,11 +101,20 @@ class Sender(threading.Thread):
         return before == self.sent
 
 
-def full(transport: Drained) -> bool:
-    return transport._reservoir.spooled == LIMITS.spool  # noqa: SLF001
+def drain_of(transport: SocketTransport) -> drain.Drain:
+    assert transport._drain is not None  # noqa: SLF001
+    return transport._drain  # noqa: SLF001
 
 
-def read_all(transport: Drained, size: int) -> bytes:
+def reservoir(transport: SocketTransport) -> Reservoir:
+    return drain_of(transport)._reservoir  # noqa: SLF001
+
+
+def full(transport: SocketTransport) -> bool:
+    return reservoir(transport).spooled == LIMITS.spool
+
+
+def read_all(transport: SocketTransport, size: int) -> bytes:
     read = bytearray()
     while len(read) < size:
         piece = transport.read(20)
@@ -142,7 +150,7 @@ def test_beyond_the_limits_the_server_has_to_wait(ends: Ends) -> None:
 
 def test_no_byte_overtakes_another(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reader and thread take turns all the time, each in the middle of what the other does."""
-    monkeypatch.setattr(drained, "_DELAY", 0.001)
+    monkeypatch.setattr(drain, "_DELAY", 0.001)
     transport, theirs = ends
     chance = random.Random(3)
     data = chance.randbytes(6_000_000)
@@ -161,7 +169,7 @@ def test_what_was_said_before_the_end_comes_before_it(ends: Ends) -> None:
     transport, theirs = ends
     theirs.sendall(b"bye" * 100_000)
     theirs.close()
-    until(lambda: transport._reservoir)  # noqa: SLF001
+    until(lambda: reservoir(transport))
 
     assert read_all(transport, 300_000) == b"bye" * 100_000
     for _ in range(2):
@@ -172,10 +180,10 @@ def test_what_was_said_before_the_end_comes_before_it(ends: Ends) -> None:
 def test_what_was_said_before_a_reset_comes_before_it(tmp_path: Path) -> None:
     with connected(tmp_path) as (transport, theirs):
         theirs.sendall(b"bye" * 100_000)
-        until(lambda: transport._reservoir)  # noqa: SLF001
+        until(lambda: reservoir(transport))
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         theirs.close()
-        until(lambda: transport._lost)  # noqa: SLF001
+        until(lambda: drain_of(transport)._failure)  # noqa: SLF001
 
         assert read_all(transport, 300_000) == b"bye" * 100_000
         for _ in range(2):
@@ -204,7 +212,7 @@ def test_a_reader_does_not_wait_for_a_stream_that_never_pauses(ends: Ends) -> No
     transport, theirs = ends
     data = bytes(10_000_000)
     sender = Sender(theirs, data)
-    until(lambda: transport._reservoir)  # noqa: SLF001
+    until(lambda: reservoir(transport))
     began = time.monotonic()
     read = len(transport.read(LONG) or b"")
 
@@ -226,7 +234,7 @@ def test_a_close_ends_the_thread_at_once_whatever_it_does(tmp_path: Path, *, muc
 
         worker = threading.Thread(target=chatter)
         worker.start()
-        until(lambda: transport._reservoir)  # noqa: SLF001
+        until(lambda: reservoir(transport))
         if much:
             until(lambda: full(transport))
         assert threads()
@@ -248,12 +256,12 @@ def test_a_close_before_anything_was_drained_is_harmless(tmp_path: Path) -> None
 def test_a_thread_that_fails_says_so_to_who_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with connected(tmp_path) as (transport, theirs):
 
-        def broken(_: int) -> bytes:
+        def broken(_: bytes) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(transport._inner, "receive", broken)  # noqa: SLF001
+        monkeypatch.setattr(reservoir(transport), "add", broken)
         theirs.sendall(b"x")
-        until(lambda: transport._lost)  # noqa: SLF001
+        until(lambda: drain_of(transport)._failure)  # noqa: SLF001
         with pytest.raises(MemoryError):
             transport.read(LONG)
 
