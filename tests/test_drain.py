@@ -151,6 +151,7 @@ def test_beyond_the_limits_the_server_has_to_wait(ends: Ends) -> None:
 def test_no_byte_overtakes_another(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reader and thread take turns all the time, each in the middle of what the other does."""
     monkeypatch.setattr(drain, "_DELAY", 0.001)
+    monkeypatch.setattr(drain, "_PATIENT_DELAY", 0.001)
     transport, theirs = ends
     chance = random.Random(3)
     data = chance.randbytes(6_000_000)

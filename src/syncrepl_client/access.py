@@ -34,6 +34,7 @@ class Timeouts:
         connect: the TCP connection, for all addresses of the server together.
         tls: the TLS handshake.
         bind: each answer to StartTLS and to a bind.
+        answer: each answer to what is asked before the search begins.
         keepalive: silence until the kernel asks whether the other end is still there; without an answer the connection
             is lost after as long again.  What was sent must have arrived after twice that time.  0 leaves it to the
             system.
@@ -42,6 +43,7 @@ class Timeouts:
     connect: float = 30.0
     tls: float = 30.0
     bind: float = 30.0
+    answer: float = 30.0
     keepalive: float = 60.0
 
 
@@ -135,7 +137,13 @@ class Access:
         stopping: Callable[[], bool] = bool,
     ) -> Client:
         """Connect alone; see `enter`."""
-        return Client(self._connected(stopping), max_message=max_message, trace=trace, stopping=stopping)
+        return Client(
+            self._connected(stopping),
+            max_message=max_message,
+            patience=self.timeouts.answer,
+            trace=trace,
+            stopping=stopping,
+        )
 
     def renew(self, client: Client, stopping: Callable[[], bool] = bool) -> None:
         """Let a client go on with another connection; see `enter`."""

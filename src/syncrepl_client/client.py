@@ -35,6 +35,7 @@ class Client:
         max_message: the largest message that is accepted, in bytes.
         trace: is given a line for each message, without credentials and values; None for silence.
         stopping: tells whether everything is to be dropped at once.
+        patience: seconds that the server may be silent where it owes an answer.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class Client:
         transport: Transport,
         *,
         max_message: int = DEFAULT_MAX_MESSAGE,
+        patience: float = _ANSWER_TIMEOUT,
         trace: Callable[[str], None] | None = None,
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self._transport = transport
         self._stopping = stopping
         self._max_message = max_message
+        self._patience = patience
         self._connection = Connection(max_message=max_message)
         self._trace = trace
         # When something came last, on the monotonic clock.
@@ -90,13 +93,18 @@ class Client:
                 _unsolicited(item)
         return items
 
-    def ask(self, operation: bytes, *, timeout: float = _ANSWER_TIMEOUT) -> list[Message | EntryRun]:
+    def ask(self, operation: bytes, *, timeout: float | None = None) -> list[Message | EntryRun]:
         """Send a request and wait for all of its answer, the last message of which is its result.
+
+        Args:
+            operation: the request.
+            timeout: seconds that the server may be silent; None for as many as usual.
 
         Raises:
             ConnectionLost: no answer came in time.
             Interrupted: a stop was asked for.
         """
+        timeout = self._patience if timeout is None else timeout
         message_id = self.send(operation)
         answer: list[Message | EntryRun] = []
         heard = time.monotonic()
@@ -172,7 +180,7 @@ class Client:
             for dn, attrs, _ in item.rows
         ]
 
-    def _extended(self, oid: str, *, timeout: float = _ANSWER_TIMEOUT) -> ExtendedResponse:
+    def _extended(self, oid: str, *, timeout: float | None = None) -> ExtendedResponse:
         answer = self.ask(messages.extended_request(oid), timeout=timeout)[-1]
         if not isinstance(answer, Message) or not isinstance(answer.operation, ExtendedResponse):
             raise ProtocolError("an extended operation was not answered by its response")

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Drain"]
 
-# How long the program may be away before the thread takes over, in seconds.
+# How long the program may be away before the thread takes over, in seconds; and in the middle of a refresh, whose
+# server waits for us anyway, and is faster if it is let.
 _DELAY: Final = 0.075
+_PATIENT_DELAY: Final = 0.5
 
 
 class Drain:
@@ -52,6 +54,8 @@ class Drain:
         self._lock = threading.Lock()
         # When the program left, on the monotonic clock; None while it reads.
         self._left: float | None = time.monotonic()
+        # How long it may be away.
+        self._delay = _DELAY
         # What the thread found at the end of the stream: for who reads up to there.
         self._failure: Exception | None = None
         self._closing = False
@@ -64,10 +68,11 @@ class Drain:
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def enter(self) -> None:
-        """Begin to read."""
+    def enter(self, *, patient: bool) -> None:
+        """Begin to read; see `Transport.read`."""
         # Said first, waited for second: the thread ends what it is at, and does not begin again.
         self._left = None
+        self._delay = _PATIENT_DELAY if patient else _DELAY
         with self._lock:
             pass
 
@@ -113,7 +118,7 @@ class Drain:
                 # Cleared before looking: who leaves after the look sets it again.
                 self._away.clear()
                 while (left := self._left) is not None and not self._closing:
-                    wait = left + _DELAY - time.monotonic()
+                    wait = left + self._delay - time.monotonic()
                     if wait <= 0:
                         self._take_over()
                         break

@@ -305,7 +305,7 @@ class SocketTransport:
         """Wait for bytes; see `Transport.read`."""
         if self._drain is None:
             return self._read(timeout, patient=patient)
-        self._drain.enter()
+        self._drain.enter(patient=patient)
         try:
             return self._read(timeout, patient=patient)
         finally:
