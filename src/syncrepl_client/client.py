@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BoundConnection", "Client"]
 
 _ANSWER_TIMEOUT: Final = 30.0
+_PING: Final = messages.search_request("", 0, filters.encode("(objectClass=*)"), ("1.1",))
 
 
 class Client:
@@ -55,6 +56,8 @@ class Client:
         self._trace = trace
         # When something came last, on the monotonic clock.
         self.heard = time.monotonic()
+        # Requests for a sign of life that were not answered yet.
+        self._pings: set[int] = set()
 
     @property
     def encryption(self) -> Encryption | None:
@@ -91,7 +94,21 @@ class Client:
                 self._trace(_described(item))
             if isinstance(item, Message) and item.message_id == 0:
                 _unsolicited(item)
-        return items
+        return [item for item in items if not self._is_answer_to_ping(item)] if self._pings else items
+
+    def ping(self) -> None:
+        """Ask for a sign of life: `heard` tells when there was one, whatever it was.
+
+        Each server answers a search for the root DSE, with no attributes (RFC 4512 section 5.1, RFC 4511 section
+        4.5.1.8).  What it answers is told to nobody.
+        """
+        self._pings.add(self.send(_PING))
+
+    def _is_answer_to_ping(self, item: Message | EntryRun) -> bool:
+        answer = item.message_id in self._pings
+        if answer and isinstance(item, Message) and isinstance(item.operation, SearchResultDone):
+            self._pings.discard(item.message_id)
+        return answer
 
     def ask(self, operation: bytes, *, timeout: float | None = None) -> list[Message | EntryRun]:
         """Send a request and wait for all of its answer, the last message of which is its result.
@@ -191,6 +208,8 @@ class Client:
         self.close()
         self._transport = transport
         self._connection = Connection(max_message=self._max_message)
+        self._pings.clear()
+        self.heard = time.monotonic()
 
     def drain(self, buffers: Buffers) -> None:
         """Take what arrives while nobody receives, from here on; see `Transport.drain`."""

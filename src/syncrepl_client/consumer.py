@@ -129,7 +129,9 @@ class Consumer:
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
         self._restarts = Restarts()
-        self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
+        self._inquiry = Inquiry(
+            client, search, stopping=stopping, set_aside=self._set_aside, notice=self._watch.listening
+        )
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
         )

@@ -3,26 +3,21 @@
 In the middle of a refresh the server owes the next message, and who waits in vain has lost the connection.  In the
 persist stage it may have nothing to say for days, and a peer that has vanished, or a server that hangs behind a kernel
 that answers for it, says nothing either.  So after a while it is asked something that each server answers, on the same
-connection: the root DSE, with no attributes (RFC 4512 section 5.1, RFC 4511 section 4.5.1.8).  What it answers does not
-matter, and any other sign of life is as good.
+connection.  What it answers does not matter, and any other sign of life is as good.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from syncrepl_client.exceptions import ConnectionLost, UsageError
-from syncrepl_client.ldap import filter as filters
-from syncrepl_client.ldap import messages
 
 if TYPE_CHECKING:
     from syncrepl_client.client import Client
 
 __all__ = ["Heartbeat", "Watch"]
-
-_QUESTION: Final = messages.search_request("", 0, filters.encode("(objectClass=*)"), ("1.1",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,7 @@ class Watch:
             )
 
     def listening(self) -> None:
-        """Look at the clock after a read in the persist stage, and ask the server if it is time.
+        """Look at the clock after a read in the persist stage, or while an answer is awaited; ask if it is time.
 
         Raises:
             ConnectionLost: it was asked and said nothing.
@@ -94,7 +89,7 @@ class Watch:
         if self._asked is None:
             if now >= self._client.heard + heartbeat.every:
                 self._asked = now
-                self._client.send(_QUESTION)
+                self._client.ping()
         elif now >= self._asked + heartbeat.answer:
             raise ConnectionLost(
                 f"the server answers nothing any more: no word for {now - self._client.heard:.0f} s",

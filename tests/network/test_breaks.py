@@ -134,7 +134,7 @@ def test_one_byte_at_a_time_is_no_dead_connection(server: Slapd, cable: Cable, f
 
 @pytest.mark.long
 def test_a_first_copy_comes_one_byte_at_a_time(server: Slapd, cable: Cable, tmp_path: Path) -> None:
-    cable.trickle = (1, 0.002)
+    cable.trickle = (1, 0.0002)
     with Following(server, cable.url, tmp_path / "data") as following:
         following.wait_in_step()
         assert following.connections() == 1

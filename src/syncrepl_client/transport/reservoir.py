@@ -87,6 +87,11 @@ class Reservoir:
         """How many bytes are in the file."""
         return (self._places - len(self._free)) * self._piece
 
+    @property
+    def held(self) -> int:
+        """How many bytes are here, wherever."""
+        return self._in_memory + self.spooled + self._open_size
+
     def room(self) -> int:
         """Tell how many bytes may be added now; 0 if there is no room."""
         if self._open_size == self._piece and not self._put_away():
