@@ -54,8 +54,6 @@ class Slapd(Server):
     # Who wrote a change, in its CSN, where several servers replicate each other.
     server_id: int = 0
     sizelimit: str = "unlimited"
-    # Another address to listen at, besides that of the loopback interface.
-    listen: str = ""
     # Whole lines of configuration: limits of the database, before the database (may hold another one), in it, after
     # syncprov's own.
     limits: str = ""
@@ -96,8 +94,7 @@ class Slapd(Server):
             raise RuntimeError(f"slapadd failed: {done.stderr[-2000:]}")
 
     def _prepare(self) -> list[str]:
-        more = [f"ldap://{self.listen}:{self.port}"] if self.listen else []
-        urls = [self.url, *more, *([self.ldaps_url] if self.tls_cert else []), self.ldapi_url]
+        urls = [self.url, *([self.ldaps_url] if self.tls_cert else []), self.ldapi_url]
         return [_program("slapd"), "-d", self.debug, "-f", self._write_config(), "-h", " ".join(urls)]
 
     def _write_config(self) -> str:

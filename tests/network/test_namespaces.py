@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from tests.network.following import Following, Idleness, until
 from tests.slapd import Slapd, sample_ldif
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 pytestmark = pytest.mark.long
@@ -29,29 +30,49 @@ def run(*command: str) -> None:
 
 
 class Wire:
-    """A namespace for the client, and a wire between it and ours."""
+    """Two namespaces, for the server and for the client, and a wire between them."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.namespace = f"syncrepl{os.getpid()}"
-        self._near, self._far = f"near{os.getpid()}", f"far{os.getpid()}"
-        run("ip", "netns", "add", self.namespace)
-        stack.callback(run, "ip", "netns", "delete", self.namespace)
-        run("ip", "link", "add", self._near, "type", "veth", "peer", "name", self._far, "netns", self.namespace)
-        run("ip", "address", "add", f"{NEAR}/30", "dev", self._near)
-        run("ip", "link", "set", self._near, "up")
-        for command in (
-            ["address", "add", f"{FAR}/30", "dev", self._far],
-            ["link", "set", self._far, "up"],
-            ["link", "set", "lo", "up"],
-        ):
-            run("ip", "-n", self.namespace, *command)
+        self.namespaces = [f"syncrepl-{side}-{os.getpid()}" for side in ("server", "client")]
+        for namespace in self.namespaces:
+            run("ip", "netns", "add", namespace)
+            stack.callback(run, "ip", "netns", "delete", namespace)
+        self._ip(0, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", self.namespaces[1])
+        for number, address in enumerate((NEAR, FAR)):
+            self._ip(number, "address", "add", f"{address}/30", "dev", "wire")
+            for device in ("lo", "wire"):
+                self._ip(number, "link", "set", device, "up")
+
+    def inside(self, number: int) -> list[str]:
+        """Return what a command begins with to run at one end: 0 for the server's."""
+        return ["ip", "netns", "exec", self.namespaces[number]]
 
     def cut(self) -> None:
-        """Let nothing through in either direction; neither end is told."""
-        run("ip", "link", "set", self._near, "down")
+        """Let nothing through in either direction; the client's end is not told."""
+        self._ip(0, "link", "set", "wire", "down")
 
     def mend(self) -> None:
-        run("ip", "link", "set", self._near, "up")
+        self._ip(0, "link", "set", "wire", "up")
+
+    def _ip(self, number: int, *words: str) -> None:
+        run("ip", "-n", self.namespaces[number], *words)
+
+
+class DistantSlapd(Slapd):
+    """A server in a namespace; its private socket is in ours."""
+
+    inside: Sequence[str] = ()
+
+    @property
+    def url(self) -> str:
+        return f"ldap://{NEAR}:{self.port}"
+
+    def _prepare(self) -> list[str]:
+        return [*self.inside, *super()._prepare()]
+
+    def _accepts(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as local:
+            return local.connect_ex(str(self._socket_path)) == 0
 
 
 @pytest.fixture
@@ -68,7 +89,8 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def server(wire: Wire) -> Iterator[Slapd]:
-    with Slapd(sessionlog=1000, listen=NEAR) as slapd:
+    with DistantSlapd(sessionlog=1000) as slapd:
+        slapd.inside = wire.inside(0)
         slapd.load(sample_ldif(20))
         slapd.start()
         yield slapd
@@ -81,10 +103,9 @@ def change(server: Slapd) -> None:
 @pytest.mark.parametrize("patient", [False, True])
 def test_a_wire_is_cut_and_mended(wire: Wire, server: Slapd, tmp_path: Path, *, patient: bool) -> None:
     """Who is patient keeps the connection, if the kernel does."""
-    limits = {"every": 30.0, "answer": 30.0} if patient else {"every": 1.0, "answer": 1.0}
-    prefix = ["ip", "netns", "exec", wire.namespace]
-    url = f"ldap://{NEAR}:{server.port}"
-    with Following(server, url, tmp_path / "data", prefix=prefix, **limits) as following:
+    limit = 30 if patient else 1
+    inside = wire.inside(1)
+    with Following(server, server.url, tmp_path / "data", every=limit, answer=limit, prefix=inside) as following:
         following.wait_in_step()
         wire.cut()
         change(server)
