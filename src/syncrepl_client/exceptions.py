@@ -97,6 +97,17 @@ class SyncreplError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are pickled by the arguments they were made with, which are not those of the base class here.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[SyncreplError], args: tuple[object, ...], state: dict[str, object]) -> SyncreplError:
+    """Make an error that another process has raised."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(SyncreplError):
     """The caller asked for something that cannot be."""

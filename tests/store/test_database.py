@@ -320,3 +320,21 @@ def test_another_error_of_a_callback_is_its_own(database: Database, other: sqlit
     assert not isinstance(caught.value, CallbackError)
     # The guard ended with the callback.
     write(database, "UPDATE syncrepl_state SET url = 'ldap://h/'")
+
+
+@pytest.mark.parametrize("suffix", ["", "-lock"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_went_away_under_its_owner_ends_the_work(
+    database: Database,
+    path: Path,
+    suffix: str,
+    replaced: bool,  # noqa: FBT001
+) -> None:
+    with database.working():
+        pass
+    gone = path.with_name(path.name + suffix)
+    gone.rename(path.with_name("elsewhere"))
+    if replaced:
+        gone.write_bytes(b"")
+    with pytest.raises(DBError, match="deleted or replaced"), database.working():
+        pytest.fail("the step was run")
