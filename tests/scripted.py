@@ -15,6 +15,8 @@ from tests.store.listeners import uuid, values
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syncrepl_client.transport.reservoir import Buffers
+
 __all__ = [
     "ABANDON",
     "BIND",
@@ -143,6 +145,13 @@ class ScriptedServer:
 
     def start_tls(self, hostname: str) -> None:
         self.encrypted_for = hostname
+
+    def drain(self, buffers: Buffers) -> None:
+        """There is nothing to take: what is said waits."""
+
+    @property
+    def encryption(self) -> None:
+        return None
 
     def wake(self) -> None:
         self.woken += 1

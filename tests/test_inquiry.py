@@ -46,7 +46,13 @@ class Asking:
     ) -> None:
         self.server = server or ScriptedServer(*answers)
         self.aside: list[Any] = []
-        self.inquiry = Inquiry(Client(self.server), CONTENT, stopping=lambda: stopping, set_aside=self.aside.extend)
+        self.noticed = 0
+        self.inquiry = Inquiry(
+            Client(self.server), CONTENT, stopping=lambda: stopping, set_aside=self.aside.extend, notice=self.notice
+        )
+
+    def notice(self) -> None:
+        self.noticed += 1
 
 
 def test_each_subtree_is_what_is_there_now() -> None:
@@ -259,6 +265,14 @@ def test_a_pause_lasts_whatever_arrives() -> None:
 def test_a_stop_ends_a_question(ask: Callable[[Inquiry], object]) -> None:
     with pytest.raises(Interrupted):
         ask(Asking(None, stopping=True).inquiry)
+
+
+def test_while_no_answer_comes_somebody_may_look_whether_the_server_is_there() -> None:
+    asking = Asking(None)
+    asking.server.say(None, None, wire.done(1, 0, wire.sync_done(b"", deletes=True)))
+
+    assert asking.inquiry.below(["dc=x"]) == [[]]
+    assert asking.noticed == 2
 
 
 def test_a_server_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import logging
 
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.model import (
     Added,
@@ -21,15 +22,18 @@ from syncrepl_client.model import (
 )
 from syncrepl_client.replica import Replica
 from syncrepl_client.syncrepl import Syncrepl
+from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = [
     "Added",
     "Attributes",
     "BaseCallback",
+    "Buffers",
     "Change",
     "Deleted",
     "Difference",
     "Entry",
+    "Heartbeat",
     "LoggingCallback",
     "MaxDeletes",
     "Modified",

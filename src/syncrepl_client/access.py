@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 from syncrepl_client.client import Client
 from syncrepl_client.credentials import Anonymous, Credentials, Simple
-from syncrepl_client.exceptions import UsageError
+from syncrepl_client.exceptions import CleartextPassword, LDAPResultError, StartTLSRefused, UsageError
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.secret import Secret
 from syncrepl_client.transport.sockets import connect
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.transport.reservoir import Buffers
+    from syncrepl_client.transport.sockets import SocketTransport
 
 __all__ = ["Access", "Timeouts", "credentials_of"]
 
@@ -31,11 +34,17 @@ class Timeouts:
         connect: the TCP connection, for all addresses of the server together.
         tls: the TLS handshake.
         bind: each answer to StartTLS and to a bind.
+        answer: each answer to what is asked before the search begins.
+        keepalive: silence until the kernel asks whether the other end is still there; without an answer the connection
+            is lost after as long again.  What was sent must have arrived after twice that time.  0 leaves it to the
+            system.
     """
 
     connect: float = 30.0
     tls: float = 30.0
     bind: float = 30.0
+    answer: float = 30.0
+    keepalive: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +56,48 @@ class Access:
         credentials: who to be there.
         starttls: whether to encrypt an ``ldap://`` connection before the bind.
         timeouts: how long each step may take.
+        tls: how to encrypt.
+        cleartext_password: whether a password may go over the network in clear.
+        buffers: how much is taken from the server while the program is busy, once it is bound; None for nothing.
 
     Raises:
-        UsageError: StartTLS is asked for where there is none.
+        UsageError: StartTLS is asked for where there is none, or settings of TLS where nothing is encrypted.
+        CleartextPassword: a password would go over the network in clear.
     """
 
     url: LDAPUrl
     credentials: Credentials = field(default_factory=Anonymous)
     starttls: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
+    tls: TLS = field(default_factory=TLS)
+    cleartext_password: bool = False
+    buffers: Buffers | None = None
 
     def __post_init__(self) -> None:
         if self.starttls and self.url.scheme != "ldap":
             raise UsageError(f"StartTLS is for ldap://, not {self.url.scheme}://", hint="leave it out")
+        if self.url.scheme == "ldap" and not self.starttls and self.tls != TLS():
+            # Who says how to encrypt takes it for encrypted.
+            raise UsageError(
+                "it is said how to encrypt, but nothing is encrypted", hint="use StartTLS, or a URL with ldaps://"
+            )
+        if self.gives_password_away and not self.cleartext_password:
+            raise CleartextPassword(self.url.address)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is encrypted before anything secret is sent."""
+        return self.starttls or self.url.scheme == "ldaps"
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody on the way can read: the connection is encrypted, or does not leave this machine."""
+        return self.encrypted or self.url.is_local
+
+    @property
+    def gives_password_away(self) -> bool:
+        """Whether a password goes over the network in clear."""
+        return isinstance(self.credentials, Simple) and not self.private
 
     def enter(
         self,
@@ -76,7 +114,9 @@ class Access:
             stopping: tells whether everything is to be dropped at once.
 
         Raises:
+            UsageError: a file that TLS needs cannot be used.
             ConnectionFailed: no connection can be made.
+            StartTLSRefused: the server does not encrypt.
             InvalidCredentials: the server does not accept who we are.
             LDAPResultError: it refuses something else.
             Interrupted: a stop was asked for.
@@ -97,23 +137,48 @@ class Access:
         stopping: Callable[[], bool] = bool,
     ) -> Client:
         """Connect alone; see `enter`."""
-        transport = connect(self.url, timeout=self.timeouts.connect, stopping=stopping)
-        return Client(transport, max_message=max_message, trace=trace, stopping=stopping)
+        return Client(
+            self._connected(stopping),
+            max_message=max_message,
+            patience=self.timeouts.answer,
+            trace=trace,
+            stopping=stopping,
+        )
 
     def renew(self, client: Client, stopping: Callable[[], bool] = bool) -> None:
         """Let a client go on with another connection; see `enter`."""
-        client.renew(connect(self.url, timeout=self.timeouts.connect, stopping=stopping))
+        client.renew(self._connected(stopping))
         self.identify(client)
+
+    def _connected(self, stopping: Callable[[], bool]) -> SocketTransport:
+        timeouts = self.timeouts
+        # First, for it needs no server to fail.
+        context = self.tls.make_context() if self.encrypted else None
+        return connect(
+            self.url,
+            timeout=timeouts.connect,
+            tls_timeout=timeouts.tls,
+            keepalive=timeouts.keepalive,
+            context=context,
+            stopping=stopping,
+        )
 
     def identify(self, client: Client) -> None:
         """Encrypt the connection, if asked to, and bind; see `enter`."""
         self.encrypt(client)
         self.bind(client)
+        if self.buffers is not None:
+            client.drain(self.buffers)
 
     def encrypt(self, client: Client) -> None:
         """Encrypt the connection, if asked to."""
-        if self.starttls:
+        if not self.starttls:
+            return
+        try:
             client.start_tls(self.url.host or "localhost", timeout=self.timeouts.bind)
+        except LDAPResultError as error:
+            # Never as anything else: what somebody on the way answers must not look like a wrong password.
+            raise StartTLSRefused(self.url.address, error.code, error.name, error.diagnostic) from error
 
     def bind(self, client: Client) -> None:
         """Prove who we are."""

@@ -20,11 +20,13 @@ from syncrepl_client.trace.conversation import Conversation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from syncrepl_client.transport.base import Transport
+    from syncrepl_client.transport.base import Encryption, Transport
+    from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = ["BoundConnection", "Client"]
 
 _ANSWER_TIMEOUT: Final = 30.0
+_PING: Final = messages.search_request("", 0, filters.encode("(objectClass=*)"), ("1.1",))
 
 
 class Client:
@@ -35,6 +37,7 @@ class Client:
         max_message: the largest message that is accepted, in bytes.
         trace: is given a line for each message, without credentials and values; None for silence.
         stopping: tells whether everything is to be dropped at once.
+        patience: seconds that the server may be silent where it owes an answer.
     """
 
     def __init__(
@@ -42,14 +45,25 @@ class Client:
         transport: Transport,
         *,
         max_message: int = DEFAULT_MAX_MESSAGE,
+        patience: float = _ANSWER_TIMEOUT,
         trace: Callable[[str], None] | None = None,
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self._transport = transport
         self._stopping = stopping
         self._max_message = max_message
+        self._patience = patience
         self._connection = Connection(max_message=max_message)
         self._trace = None if trace is None else Conversation(trace)
+        # When something came last, on the monotonic clock.
+        self.heard = time.monotonic()
+        # Requests for a sign of life that were not answered yet.
+        self._pings: set[int] = set()
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """How the connection is encrypted; None if it is not."""
+        return self._transport.encryption
 
     @property
     def in_message(self) -> bool:
@@ -75,21 +89,41 @@ class Client:
         data = self._transport.read(timeout, patient=patient)
         if data is None:
             return []
+        self.heard = time.monotonic()
         items = self._connection.receive_data(data)
         for item in items:
             if self._trace is not None:
                 self._trace.received(item)
             if isinstance(item, Message) and item.message_id == 0:
                 _unsolicited(item)
-        return items
+        return [item for item in items if not self._is_answer_to_ping(item)] if self._pings else items
 
-    def ask(self, operation: bytes, *, timeout: float = _ANSWER_TIMEOUT) -> list[Message | EntryRun]:
+    def ping(self) -> None:
+        """Ask for a sign of life: `heard` tells when there was one, whatever it was.
+
+        Each server answers a search for the root DSE, with no attributes (RFC 4512 section 5.1, RFC 4511 section
+        4.5.1.8).  What it answers is told to nobody.
+        """
+        self._pings.add(self.send(_PING))
+
+    def _is_answer_to_ping(self, item: Message | EntryRun) -> bool:
+        answer = item.message_id in self._pings
+        if answer and isinstance(item, Message) and isinstance(item.operation, SearchResultDone):
+            self._pings.discard(item.message_id)
+        return answer
+
+    def ask(self, operation: bytes, *, timeout: float | None = None) -> list[Message | EntryRun]:
         """Send a request and wait for all of its answer, the last message of which is its result.
+
+        Args:
+            operation: the request.
+            timeout: seconds that the server may be silent; None for as many as usual.
 
         Raises:
             ConnectionLost: no answer came in time.
             Interrupted: a stop was asked for.
         """
+        timeout = self._patience if timeout is None else timeout
         message_id = self.send(operation)
         answer: list[Message | EntryRun] = []
         heard = time.monotonic()
@@ -110,7 +144,7 @@ class Client:
 
         Raises:
             LDAPResultError: the server refuses.
-            ConnectionFailed: the handshake or the check of the certificate failed.
+            EncryptionFailed: the handshake or the check of the certificate failed.
         """
         results.check("StartTLS", self._extended(messages.START_TLS, timeout=timeout).result)
         if self._connection.in_message:
@@ -165,7 +199,7 @@ class Client:
             for dn, attrs, _ in item.rows
         ]
 
-    def _extended(self, oid: str, *, timeout: float = _ANSWER_TIMEOUT) -> ExtendedResponse:
+    def _extended(self, oid: str, *, timeout: float | None = None) -> ExtendedResponse:
         answer = self.ask(messages.extended_request(oid), timeout=timeout)[-1]
         if not isinstance(answer, Message) or not isinstance(answer.operation, ExtendedResponse):
             raise ProtocolError("an extended operation was not answered by its response")
@@ -176,6 +210,12 @@ class Client:
         self.close()
         self._transport = transport
         self._connection = Connection(max_message=self._max_message)
+        self._pings.clear()
+        self.heard = time.monotonic()
+
+    def drain(self, buffers: Buffers) -> None:
+        """Take what arrives while nobody receives, from here on; see `Transport.drain`."""
+        self._transport.drain(buffers)
 
     def wake(self) -> None:
         """Let a `receive` that waits return at once; may be called from any thread and from a signal handler."""

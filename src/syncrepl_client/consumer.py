@@ -8,7 +8,7 @@ A step that fails ends the session; the only recovery is a new consumer that res
 
 This module is longer than others: the refresh, the persist stage and the end of a search take turns on one connection
 and hand over to each other in the middle of a batch, and what one of them leaves undone the next must know.  What could
-be told apart from that stands in `doubts`, `guard`, `restarts`, `resumption` and `upkeep`.
+be told apart from that stands in `doubts`, `guard`, `heartbeat`, `restarts`, `resumption` and `upkeep`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from syncrepl_client.contentsync.events import (
 from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
+from syncrepl_client.heartbeat import Watch
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.journal import Journal
 from syncrepl_client.ldap import ber, messages, results
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.contentsync.server import Server
     from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.connection import EntryRun
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Listener
@@ -82,6 +84,7 @@ class Consumer:
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
         patience: seconds that the server may be silent in the middle of a refresh.
+        heartbeat: when it is asked in the persist stage whether it is still there; None for never.
         renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
@@ -99,6 +102,7 @@ class Consumer:
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = None,
         renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
@@ -110,7 +114,7 @@ class Consumer:
         self._listener = listener
         self._server = server
         self._max_deletes = max_deletes
-        self._patience = patience
+        self._watch = Watch(client, patience=patience, heartbeat=heartbeat)
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
         self._renew = renew
@@ -127,7 +131,9 @@ class Consumer:
         self._backlog: deque[Message | EntryRun] = deque()
         self._restarts = Restarts()
         self._journal = Journal(store.state().url or "")
-        self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
+        self._inquiry = Inquiry(
+            client, search, stopping=stopping, set_aside=self._set_aside, notice=self._watch.listening
+        )
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
         )
@@ -243,14 +249,12 @@ class Consumer:
         Raises:
             ConnectionLost: it has been silent for too long.
         """
-        now = time.monotonic()
         if heard or self._client.in_message:
-            self._heard = now
-        elif self.refreshing and now > self._heard + self._patience:
-            raise ConnectionLost(
-                f"no word from the server for {self._patience:g} s in the middle of a refresh",
-                hint="it is overloaded or hangs; the copy is as it was",
-            )
+            self._heard = time.monotonic()
+        if self.refreshing:
+            self._watch.refreshing(self._heard)
+        else:
+            self._watch.listening()
 
     def _own(self, items: Iterable[Message | EntryRun]) -> list[Message | EntryRun]:
         """Sort out what belongs to the search; answers to other requests are noted."""

@@ -9,6 +9,7 @@ The tree, with whose fault each branch is::
     │   │   └── LDAPUrlConflict
     │   ├── FilterError
     │   ├── DNError
+    │   ├── CleartextPassword         a password would go over the network in clear
     │   └── ClosedError
     ├── LDAPError                     the server's, or its administrator's
     │   ├── ProtocolError             what arrived is not LDAP, or not RFC 4533
@@ -16,10 +17,14 @@ The tree, with whose fault each branch is::
     │   └── LDAPResultError           an operation ended with another result than success
     │       ├── InvalidCredentials
     │       ├── InsufficientAccess
+    │       ├── StartTLSRefused
     │       ├── SyncNotSupported
     │       └── NoSuchBase
     ├── ConnectionLost                the network's
     │   └── ConnectionFailed
+    │       └── EncryptionFailed      no TLS: the handshake failed
+    │           ├── CertificateError              the server's certificate is not right
+    │           └── ClientCertificateRefused      the server does not accept ours, or wants one
     ├── MassDeletionHeld              a refresh that would delete too much
     ├── CallbackError                 the program's callback broke the rules of the transaction
     └── DBError                       our store's
@@ -38,6 +43,9 @@ from __future__ import annotations
 
 __all__ = [
     "CallbackError",
+    "CertificateError",
+    "CleartextPassword",
+    "ClientCertificateRefused",
     "ClosedError",
     "ConnectionFailed",
     "ConnectionLost",
@@ -47,6 +55,7 @@ __all__ = [
     "DBSettingError",
     "DNError",
     "DatabaseInUse",
+    "EncryptionFailed",
     "FilterError",
     "InsufficientAccess",
     "InvalidCredentials",
@@ -60,6 +69,7 @@ __all__ = [
     "ProtocolError",
     "ProviderBehind",
     "SchemaVersionError",
+    "StartTLSRefused",
     "SyncNotSupported",
     "SyncreplError",
     "UsageError",
@@ -174,6 +184,21 @@ class ClosedError(UsageError):
         super().__init__(message, hint="make a new client; a closed one cannot be opened again")
 
 
+class CleartextPassword(UsageError):
+    """A password would go over the network in clear; it was not sent.
+
+    Args:
+        address: the server it was for.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"the password for {address} would go over the network in clear; nothing was sent",
+            hint="use StartTLS or ldaps://, or allow it with cleartext_password=True",
+        )
+        self.address = address
+
+
 class LDAPError(SyncreplError):
     """The server's answer is not what the protocol, or this program, needs."""
 
@@ -236,6 +261,28 @@ class InsufficientAccess(LDAPResultError):
     """The identity may not do this (50), or must authenticate or encrypt first (8, 13)."""
 
 
+class StartTLSRefused(LDAPResultError):
+    """The server does not begin to encrypt, whatever its reason; nothing secret was sent.
+
+    Args:
+        address: the server.
+        code: the numeric result code.
+        name: the code's name in the RFC.
+        diagnostic: the server's own message; may be empty.
+    """
+
+    def __init__(self, address: str, code: int, name: str, diagnostic: str = "") -> None:
+        super().__init__(
+            f"StartTLS with {address}",
+            code,
+            name,
+            diagnostic,
+            hint="no password was sent; the server needs a certificate, or somebody on the way removes encryption",
+        )
+        self.operation = "StartTLS"
+        self.address = address
+
+
 class SyncNotSupported(LDAPResultError):
     """The server does not offer RFC 4533 for this base (12)."""
 
@@ -250,6 +297,38 @@ class ConnectionLost(SyncreplError):
 
 class ConnectionFailed(ConnectionLost):
     """No connection could be made: unknown host, refused, timed out, or TLS failed."""
+
+
+class EncryptionFailed(ConnectionFailed):
+    """The connection could not be encrypted, so it was closed; no credential was sent.
+
+    Args:
+        address: the server.
+        reason: what went wrong.
+    """
+
+    def __init__(self, address: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"no encrypted connection to {address}: {reason}", hint=hint)
+        self.address = address
+        self.reason = reason
+
+
+class CertificateError(EncryptionFailed):
+    """The server's certificate is not right: expired, for another name, or from an unknown authority.
+
+    Args:
+        address: the server.
+        reason: what is wrong with it.
+        code: the number that OpenSSL has for that, such as 10 for an expired one.
+    """
+
+    def __init__(self, address: str, reason: str, code: int, *, hint: str = "") -> None:
+        super().__init__(address, reason, hint=hint)
+        self.code = code
+
+
+class ClientCertificateRefused(EncryptionFailed):
+    """The server does not accept the certificate that it was shown, or it was shown none and wants one."""
 
 
 class MassDeletionHeld(SyncreplError):

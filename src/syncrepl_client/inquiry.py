@@ -62,6 +62,7 @@ class Inquiry:
         search: what the stream is about.
         stopping: tells whether everything is to be dropped at once.
         set_aside: takes messages that came meanwhile and are no answer.
+        notice: is called when nothing came for a while; it may ask whether the server is still there.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class Inquiry:
         *,
         stopping: Callable[[], bool],
         set_aside: Callable[[list[Message | EntryRun]], None],
+        notice: Callable[[], None],
     ) -> None:
         self._client = client
         self._search = search
         self._stopping = stopping
         self._set_aside = set_aside
+        self._notice = notice
         self._heard = 0.0
         self.dialect: Dialect | None = None
         # The operational attributes of a server that sends them without being asked, in lower case.
@@ -267,6 +270,8 @@ class Inquiry:
             self._heard = time.monotonic()
         elif time.monotonic() > self._heard + _PATIENCE:
             raise ConnectionLost(f"no answer within {_PATIENCE:g} s", hint="the server is overloaded or hangs")
+        else:
+            self._notice()
         for item in items:
             if item.message_id in pending:
                 pending[item.message_id].take(item)

@@ -6,6 +6,7 @@ It opens the store, connects and binds, and hands both to a consumer.  Nothing o
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from syncrepl_client import journal
@@ -23,6 +24,7 @@ from syncrepl_client.exceptions import (
     UsageError,
 )
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
@@ -31,9 +33,12 @@ from syncrepl_client.resumption import read_server
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
+from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     import os
+    import ssl
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
@@ -64,6 +69,8 @@ class Replica:
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         credentials: who to be; overrides the URL's ``bindname``.
+        tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
+        cleartext_password: whether a password may go over the network in clear; to this machine it always may.
         timeouts: how long connecting and binding may take.
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
@@ -72,6 +79,10 @@ class Replica:
             cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
             never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
+        heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
+            never.
+        buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
+            nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
     """
@@ -86,12 +97,16 @@ class Replica:
         starttls: bool = False,
         password: Secret | bytes | str | None = None,
         credentials: Credentials | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        cleartext_password: bool = False,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+        buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
         try:
@@ -105,6 +120,8 @@ class Replica:
         self._listener = None if listener is None else _Relay(listener)
         self._starttls = starttls
         self._credentials = credentials
+        self._tls = TLS.of(tls)
+        self._cleartext_password = cleartext_password
         self._timeouts = timeouts
         self._access: Access | None = None
         self._progress = progress
@@ -113,6 +130,8 @@ class Replica:
         self._max_deletes = max_deletes
         self._verify_every = verify_every
         self._patience = patience
+        self._heartbeat = heartbeat
+        self._buffers = buffers
         self._store: Store | None = None
         self._client: Client | None = None
         self._consumer: Consumer | None = None
@@ -128,7 +147,8 @@ class Replica:
 
         Raises:
             DBError: the data file cannot be used.
-            ConnectionFailed: no connection can be made.
+            CleartextPassword: the password would go over the network in clear.
+            ConnectionFailed: no connection can be made, or it cannot be encrypted.
             LDAPResultError: the server refuses.
         """
         if self._closed:
@@ -165,7 +185,20 @@ class Replica:
                 )
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
-        self._access = Access(self._url, credentials, self._starttls, self._timeouts)
+        self._access = Access(
+            self._url,
+            credentials,
+            self._starttls,
+            self._timeouts,
+            self._tls,
+            self._cleartext_password,
+            self._own_buffers(),
+        )
+
+    def _own_buffers(self) -> Buffers | None:
+        """Put the file beside the data file, unless told otherwise: it holds the same data."""
+        buffers = self._buffers
+        return buffers if buffers is None or buffers.folder is not None else replace(buffers, folder=self.path.parent)
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -202,6 +235,7 @@ class Replica:
             stopping=lambda: self._stop_asked,
             verify_every=self._verify_every,
             patience=self._patience,
+            heartbeat=self._heartbeat,
             progress=self._progress,
         )
 

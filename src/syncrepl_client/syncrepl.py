@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.callbacks import CallbackListener
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Syncrepl"]
 
+_log = logging.getLogger("syncrepl_client")
+
 
 class Syncrepl:
     """A client for one search: it connects, binds and starts the search at once.
@@ -30,8 +33,11 @@ class Syncrepl:
         mode: whether to end when the refresh is complete or to go on listening.
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
-        kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``,
-            ``verify_every``, ``patience``.
+        kwargs: options of `Replica`: ``password``, ``tls``, ``cleartext_password``, ``progress``, ``trace``,
+            ``max_message``, ``max_deletes``, ``verify_every``, ``patience``, ``heartbeat``, ``buffers``.
+
+    A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
+    ``cleartext_password=False`` it is refused, with ``True`` nothing is said.
 
     Raises:
         LDAPUrlConflict: the data file holds another search.
@@ -50,17 +56,24 @@ class Syncrepl:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False
         self._please_stop = False
+        options = {"cleartext_password": True, **kwargs}
         try:
             self._replica = Replica(
-                ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **kwargs
+                ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **options
             )
         finally:
             # Tools print the variables of a traceback: no password may be among them.
             del ldap_url
             kwargs.clear()
+            options.clear()
         try:
             self._replica.open_store()
             self._replica.refuse_another_search()
+            access = self._replica.access
+            if access.gives_password_away and "cleartext_password" not in kwargs:
+                _log.warning(
+                    "the password for %s goes over the network in clear; use StartTLS or ldaps://", access.url.address
+                )
             self._replica.open()
         except BaseException:
             self._replica.close()

@@ -5,7 +5,6 @@ What fails becomes a fact, and the rest is asked all the same.
 
 from __future__ import annotations
 
-import ipaddress
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from syncrepl_client.access import Access
     from syncrepl_client.client import Client
-    from syncrepl_client.ldap.url import LDAPUrl
 
 __all__ = ["examine"]
 
@@ -52,7 +50,7 @@ def examine(access: Access, *, now: Callable[[], datetime] = _now) -> Facts:
         ProtocolError: what answers does not speak LDAP.
     """
     url = access.url
-    facts = Facts(url=url, link=Link(local=_is_local(url), encrypted=url.scheme == "ldaps"))
+    facts = Facts(url=url, link=Link(local=url.is_local, encrypted=url.scheme == "ldaps"))
     try:
         client = access.connect()
     except ConnectionLost as error:
@@ -65,15 +63,6 @@ def examine(access: Access, *, now: Callable[[], datetime] = _now) -> Facts:
         except ConnectionLost as error:
             examination.link(lost=error)
         return examination.facts
-
-
-def _is_local(url: LDAPUrl) -> bool:
-    if url.scheme == "ldapi" or url.host in {"", "localhost"}:
-        return True
-    try:
-        return ipaddress.ip_address(url.host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Examination:

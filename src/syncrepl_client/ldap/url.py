@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -85,6 +86,21 @@ class LDAPUrl:
     def socket_path(self) -> str:
         """The path of the socket of an ``ldapi`` URL."""
         return self.host or _DEFAULT_SOCKET
+
+    @property
+    def address(self) -> str:
+        """The server alone, for messages."""
+        return self.socket_path if self.scheme == "ldapi" else f"{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, so that nothing goes over a network."""
+        if self.scheme == "ldapi" or self.host.lower().rstrip(".") in {"", "localhost"}:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def search_url(self) -> str:
         """Return the search alone, in one spelling: two URLs with the same name the same search."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client.model import Modified
+from tests.draining import wait_until_taken
 from tests.traps.openldap.copies import BOTH_MODES, MODES, PERSIST, Copy
 from tests.traps.openldap.line import Line
 from tests.traps.openldap.tree import PEOPLE, add_people, add_person, named, on
@@ -24,7 +25,7 @@ _LARGE = 600_000
 
 @on("C8")
 def test_a_client_whose_callback_takes_long_loses_nothing(server: Slapd, tmp_path: Path) -> None:
-    """All is written while the callback of the first change holds the client up."""
+    """All is written, and taken from the server, while the callback of the first change holds the client up."""
     dn = named("a")
     with Copy(server, tmp_path / "data", PERSIST) as copy:
         copy.sync()
@@ -34,6 +35,7 @@ def test_a_client_whose_callback_takes_long_loses_nothing(server: Slapd, tmp_pat
             for number in range(_WRITES):
                 server.replace(dn, "jpegPhoto", [bytes([number]) * _LARGE])
             add_person(server, "last")
+            wait_until_taken(copy.open(), _WRITES * _LARGE)
 
         copy.witness.before = write
         server.replace(named("b"), "title", ["first"])
