@@ -88,6 +88,7 @@ class ScriptedServer:
         self.answers = list(answers)
         self.asked: list[Asked] = []
         self.encrypted_for = ""
+        self.certificate: bytes | None = None
         self.woken = 0
         self.closed = False
         self.ended = False
@@ -132,6 +133,14 @@ class ScriptedServer:
 
     def start_tls(self, hostname: str) -> None:
         self.encrypted_for = hostname
+
+    @property
+    def encrypted(self) -> bool:
+        return bool(self.encrypted_for)
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        return self.certificate
 
     def wake(self) -> None:
         self.woken += 1

@@ -64,6 +64,7 @@ class Replica:
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         credentials: who to be; overrides the URL's ``bindname``.
         timeouts: how long connecting and binding may take.
+        on_behalf_of: in whose name to search, ``dn:DN`` or ``u:NAME`` (proxied authorization, RFC 4370).
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
@@ -86,6 +87,7 @@ class Replica:
         password: Secret | bytes | str | None = None,
         credentials: Credentials | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        on_behalf_of: str = "",
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
@@ -101,6 +103,7 @@ class Replica:
         self._credentials = credentials
         self._password = password if password is None or isinstance(password, Secret) else Secret(password)
         self._timeouts = timeouts
+        self._on_behalf_of = on_behalf_of
         self._access: Access | None = None
         self._progress = progress
         self._trace = trace
@@ -159,7 +162,7 @@ class Replica:
                 )
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
-        self._access = Access(self._url, credentials, self._starttls, self._timeouts)
+        self._access = Access(self._url, credentials, self._starttls, self._timeouts, self._on_behalf_of)
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -179,7 +182,7 @@ class Replica:
             max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
         )
         access.identify(client)
-        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
 
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
         store, access = self.store, self.access

@@ -23,7 +23,7 @@ from syncrepl_client.examination.probes import (
     take_sample,
     try_sync,
 )
-from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, SyncreplError, UsageError
+from syncrepl_client.exceptions import AuthenticationError, ConnectionLost, LDAPResultError, SyncreplError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.resumption import read_server
 
@@ -106,7 +106,7 @@ class _Examination:
             self.link(encrypted=True)
         try:
             access.bind(self._client)
-        except (LDAPResultError, UsageError) as error:
+        except (LDAPResultError, UsageError, AuthenticationError) as error:
             self.link(binding=error)
         try:
             self.link(identity=self._client.who_am_i())

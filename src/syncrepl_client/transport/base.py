@@ -38,6 +38,14 @@ class Transport(Protocol):
             ConnectionFailed: the handshake or the check of the certificate failed.
         """
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS protects the stream."""
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The server's certificate in DER form; None without TLS."""
+
     def wake(self) -> None:
         """Let a `read` that waits in another thread, or under a signal handler, return at once."""
 

@@ -215,6 +215,16 @@ class SocketTransport:
             self.close()
             raise
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS protects the stream; see `Transport.encrypted`."""
+        return isinstance(self._sock, ssl.SSLSocket)
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The server's certificate; see `Transport.peer_certificate`."""
+        return self._sock.getpeercert(binary_form=True) if isinstance(self._sock, ssl.SSLSocket) else None
+
     def _patiently(self, step: Callable[[], _T]) -> _T:
         """Do something again until the socket is ready for it."""
         patience = _Patience(self._timeout, self._stopping)

@@ -1,4 +1,4 @@
-"""Where the password comes from, and what is said about it."""
+"""Who the command is: what URL and options make of it, where the password comes from, and what is said about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from syncrepl_client.cli.password import find_password
+from syncrepl_client.cli.identity import find_password
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.ldap import url as urls
 
