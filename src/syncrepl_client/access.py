@@ -128,23 +128,23 @@ class Access:
     def identify(self, client: Client) -> None:
         """Encrypt the connection, if asked to, bind, and find out who we are; see `enter`."""
         self.encrypt(client)
-        self.bind(client)
-        self.recognize(client)
+        self.recognize(client, self.bind(client))
 
     def encrypt(self, client: Client) -> None:
         """Encrypt the connection, if asked to."""
         if self.starttls:
             client.start_tls(self.url.host or "localhost", timeout=self.timeouts.bind)
 
-    def bind(self, client: Client) -> None:
+    def bind(self, client: Client) -> str:
         """Prove who we are; see `authenticate`."""
         for path in exposed_files(self.credentials):
             _secret_log.warning("others can read %s; chmod 600 keeps it secret", path, extra={"path": str(path)})
         host = self.url.host or "localhost"
-        authenticate(client, self.credentials, Peer(host, self.url.scheme == "ldapi", self.timeouts.bind))
+        mechanism = authenticate(client, self.credentials, Peer(host, self.url.scheme == "ldapi", self.timeouts.bind))
         client.act_as(self.on_behalf_of)
+        return mechanism
 
-    def recognize(self, client: Client) -> None:
+    def recognize(self, client: Client, mechanism: str = "") -> None:
         """Note in the client whom the server takes us for; where it does not tell, who we said we are.
 
         A server that knows the question and fails to answer it is an error like any other: by another name the copy
@@ -153,20 +153,19 @@ class Access:
         Raises:
             LDAPResultError: it failed.
         """
-        told: str | None = None
+        told = None
         try:
             told = client.who_am_i()
         except LDAPResultError as error:
             if error.code == results.AUTHORIZATION_DENIED or (error.code in results.HICCUPS and _answers(client)):
                 raise
         client.identity = self.name if told is None else _without_kind(told)
-        shown = client.identity or "an anonymous client"
+        server = f"{self.url.scheme}://{self.url.host}" + (f":{self.url.port}" if self.url.port else "")
         _log.info(
-            "%s://%s takes this client for %s" if told is not None else "%s://%s does not tell that this client is %s",
-            self.url.scheme,
-            self.url.host,
-            shown,
-            extra={"server": f"{self.url.scheme}://{self.url.host}:{self.url.port}", "identity": client.identity},
+            "%s takes this client for %s" if told is not None else "%s does not tell that this client is %s",
+            server,
+            client.identity or "an anonymous one",
+            extra={"server": server, "identity": client.identity, "mechanism": mechanism},
         )
 
     @property

@@ -50,13 +50,16 @@ class Peer:
     timeout: float
 
 
-def authenticate(client: Client, credentials: Credentials, peer: Peer) -> None:
+def authenticate(client: Client, credentials: Credentials, peer: Peer) -> str:
     """Bind.
 
     Args:
         client: connected, and encrypted if it is to be.
         credentials: who to be.
         peer: the server.
+
+    Returns:
+        The SASL mechanism; empty for a simple bind, and for none.
 
     Raises:
         UsageError: there is nothing to prove it with, or it would be given away.
@@ -66,11 +69,12 @@ def authenticate(client: Client, credentials: Credentials, peer: Peer) -> None:
     """
     match credentials:
         case Anonymous():
-            pass
+            return ""
         case Simple():
             client.bind(credentials.name, _password(credentials.name, credentials.password), timeout=peer.timeout)
+            return ""
         case External() | Plain() | Scram() | Kerberos() | Choice():
-            _Negotiation(client, peer).bind(credentials)
+            return _Negotiation(client, peer).bind(credentials)
         case _:
             assert_never(credentials)
 
@@ -115,8 +119,8 @@ class _Negotiation:
         self._peer = peer
         self._found: Server | None = None
 
-    def bind(self, credentials: SASLCredentials | Choice) -> None:
-        """Try the one mechanism that is right."""
+    def bind(self, credentials: SASLCredentials | Choice) -> str:
+        """Try the one mechanism that is right; returns its name."""
         if isinstance(credentials, Plain) and not self._private:
             raise UsageError(
                 f"PLAIN would send the password of {credentials.user!r} in clear; nothing was sent",
@@ -129,6 +133,7 @@ class _Negotiation:
             if error.code == results.AUTH_METHOD_NOT_SUPPORTED:
                 raise MechanismNotOffered(mechanism.name, self._offered) from error
             raise
+        return mechanism.name
 
     def _mechanism(self, credentials: SASLCredentials | Choice) -> Mechanism:
         match credentials:

@@ -63,7 +63,7 @@ class Client:
     @property
     def in_message(self) -> bool:
         """Whether a message has come in part."""
-        return self._connection.in_message or (self._layer is not None and self._layer.in_buffer)
+        return self._connection.in_message or (self._layer is not None and self._layer.pending > 0)
 
     @property
     def encrypted(self) -> bool:

@@ -105,7 +105,8 @@ class _Examination:
         if access.starttls:
             self.link(encrypted=True)
         try:
-            access.bind(self._client)
+            mechanism = access.bind(self._client)
+            self.link(mechanism=mechanism, layered=self._client.confidential and not self._client.encrypted)
         except (LDAPResultError, UsageError, AuthenticationError) as error:
             self.link(binding=error)
         try:

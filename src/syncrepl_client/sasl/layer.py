@@ -75,6 +75,6 @@ class SecurityLayer:
         return b"".join(opened)
 
     @property
-    def in_buffer(self) -> bool:
-        """Whether the stream stands in the middle of a buffer."""
-        return bool(self._pending)
+    def pending(self) -> int:
+        """How much has come of a buffer that is not whole yet, in bytes."""
+        return len(self._pending)
