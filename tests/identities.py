@@ -32,7 +32,7 @@ sasl-realm EXAMPLE.COM
 sasl-auxprops slapd
 authz-policy to
 authz-regexp .*cn=alice.* {ALICE}
-authz-regexp uid=([^,/]*),(cn=[^,]*,)?cn=[^,]*,cn=auth uid=$1,ou=people,{SUFFIX}
+authz-regexp uid=([^,/@]*)(@[^,]*)?,(cn=[^,]*,)?cn=[^,]*,cn=auth uid=$1,ou=people,{SUFFIX}
 TLSVerifyClient try
 """
 # alice may read everything, bob nobody's description.

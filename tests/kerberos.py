@@ -1,9 +1,7 @@
 """A Kerberos realm for tests: its own server, database, folder and port.
 
-    with Realm() as realm:
-        realm.add("alice")
-        keytab = realm.keytab("alice")
-        with realm.used_by(monkeypatch): ...
+    with realm_in_use() as realm:
+        realm.get_ticket("alice", realm.add("alice", keytab="alice.keytab"))
 
 Facts that shaped it:
 
@@ -17,15 +15,18 @@ import os
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import pytest
 
 from tests.server import find_program, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
-__all__ = ["REALM", "Realm"]
+__all__ = ["REALM", "Realm", "realm_in_use"]
 
 REALM = "EXAMPLE.COM"
 _START_TIMEOUT = 20.0
@@ -122,9 +123,14 @@ class Realm:
         self._run("kadmin.local", "krb5-admin-server", "-r", REALM, "-q", options)
         return path
 
-    def get_ticket(self, principal: str, keytab: Path, *options: str, environment: Mapping[str, str] = {}) -> None:
+    def get_ticket(self, principal: str, keytab: Path, *options: str) -> None:
         """Put a ticket into the credential cache."""
+        self.forget_ticket()
         self._run("kinit", "krb5-user", "-k", "-t", str(keytab), *options, principal)
+
+    def forget_ticket(self) -> None:
+        """Empty the credential cache."""
+        (self.directory / "tickets").unlink(missing_ok=True)
 
     def _run(self, program: str, package: str, *arguments: str) -> None:
         command = [find_program(program, package), *arguments]
@@ -138,3 +144,12 @@ class Realm:
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr[-2000:]}")
+
+
+@contextmanager
+def realm_in_use() -> Iterator[Realm]:
+    """Run a realm that this process, and those that it starts, use."""
+    with Realm() as realm, pytest.MonkeyPatch.context() as patch:
+        for name, value in realm.environment.items():
+            patch.setenv(name, value)
+        yield realm

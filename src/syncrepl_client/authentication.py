@@ -153,8 +153,8 @@ class _Negotiation:
 
     def _scram(self, credentials: Scram) -> Mechanism:
         name = credentials.mechanism or next(self._suitable(credentials), None)
-        if name is None:
-            raise MechanismNotOffered("SCRAM", self._offered)
+        if name is None or (scrams.is_bound(name) and self._server.known and name not in self._server.mechanisms):
+            raise MechanismNotOffered(name or "SCRAM", self._offered)
         # Whoever named a mechanism did not ask what is offered, so no offer can be missed.
         binding = self._binding if credentials.mechanism is None or scrams.is_bound(name) else None
         password = _password(credentials.user, credentials.password)

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from syncrepl_client.cli.identity import find_password
+from syncrepl_client.cli.identity import Asked, find_credentials, find_password
 from syncrepl_client.cli.terminal import Messages, ProgressLine
+from syncrepl_client.credentials import Anonymous, Choice, External, Kerberos, Plain, Scram, Simple
 from syncrepl_client.ldap import url as urls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MESSAGES = Messages(ProgressLine(enabled=False), quiet=False)
 NAMED = "ldap://h/dc=x????bindname=cn=a"
 
 
 def find(url: str, file: str | None = None) -> bytes | None:
-    found = find_password(urls.parse(url), file, Messages(ProgressLine(enabled=False), quiet=False))
+    found = find_password(urls.parse(url), file, MESSAGES)
     return None if found is None else found.reveal()
 
 
@@ -99,3 +101,82 @@ def test_nobody_is_asked_where_nobody_sits(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stdin", io.StringIO())
 
     assert find(NAMED) is None
+
+
+def test_a_file_is_read_anew_for_each_bind(secret: Path) -> None:
+    found = find_password(urls.parse(NAMED), str(secret), MESSAGES)
+    assert found is not None
+    secret.write_bytes(b"changed\n")
+
+    assert found.reveal() == b"changed"
+
+
+def test_a_service_has_its_password_from_systemd(secret: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert find(NAMED) is None
+    assert asked("ldap://h/dc=x", sasl="GSSAPI") == Kerberos()
+
+    secret.rename(tmp_path / "syncrepl-password")
+    (tmp_path / "syncrepl-keytab").touch(0o600)
+
+    assert find(NAMED) == b"pass word"
+    assert find("ldap://h/dc=x") is None
+    assert asked("ldap://h/dc=x", sasl="GSSAPI") == Kerberos(str(tmp_path / "syncrepl-keytab"))
+
+
+# --- who to be --------------------------------------------------------------------------------------------------------
+
+
+def asked(url: str, **options: str) -> object:
+    return find_credentials(urls.parse(url), Asked(**options), MESSAGES)
+
+
+def test_the_url_alone_says_who(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    assert asked("ldap://h/dc=x") == Anonymous()
+    assert isinstance(asked(NAMED), Simple)
+    assert asked("ldap://h/dc=x????bindname=gssapi") == Kerberos()
+
+
+def test_the_options_say_who(secret: Path) -> None:
+    url = "ldap://h/dc=x"
+    file = str(secret)
+
+    assert asked(url, sasl="EXTERNAL", authzid="u:x") == External("u:x")
+    assert asked(f"{url}????bindname=GSSAPI", keytab=file, principal="p", sasl_layer="none") == Kerberos(
+        file, "p", "none"
+    )
+    plain = asked(url, sasl="PLAIN", user="a", authzid="u:x", password_file=file)
+    assert isinstance(plain, Plain)
+    assert (plain.user, plain.authzid, plain.password.reveal()) == ("a", "u:x", b"pass word")
+    strongest, named = (asked(url, sasl=one, user="a", password_file=file) for one in ("SCRAM", "SCRAM-SHA-1"))
+    assert isinstance(strongest, Scram)
+    assert isinstance(named, Scram)
+    assert (strongest.mechanism, named.mechanism) == (None, "SCRAM-SHA-1")
+    chosen = asked(url, sasl="auto", user="a", password_file=file)
+    assert isinstance(chosen, Choice)
+    assert [type(one) for one in chosen.alternatives] == [Scram, Plain]
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "reason"),
+    [
+        (NAMED, {"sasl": "SCRAM", "user": "a"}, "exclude each other"),
+        ("ldap://h/dc=x????bindname=GSSAPI", {"sasl": "PLAIN", "user": "a"}, "exclude each other"),
+        ("ldap://h/dc=x", {"sasl": "SCRAM"}, "needs --user"),
+        ("ldap://h/dc=x", {"sasl": "PLAIN", "user": "a"}, "no password"),
+        ("ldap://h/dc=x", {"user": "a"}, "--user is of no use without --sasl"),
+        ("ldap://h/dc=x", {"sasl_layer": "none"}, "--sasl-layer is of no use without --sasl"),
+        ("ldap://h/dc=x", {"sasl": "EXTERNAL", "keytab": "k"}, "--keytab is of no use without --sasl GSSAPI"),
+        ("ldap://h/dc=x", {"sasl": "GSSAPI", "user": "a"}, "--user is of no use with --sasl GSSAPI"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    url: str, options: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    with pytest.raises(click.UsageError, match=reason):
+        asked(url, **options)

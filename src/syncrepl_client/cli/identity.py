@@ -61,27 +61,26 @@ def find_credentials(url: LDAPUrl, asked: Asked, messages: Messages) -> Credenti
     by_kerberos = (url.bind_name or "").upper() == _GSSAPI
     mechanism = asked.sasl or (_GSSAPI if by_kerberos else None)
     if mechanism is None:
-        _refuse(asked, "--sasl", "user", "authzid", "keytab", "principal", "sasl_layer")
+        _refuse(asked, "without --sasl", "user", "authzid", "keytab", "principal", "sasl_layer")
         return credentials_of(url, find_password(url, asked.password_file, messages))
     if url.bind_name and not (by_kerberos and mechanism == _GSSAPI):
         raise click.UsageError(
             f"--sasl {mechanism} and the URL's bindname exclude each other; a user is named by --user"
         )
     if mechanism == _GSSAPI:
-        _refuse(asked, "a password", "user", "password_file")
+        _refuse(asked, "with --sasl GSSAPI", "user", "password_file")
         return _kerberos(asked, messages)
-    _refuse(asked, "--sasl GSSAPI", "keytab", "principal", "sasl_layer")
+    _refuse(asked, "without --sasl GSSAPI", "keytab", "principal", "sasl_layer")
     if mechanism == _EXTERNAL:
-        _refuse(asked, "a password", "user", "password_file")
+        _refuse(asked, "with --sasl EXTERNAL", "user", "password_file")
         return External(asked.authzid)
     return _with_password(mechanism, asked, messages)
 
 
-def _refuse(asked: Asked, without: str, *names: str) -> None:
+def _refuse(asked: Asked, when: str, *names: str) -> None:
     for name in names:
         if getattr(asked, name):
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{option} is of no use {'with' if without[0] != '-' else 'without'} {without}")
+            raise click.UsageError(f"--{name.replace('_', '-')} is of no use {when}")
 
 
 def _kerberos(asked: Asked, messages: Messages) -> Kerberos:

@@ -71,6 +71,8 @@ class Scram:
         self.name = name
         self._exception = ScramException
         self._answered = self._proven = False
+        if name not in SCRAM_MECHANISMS:
+            raise UsageError(f"{name!r} is none of {', '.join(SCRAM_MECHANISMS)}")
         if is_bound(name) and binding is None:
             raise UsageError(
                 f"{name} needs TLS, and a server certificate with a hash function of its own",
