@@ -139,7 +139,7 @@ def test_a_wake_goes_through_to_the_transport() -> None:
     assert Client(server).receive(0) == []
 
 
-# --- what a SASL bind leaves behind ------------------------------------------------------------------------------------
+# --- what a SASL bind leaves behind -----------------------------------------------------------------------------------
 
 
 class Sealing:
@@ -181,10 +181,10 @@ def sealed(answer: Callable[[int], bytes]) -> Callable[[int], bytes]:
 def test_a_layer_stands_between_the_transport_and_the_messages() -> None:
     server = SealedServer(result(0x61), sealed(found("cn=a")), sealed(result(0x78, 0, b"\x8b\x06dn:cn=")))
     client = Client(server)
-    assert not client.confidential
+    before = client.confidential
     client.sasl_bind(Sealing())
 
-    assert client.confidential
+    assert (before, client.confidential) == (False, True)
     assert client.search("dc=x", 2, "(cn=*)", []) == [("cn=a", {"cn": [b"cn=a"]})]
     assert client.who_am_i() == "dn:cn="
     assert server.crossed.startswith(b"\0\0\0\x0a0")
@@ -192,7 +192,7 @@ def test_a_layer_stands_between_the_transport_and_the_messages() -> None:
     assert (client.receive(0), client.in_message) == ([], True)
     assert (client.receive(0), client.in_message) == ([], True)
     client.close()
-    assert server.asked[-1].tag == UNBIND
+    assert [one.tag for one in server.asked] == [BIND, SEARCH, EXTENDED, UNBIND]
 
 
 def test_another_connection_begins_without_the_layer() -> None:

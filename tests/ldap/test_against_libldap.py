@@ -155,13 +155,6 @@ def test_a_bind_is_what_libldap_sends(libldap: Listener, ours: Connection, name:
     assert (1, theirs) == ours.request(messages.bind_request(name, password))
 
 
-@pytest.mark.parametrize("authzid", ["", "u:bob"])
-def test_a_bind_with_sasl_is_what_libldap_sends(libldap: Listener, ours: Connection, authzid: str) -> None:
-    theirs = libldap.hear(lambda client: client.sasl_bind("", "EXTERNAL", authzid.encode()))
-
-    assert (1, theirs) == ours.request(messages.sasl_bind_request("EXTERNAL", authzid.encode() or None))
-
-
 def test_requests_are_numbered_as_libldap_does(libldap: Listener, ours: Connection) -> None:
     """Beyond 127 and 32767 the number takes another octet."""
     request = messages.extended_request(messages.WHO_AM_I)
