@@ -30,8 +30,8 @@ class Syncrepl:
         mode: whether to end when the refresh is complete or to go on listening.
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
-        kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``,
-            ``verify_every``, ``patience``.
+        kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``progress``,
+            ``trace``, ``max_message``, ``max_deletes``, ``verify_every``, ``patience``.
 
     Raises:
         LDAPUrlConflict: the data file holds another search.
