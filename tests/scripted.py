@@ -10,6 +10,7 @@ from syncrepl_client.exceptions import ConnectionLost
 from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap.messages import Control, decode_controls
 from syncrepl_client.testing import wire
+from syncrepl_client.transport.base import Encryption
 from tests.store.listeners import uuid, values
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class ScriptedServer:
         self.withheld = withheld
         self.asked: list[Asked] = []
         self.encrypted_for = ""
+        self.certificate: bytes | None = None
         self.woken = 0
         self.closed = False
         self.ended = False
@@ -150,8 +152,8 @@ class ScriptedServer:
         """There is nothing to take: what is said waits."""
 
     @property
-    def encryption(self) -> None:
-        return None
+    def encryption(self) -> Encryption | None:
+        return Encryption("TLSv1.3", "", self.certificate or b"", None, verified=True) if self.encrypted_for else None
 
     def wake(self) -> None:
         self.woken += 1

@@ -72,6 +72,7 @@ class Replica:
         tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
         cleartext_password: whether a password may go over the network in clear; to this machine it always may.
         timeouts: how long connecting and binding may take.
+        on_behalf_of: in whose name to search, ``dn:DN`` or ``u:NAME`` (proxied authorization, RFC 4370).
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
@@ -100,6 +101,7 @@ class Replica:
         tls: TLS | ssl.SSLContext | None = None,
         cleartext_password: bool = False,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        on_behalf_of: str = "",
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
@@ -123,6 +125,7 @@ class Replica:
         self._tls = TLS.of(tls)
         self._cleartext_password = cleartext_password
         self._timeouts = timeouts
+        self._on_behalf_of = on_behalf_of
         self._access: Access | None = None
         self._progress = progress
         self._trace = trace
@@ -193,6 +196,7 @@ class Replica:
             self._tls,
             self._cleartext_password,
             self._own_buffers(),
+            self._on_behalf_of,
         )
 
     def _own_buffers(self) -> Buffers | None:
@@ -219,7 +223,7 @@ class Replica:
         )
         access.identify(client)
         journal.connected(access)
-        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
 
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
         store, access = self.store, self.access

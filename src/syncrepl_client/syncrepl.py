@@ -33,8 +33,9 @@ class Syncrepl:
         mode: whether to end when the refresh is complete or to go on listening.
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
-        kwargs: options of `Replica`: ``password``, ``tls``, ``cleartext_password``, ``progress``, ``trace``,
-            ``max_message``, ``max_deletes``, ``verify_every``, ``patience``, ``heartbeat``, ``buffers``.
+        kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``tls``,
+            ``cleartext_password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``, ``verify_every``,
+            ``patience``, ``heartbeat``, ``buffers``.
 
     A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
     ``cleartext_password=False`` it is refused, with ``True`` nothing is said.

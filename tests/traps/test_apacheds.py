@@ -188,6 +188,7 @@ def test_a_search_is_ended_by_closing_the_connection(server: ApacheDS, base: str
     with Copy(server, tmp_path / "data", PERSIST, base, verify_every=0) as copy:
         copy.sync()
         replica = copy.open()
+        copy.trace.clear()
         began = time.monotonic()
         replica.finish()
         replica.run()

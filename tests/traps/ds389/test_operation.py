@@ -43,6 +43,7 @@ def test_a_search_is_ended_by_abandon(server: NsSlapd, base: str, tmp_path: Path
     with Copy(server, tmp_path / "data", PERSIST, base, verify_every=0) as copy:
         copy.sync()
         replica = copy.open()
+        copy.trace.clear()
         began = time.monotonic()
         replica.finish()
         replica.run()
