@@ -16,6 +16,15 @@ from sybil import Sybil
 from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser
 from tests.slapd import Slapd, empty_tree
 
+# Who binds by a user name is the person of that name.
+_SASL = """
+sasl-host localhost
+sasl-realm EXAMPLE.COM
+sasl-auxprops slapd
+authz-policy to
+authz-regexp uid=([^,/@]*)(@[^,]*)?,(cn=[^,]*,)?cn=[^,]*,cn=auth uid=$1,ou=people,dc=example,dc=com
+"""
+
 
 def set_up(namespace: dict[str, Any]) -> None:
     """Start a server and go to an empty folder."""
@@ -23,7 +32,7 @@ def set_up(namespace: dict[str, Any]) -> None:
     before = Path.cwd()
     stack.callback(os.chdir, before)
     os.chdir(stack.enter_context(tempfile.TemporaryDirectory()))
-    server = stack.enter_context(Slapd())
+    server = stack.enter_context(Slapd(extra_global=_SASL))
     server.load(empty_tree())
     server.start()
     server.add(f"uid=ann,ou=people,{server.suffix}", {"objectClass": ["account"], "uid": ["ann"], "l": ["Oslo"]})

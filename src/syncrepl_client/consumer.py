@@ -8,12 +8,11 @@ A step that fails ends the session; the only recovery is a new consumer that res
 
 This module is longer than others: the refresh, the persist stage and the end of a search take turns on one connection
 and hand over to each other in the middle of a batch, and what one of them leaves undone the next must know.  What could
-be told apart from that stands in `doubts`, `guard`, `restarts`, `resumption` and `upkeep`.
+be told apart from that stands in `doubts`, `guard`, `heartbeat`, `restarts`, `resumption` and `upkeep`.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, assert_never
@@ -33,11 +32,14 @@ from syncrepl_client.contentsync.events import (
 from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
+from syncrepl_client.heartbeat import Watch
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
+from syncrepl_client.journal import Journal
 from syncrepl_client.ldap import ber, messages, results
 from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
 from syncrepl_client.restarts import Restarts
-from syncrepl_client.resumption import decide, read_operational
+from syncrepl_client.resumption import catch_up, decide, read_operational
+from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
 from syncrepl_client.upkeep import Upkeep
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.contentsync.server import Server
     from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.connection import EntryRun
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Listener
@@ -58,8 +61,6 @@ if TYPE_CHECKING:
     from syncrepl_client.store.store import Store
 
 __all__ = ["Consumer"]
-
-_log = logging.getLogger("syncrepl_client.consumer")
 
 _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
@@ -83,6 +84,7 @@ class Consumer:
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
         patience: seconds that the server may be silent in the middle of a refresh.
+        heartbeat: when it is asked in the persist stage whether it is still there; None for never.
         renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
@@ -100,6 +102,7 @@ class Consumer:
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = None,
         renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
@@ -111,7 +114,7 @@ class Consumer:
         self._listener = listener
         self._server = server
         self._max_deletes = max_deletes
-        self._patience = patience
+        self._watch = Watch(client, patience=patience, heartbeat=heartbeat)
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
         self._renew = renew
@@ -122,10 +125,15 @@ class Consumer:
         self._session: Session
         # What a refresh in progress has staged; None in the persist stage.
         self._staged: FirstLoad | Update | None = None
+        # Whether what a refresh left out of what is there is known all the same.
+        self._knows_all = True
         # Messages of the search that arrived while something else was asked.
         self._backlog: deque[Message | EntryRun] = deque()
         self._restarts = Restarts()
-        self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
+        self._journal = Journal(store.state().url or "")
+        self._inquiry = Inquiry(
+            client, search, stopping=stopping, set_aside=self._set_aside, notice=self._watch.listening
+        )
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
         )
@@ -158,13 +166,14 @@ class Consumer:
 
     def _read_everything(self, reason: str) -> None:
         """Tell people why a refresh reads everything."""
-        _log.warning("the refresh reads everything: %s", reason)
+        self._journal.reads_everything(reason)
         if self._listener is not None:
             self._listener.debug(f"the refresh reads everything: {reason}")
 
     def _meet(self, dialect: Dialect | None) -> None:
         """Get ready for a server that speaks a dialect."""
         self._dialect = dialect
+        self._journal.recognised(self._server, dialect)
         if dialect is not None and not dialect.hides_operational:
             self._inquiry.operational = read_operational(self._client)
 
@@ -177,10 +186,12 @@ class Consumer:
             Selection(self._search.attributes, operational) if operational else None,
         )
         self._backlog.clear()
+        self._knows_all = True
         self._staged = self._store.begin_refresh(self._listener, brought)
         controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         request = self._search.request(asterisk=not self._session.dialect.hides_operational)
         self._message_id = self._client.send(request, controls)
+        self._journal.refresh_begins(self._session)
         self._heard = time.monotonic()
 
     # --- one step -----------------------------------------------------------------------------------------------------
@@ -238,14 +249,12 @@ class Consumer:
         Raises:
             ConnectionLost: it has been silent for too long.
         """
-        now = time.monotonic()
         if heard or self._client.in_message:
-            self._heard = now
-        elif self.refreshing and now > self._heard + self._patience:
-            raise ConnectionLost(
-                f"no word from the server for {self._patience:g} s in the middle of a refresh",
-                hint="it is overloaded or hangs; the copy is as it was",
-            )
+            self._heard = time.monotonic()
+        if self.refreshing:
+            self._watch.refreshing(self._heard)
+        else:
+            self._watch.listening()
 
     def _own(self, items: Iterable[Message | EntryRun]) -> list[Message | EntryRun]:
         """Sort out what belongs to the search; answers to other requests are noted."""
@@ -291,7 +300,10 @@ class Consumer:
     def _refresh_again(self, cookie: bytes | None, diagnostic: str) -> None:
         """Start over, as the server wants it (RFC 4533 section 3.8); the copy stays until the new refresh is whole."""
         self._restarts.required(diagnostic)
-        self._start(cookie)
+        self._journal.begins_again(diagnostic)
+        # Who asked for everything knows nothing of what the server's cookie takes to be known.
+        from_nothing = self.refreshing and self._session.sent_cookie is None
+        self._start(None if from_nothing else cookie)
 
     def _refresh_failed(self, result: Result) -> None:
         """Handle the failure of a refresh; whatever it brought is dropped."""
@@ -313,17 +325,21 @@ class Consumer:
             if not self._settled(staged, swept=swept):
                 return
             doubtful = end.sweep is Sweep.DOUBTFUL
-            guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            known = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            self._knows_all = self._knows_all and known
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
+            forget = forget or not self._knows_all
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
+        counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         self._store.finish_refresh(staged, ending, self._listener)
+        self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
@@ -346,10 +362,9 @@ class Consumer:
                 doubts.settle_refresh(
                     staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word
                 )
-            elif last_word and staged.gone_count():
-                # slapd withholds from a refreshOnly what changed while it ran: who was not sent may still be there.
-                for uuids in self._asking().listing():
-                    staged.still_there(uuids)
+            elif (last_word or self._session.dialect.withholds) and staged.gone_count():
+                # slapd withholds what changed while it ran: who was not sent may still be there.
+                self._knows_all = guard.confirm(staged, self._asking())
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False
@@ -374,6 +389,7 @@ class Consumer:
 
     def _give_up(self) -> None:
         """End this search, so that another one can begin."""
+        self._journal.begins_again("what the server told and what it answered do not fit together yet")
         self._abandon()
         if self._session.state is not State.ENDED and not self._session.dialect.reusable:
             self._renew()
@@ -395,6 +411,9 @@ class Consumer:
         """Compare the copy with the server, and make it equal if asked to; see `Upkeep.verify`."""
         if not self._message_id:
             self._meet(self._server.dialect(self._search.base))
+            if self._dialect is OPENLDAP:
+                # What another provider has not got yet is not gone.
+                catch_up(self._client, self._server, self._search, self._store.state().cookie, self._stopping)
         dialect = self._dialect or dialect_of(self._store.state().cookie)
         self._inquiry.dialect = dialect
         persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._message_id and not self.finished
@@ -445,12 +464,16 @@ class Consumer:
         except TooMuchToAsk:
             self._again_from_nothing()
         else:
-            if self._store.apply(settled, self._listener, self._search.holds):
+            if guard.is_bulk(settled, self._store, self._max_deletes, self._search.holds):
+                self._resume()
+            elif self._store.apply(settled, self._listener, self._search.holds):
+                self._journal.applied(settled)
                 self._restarts.progressed()
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
                 return True
-            self._resume()
+            else:
+                self._resume()
         return False
 
     def _check_base(self, changes: Iterable[Event]) -> None:
@@ -468,8 +491,9 @@ class Consumer:
         """Fetch entries of an update again where a server sends other attributes than were asked for."""
         if not self._search.attributes or self._session.dialect.keeps_attributes:
             return rows
-        uuids = {row[0] for row in rows}
-        return self._asking().entries(uuids, witnesses=self._store.some_uuids(exclude=uuids))
+        names = {uuid: text(dn) for uuid, dn, _ in rows}
+        witnesses = self._store.some_uuids(exclude=set(names))
+        return self._asking().entries(set(names), witnesses=witnesses, name_of=names.get)
 
     def _resume(self, brought: Sequence[SentEntry] = ()) -> None:
         """Go on from the stored cookie, unless it is time to end: then the next run does."""
@@ -525,6 +549,7 @@ class Consumer:
             self._finish()
 
     def _finish(self) -> None:
+        self._journal.search_ended()
         self.finished = True
 
 

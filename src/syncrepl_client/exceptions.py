@@ -20,6 +20,13 @@ The tree, with whose fault each branch is::
     │       ├── StartTLSRefused
     │       ├── SyncNotSupported
     │       └── NoSuchBase
+    ├── AuthenticationError           it was not proved who we are, or who the server is
+    │   ├── MechanismNotOffered       the server does not offer the kind of bind that was asked for
+    │   ├── ServerNotProven           the server says yes without having proved that it knows the password
+    │   ├── IdentityChanged           a new connection would go on as somebody else
+    │   └── KerberosError             Kerberos said no
+    │       ├── TicketMissing
+    │       └── TicketExpired
     ├── ConnectionLost                the network's
     │   └── ConnectionFailed
     │       └── EncryptionFailed      no TLS: the handshake failed
@@ -42,6 +49,7 @@ or an empty string.
 from __future__ import annotations
 
 __all__ = [
+    "AuthenticationError",
     "CallbackError",
     "CertificateError",
     "CleartextPassword",
@@ -57,21 +65,27 @@ __all__ = [
     "DatabaseInUse",
     "EncryptionFailed",
     "FilterError",
+    "IdentityChanged",
     "InsufficientAccess",
     "InvalidCredentials",
+    "KerberosError",
     "LDAPError",
     "LDAPResultError",
     "LDAPUrlConflict",
     "LDAPUrlError",
     "LDAPUrlParseError",
     "MassDeletionHeld",
+    "MechanismNotOffered",
     "NoSuchBase",
     "ProtocolError",
     "ProviderBehind",
     "SchemaVersionError",
+    "ServerNotProven",
     "StartTLSRefused",
     "SyncNotSupported",
     "SyncreplError",
+    "TicketExpired",
+    "TicketMissing",
     "UsageError",
     "VersionError",
     "VersionJumpError",
@@ -96,6 +110,17 @@ class SyncreplError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are pickled by the arguments they were made with, which are not those of the base class here.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[SyncreplError], args: tuple[object, ...], state: dict[str, object]) -> SyncreplError:
+    """Make an error that another process has raised."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(SyncreplError):
@@ -278,6 +303,78 @@ class SyncNotSupported(LDAPResultError):
 
 class NoSuchBase(LDAPResultError):
     """The search base does not exist, or is hidden from this identity (32)."""
+
+
+class AuthenticationError(SyncreplError):
+    """It was not proved who we are, or who the server is; the connection is of no use."""
+
+
+class MechanismNotOffered(AuthenticationError):
+    """The server does not offer the kind of bind, or of protection after it, that was asked for.
+
+    Args:
+        wanted: what was asked for, such as ``SCRAM-SHA-256``.
+        offered: what the server offers, as far as it tells.
+    """
+
+    def __init__(self, wanted: str, offered: tuple[str, ...] = ()) -> None:
+        super().__init__(
+            f"the server does not offer {wanted}",
+            hint=f"it offers {', '.join(offered)}" if offered else "it does not tell what it offers",
+        )
+        self.wanted = wanted
+        self.offered = offered
+
+
+class ServerNotProven(AuthenticationError):
+    """The server did not prove that it knows the password (RFC 5802 section 5): it may be somebody else."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the server did not prove who it is: {reason}",
+            hint="something between here and the server may answer in its place; the password itself was not sent",
+        )
+        self.reason = reason
+
+
+class IdentityChanged(AuthenticationError):
+    """A connection in place of a lost one is taken for somebody else's, who may see other entries.
+
+    Args:
+        before: who we were.
+        now: who we would be.
+    """
+
+    def __init__(self, before: str, now: str) -> None:
+        nobody = "an anonymous client"
+        super().__init__(
+            f"the server takes this client for {now or nobody} now, and took it for {before or nobody} before",
+            hint="start again: the copy is read anew as what the new identity may see",
+        )
+        self.before = before
+        self.now = now
+
+
+class KerberosError(AuthenticationError):
+    """Kerberos did not let us in.
+
+    Args:
+        reason: what its library says.
+        code: the library's own number for it.
+    """
+
+    def __init__(self, reason: str, code: int = 0, *, hint: str = "") -> None:
+        super().__init__(f"Kerberos: {reason}", hint=hint)
+        self.reason = reason
+        self.code = code
+
+
+class TicketMissing(KerberosError):
+    """There is no Kerberos ticket, and no keytab to get one with."""
+
+
+class TicketExpired(KerberosError):
+    """The Kerberos ticket is not valid any more."""
 
 
 class ConnectionLost(SyncreplError):

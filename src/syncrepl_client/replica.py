@@ -6,8 +6,10 @@ It opens the store, connects and binds, and hands both to a consumer.  Nothing o
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from syncrepl_client import journal
 from syncrepl_client.access import Access, Timeouts, credentials_of
 from syncrepl_client.client import BoundConnection
 from syncrepl_client.consumer import Consumer
@@ -22,6 +24,7 @@ from syncrepl_client.exceptions import (
     UsageError,
 )
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
@@ -30,6 +33,7 @@ from syncrepl_client.resumption import read_server
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
+from syncrepl_client.transport.reservoir import Buffers
 from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
@@ -68,6 +72,7 @@ class Replica:
         tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
         cleartext_password: whether a password may go over the network in clear; to this machine it always may.
         timeouts: how long connecting and binding may take.
+        on_behalf_of: in whose name to search, ``dn:DN`` or ``u:NAME`` (proxied authorization, RFC 4370).
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
@@ -75,6 +80,10 @@ class Replica:
             cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
             never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
+        heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
+            never.
+        buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
+            nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
     """
@@ -92,23 +101,31 @@ class Replica:
         tls: TLS | ssl.SSLContext | None = None,
         cleartext_password: bool = False,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        on_behalf_of: str = "",
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+        buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     ) -> None:
-        self._url = None if url is None else urls.of(url)
+        try:
+            self._url = None if url is None else urls.of(url)
+            self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del url, password
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else _Relay(listener)
         self._starttls = starttls
         self._credentials = credentials
-        self._password = password if password is None or isinstance(password, Secret) else Secret(password)
         self._tls = TLS.of(tls)
         self._cleartext_password = cleartext_password
         self._timeouts = timeouts
+        self._on_behalf_of = on_behalf_of
         self._access: Access | None = None
         self._progress = progress
         self._trace = trace
@@ -116,6 +133,8 @@ class Replica:
         self._max_deletes = max_deletes
         self._verify_every = verify_every
         self._patience = patience
+        self._heartbeat = heartbeat
+        self._buffers = buffers
         self._store: Store | None = None
         self._client: Client | None = None
         self._consumer: Consumer | None = None
@@ -150,7 +169,8 @@ class Replica:
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
-        except BaseException:
+        except BaseException as error:
+            journal.failed(self._url, error)
             self.close()
             raise
         return self
@@ -169,8 +189,20 @@ class Replica:
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
         self._access = Access(
-            self._url, credentials, self._starttls, self._timeouts, self._tls, self._cleartext_password
+            self._url,
+            credentials,
+            self._starttls,
+            self._timeouts,
+            self._tls,
+            self._cleartext_password,
+            self._own_buffers(),
+            self._on_behalf_of,
         )
+
+    def _own_buffers(self) -> Buffers | None:
+        """Put the file beside the data file, unless told otherwise: it holds the same data."""
+        buffers = self._buffers
+        return buffers if buffers is None or buffers.folder is not None else replace(buffers, folder=self.path.parent)
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -190,7 +222,8 @@ class Replica:
             max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
         )
         access.identify(client)
-        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
+        journal.connected(access)
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
 
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
         store, access = self.store, self.access
@@ -206,6 +239,7 @@ class Replica:
             stopping=lambda: self._stop_asked,
             verify_every=self._verify_every,
             patience=self._patience,
+            heartbeat=self._heartbeat,
             progress=self._progress,
         )
 
@@ -264,6 +298,7 @@ class Replica:
             raise
         except BaseException as error:
             self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
+            journal.failed(self._url, error)
             self.close()
             raise
 
@@ -322,6 +357,7 @@ class Replica:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+            journal.disconnected(self.url)
 
     def _for_verification(self) -> Consumer:
         """Connect for a verification alone."""

@@ -33,8 +33,9 @@ class Syncrepl:
         mode: whether to end when the refresh is complete or to go on listening.
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
-        kwargs: options of `Replica`: ``password``, ``tls``, ``cleartext_password``, ``progress``, ``trace``,
-            ``max_message``, ``max_deletes``, ``verify_every``, ``patience``.
+        kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``tls``,
+            ``cleartext_password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``, ``verify_every``,
+            ``patience``, ``heartbeat``, ``buffers``.
 
     A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
     ``cleartext_password=False`` it is refused, with ``True`` nothing is said.
@@ -57,9 +58,15 @@ class Syncrepl:
         self._closed = False
         self._please_stop = False
         options = {"cleartext_password": True, **kwargs}
-        self._replica = Replica(
-            ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **options
-        )
+        try:
+            self._replica = Replica(
+                ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **options
+            )
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del ldap_url
+            kwargs.clear()
+            options.clear()
         try:
             self._replica.open_store()
             self._replica.refuse_another_search()

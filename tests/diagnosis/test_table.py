@@ -129,6 +129,16 @@ def test_in_clear_on_this_machine_or_without_password_is_no_problem() -> None:
     assert "anonymous" in link(anonymous, identity="")["identity"].text
 
 
+def test_what_sasl_proves_is_no_password_in_clear() -> None:
+    """Kerberos protects the connection by itself, or gives no password away."""
+    layered = link(OPENLDAP, layered=True, mechanism="GSSAPI", encrypted=False)["encryption"]
+    assert (layered.severity, layered.text) == (Severity.OK, "The connection is encrypted by GSSAPI.")
+    assert link(OPENLDAP, mechanism="SCRAM-SHA-1", encrypted=False)["encryption"].severity is Severity.WARNING
+    unnamed = link(OPENLDAP, mechanism="EXTERNAL", identity=None)["identity"]
+    assert "The bind with EXTERNAL succeeded" in unnamed.text
+    assert replace(OPENLDAP, link=Link(mechanism="EXTERNAL", identity=None)).name == ""
+
+
 def test_a_password_never_stands_in_a_finding() -> None:
     secret = urls.parse(IDENTIFIED + ",X-BINDPW=Tr0ub4dor")
     for facts in (OPENLDAP, DS389, APACHEDS):

@@ -320,3 +320,45 @@ def test_another_error_of_a_callback_is_its_own(database: Database, other: sqlit
     assert not isinstance(caught.value, CallbackError)
     # The guard ended with the callback.
     write(database, "UPDATE syncrepl_state SET url = 'ldap://h/'")
+
+
+@pytest.mark.parametrize("suffix", ["", "-lock"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_went_away_under_its_owner_ends_the_work(
+    database: Database,
+    path: Path,
+    suffix: str,
+    replaced: bool,  # noqa: FBT001
+) -> None:
+    with database.working():
+        pass
+    gone = path.with_name(path.name + suffix)
+    gone.rename(path.with_name("elsewhere"))
+    if replaced:
+        gone.write_bytes(b"")
+    with pytest.raises(DBError, match="deleted or replaced"), database.working():
+        pytest.fail("the step was run")
+
+
+def test_a_path_that_leads_back_to_itself_is_an_error_of_the_file(path: Path) -> None:
+    path.symlink_to(path)
+
+    with pytest.raises(DBError, match="cannot open the data file") as caught:
+        Database(path, lambda: False)
+    assert caught.value.hint
+
+
+def test_an_error_of_sqlite_in_a_step_is_one_of_the_file(database: Database) -> None:
+    with pytest.raises(DBError, match="no such table"), database.working():
+        database.connection.execute("SELECT * FROM no_table")
+
+
+def test_a_log_that_cannot_be_moved_now_is_told_of_and_stays(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database.transaction():
+        database.log_large_wal()
+
+    (record,) = caplog.records
+    assert record.__dict__["what"] == "wal-stays"
+    assert record.__dict__["path"] == str(database.path)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from syncrepl_client.access import Access
+from syncrepl_client.cli.encryption import make_tls, warn_of_clear_text
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option, tls_options
+from syncrepl_client.cli.identity import find_credentials
+from syncrepl_client.cli.options import identity_options, max_deletes_option, on_behalf_of_option, tls_options
 from syncrepl_client.cli.output import COMMAND
-from syncrepl_client.cli.password import find_password, warn_of_clear_text
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
+from syncrepl_client.cli.terminal import Messages, ProgressLine, printable, warnings_shown
 from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.replica import Replica
@@ -25,11 +26,10 @@ from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions, copy_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from syncrepl_client.cli.encryption import AskedTLS
+    from syncrepl_client.cli.identity import Asked
     from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.model import Report
-    from syncrepl_client.transport.tls import TLS
 
 __all__ = ["verify"]
 
@@ -52,9 +52,9 @@ class _Report(msgspec.Struct):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--repair", is_flag=True, help="Make the copy what the server holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@starttls_option
 @tls_options
-@password_file
+@identity_options
+@on_behalf_of_option
 @max_deletes_option
 @click.argument("url")
 @click.argument("data", type=click.Path(readable=False))
@@ -65,8 +65,9 @@ def verify(
     repair: bool,
     as_json: bool,
     starttls: bool,
-    tls: TLS,
-    password_file: str | None,
+    tls: AskedTLS,
+    identity: Asked,
+    on_behalf_of: str,
     max_deletes: MaxDeletes | None,
 ) -> None:
     """Compare the copy in DATA with what the server holds, whatever the cookie says.
@@ -81,17 +82,17 @@ def verify(
     messages = Messages(ProgressLine(enabled=False), quiet=False)
     try:
         parsed = urls.parse(url)
-        password = find_password(parsed, password_file, messages)
-        make = partial(
-            Replica,
+        access = Access(
             parsed,
-            starttls=starttls,
-            tls=tls,
+            find_credentials(parsed, identity, messages),
+            starttls,
+            tls=make_tls(tls, messages),
             cleartext_password=True,
-            password=password,
-            max_deletes=max_deletes,
+            on_behalf_of=on_behalf_of,
         )
-        report = _Work(make, data_file(data), messages).run(repair=repair)
+        warn_of_clear_text(access, messages)
+        with warnings_shown(messages):
+            report = _Work(access, data_file(data), max_deletes).run(repair=repair)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -102,18 +103,12 @@ def verify(
 
 
 class _Work:
-    """One comparison.
+    """One comparison."""
 
-    Args:
-        make: makes a replica with a data file.
-        path: the data file.
-        messages: where to warn.
-    """
-
-    def __init__(self, make: Callable[[Path], Replica], path: Path, messages: Messages) -> None:
-        self._make = make
+    def __init__(self, access: Access, path: Path, max_deletes: MaxDeletes | None) -> None:
+        self._access = access
         self._path = path
-        self._messages = messages
+        self._max_deletes = max_deletes
 
     def run(self, *, repair: bool) -> Report:
         # It must be there already: a mistyped path is no empty copy.
@@ -132,10 +127,20 @@ class _Work:
         return report
 
     def _verify(self, path: Path, *, repair: bool) -> Report:
-        with closing(self._make(path)) as replica:
+        access = self._access
+        replica = Replica(
+            access.url,
+            path,
+            starttls=access.starttls,
+            tls=access.tls,
+            cleartext_password=access.cleartext_password,
+            credentials=access.credentials,
+            on_behalf_of=access.on_behalf_of,
+            max_deletes=self._max_deletes,
+        )
+        with closing(replica):
             replica.open_store()
             replica.refuse_another_search()
-            warn_of_clear_text(replica.access, self._messages)
             ours = replica.store.state().listener in {None, COMMAND}
             return replica.verify(repair=repair and ours)
 

@@ -90,11 +90,13 @@ def encryption(facts: Facts) -> Iterator[Finding]:
     link = facts.link
     if link.encrypting is not None:
         yield Finding("encryption", Severity.PROBLEM, _capital(explained(link.encrypting)), _offer_tls(facts))
+    elif link.layered:
+        yield Finding("encryption", Severity.OK, f"The connection is encrypted by {link.mechanism}.")
     elif link.encrypted:
         yield Finding("encryption", Severity.OK, "The connection is encrypted, and the certificate is the server's.")
     elif link.local:
         yield Finding("encryption", Severity.OK, "The connection is not encrypted, and does not leave this machine.")
-    elif facts.url.bind_name:
+    elif facts.url.bind_name and not link.mechanism:
         text = "The password goes over the network in clear, for everybody on the way to read."
         yield Finding("encryption", Severity.PROBLEM, text, _use_tls(facts))
     else:
@@ -174,9 +176,13 @@ def identity(facts: Facts) -> Iterator[Finding]:
         yield Finding("identity", Severity.PROBLEM, text + hint)
     elif link.identity:
         yield Finding("identity", Severity.OK, f"The server takes this client for {link.identity}.")
-    elif facts.url.bind_name and link.identity is None:
-        text = f"The bind as {facts.url.bind_name} succeeded; the server does not tell whom it takes us for."
+    elif (facts.url.bind_name or link.mechanism) and link.identity is None:
+        text = f"The bind {_by(facts)} succeeded; the server does not tell whom it takes us for."
         yield Finding("identity", Severity.NOTE, text)
     else:
         text = "This client is anonymous; ????bindname=DN at the end of the URL makes it somebody."
         yield Finding("identity", Severity.NOTE, text)
+
+
+def _by(facts: Facts) -> str:
+    return f"with {facts.link.mechanism}" if facts.link.mechanism else f"as {facts.url.bind_name}"

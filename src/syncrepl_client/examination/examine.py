@@ -22,7 +22,7 @@ from syncrepl_client.examination.probes import (
     take_sample,
     try_sync,
 )
-from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, SyncreplError, UsageError
+from syncrepl_client.exceptions import AuthenticationError, ConnectionLost, LDAPResultError, SyncreplError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.resumption import read_server
 
@@ -94,8 +94,9 @@ class _Examination:
         if access.starttls:
             self.link(encrypted=True)
         try:
-            access.bind(self._client)
-        except (LDAPResultError, UsageError) as error:
+            mechanism = access.bind(self._client)
+            self.link(mechanism=mechanism, layered=self._client.confidential and not self._client.encrypted)
+        except (LDAPResultError, UsageError, AuthenticationError) as error:
             self.link(binding=error)
         try:
             self.link(identity=self._client.who_am_i())

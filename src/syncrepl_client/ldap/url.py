@@ -6,12 +6,16 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol, runtime_checkable
+from functools import wraps
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 from urllib.parse import quote, unquote
 
 from syncrepl_client.exceptions import DNError, FilterError, LDAPUrlParseError
 from syncrepl_client.ldap import dn
 from syncrepl_client.ldap import filter as filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["DEFAULT_FILTER", "LDAPUrl", "Scope", "SupportsUnparse", "of", "parse"]
 
@@ -25,6 +29,8 @@ _PASSWORD: Final = re.compile(r"(X(?:-|%2d)BINDPW\s*(?:=|%3d)).*", re.IGNORECASE
 _USER: Final = re.compile(r"(//[^/?@:]*:)[^/?]*(@)")
 _KNOWN: Final = frozenset({"bindname", "x-bindpw"})
 _MOST_PARTS: Final = 5
+
+_Given = TypeVar("_Given")
 
 
 class Scope(IntEnum):
@@ -135,6 +141,22 @@ class SupportsUnparse(Protocol):
         """Return its text."""
 
 
+def _discreet(read: Callable[[_Given], LDAPUrl]) -> Callable[[_Given], LDAPUrl]:
+    """Let a reader of URLs fail without its frames: tools that print their variables would print a password."""
+
+    @wraps(read)
+    def reader(url: _Given) -> LDAPUrl:
+        try:
+            return read(url)
+        except LDAPUrlParseError as error:
+            failure = error.with_traceback(None)
+        del url
+        raise failure
+
+    return reader
+
+
+@_discreet
 def of(url: str | LDAPUrl | SupportsUnparse) -> LDAPUrl:
     """Return a URL in whatever form a program has it.
 
@@ -146,6 +168,7 @@ def of(url: str | LDAPUrl | SupportsUnparse) -> LDAPUrl:
     return parse(url.unparse() if isinstance(url, SupportsUnparse) else url)
 
 
+@_discreet
 def parse(text: str) -> LDAPUrl:
     """Parse an LDAP URL.
 
@@ -182,7 +205,7 @@ def parse(text: str) -> LDAPUrl:
         dn.parse(url.base)
         filters.encode(url.filter)
     except (DNError, FilterError) as error:
-        raise LDAPUrlParseError(shown, str(error)) from error
+        raise LDAPUrlParseError(shown, str(error)) from error.with_traceback(None)
     return url
 
 

@@ -3,8 +3,7 @@
 Facts about Python's ``sqlite3`` that shaped this module:
 
 * Opening and closing a second descriptor of a database file drops the locks that SQLite holds in this process, so the
-lock
-  of the owner is on a file beside it.
+  lock of the owner is on a file beside it.
 * A ``COMMIT`` prepared through ``execute`` is cached and may slip past an authorizer, so the engine begins by
   ``execute`` and ends by the connection's ``commit`` and ``rollback``.
 * A handler for a signal runs between bytecodes only; while SQLite builds an index there are none.  The progress handler
@@ -31,6 +30,7 @@ from syncrepl_client.exceptions import (
     Interrupted,
     SchemaVersionError,
 )
+from syncrepl_client.log_fields import fields
 from syncrepl_client.store import schema
 
 if TYPE_CHECKING:
@@ -96,6 +96,14 @@ def connect(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
         raise DBError(f"cannot open the data file {path}: {error}", hint="check its path and permissions") from error
 
 
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
@@ -121,6 +129,7 @@ class Database:
         # Inside a callback: what the authorizer refused last.
         self._guarded = False
         self._refused = ""
+        self._lock_path = path.with_name(path.name + "-lock")
         self._lock = self._take_lock()
         try:
             self._create_file()
@@ -129,9 +138,15 @@ class Database:
         except BaseException:
             os.close(self._lock)
             raise
+        # Which files those are, whatever their names stand for later.
+        self._files = self._in_place()
+
+    def _in_place(self) -> tuple[tuple[int, int] | None, ...]:
+        """Tell which files the names of the data file and of its lock stand for; None where there is none."""
+        return tuple(_inode(path) for path in (self.path, self._lock_path))
 
     def _take_lock(self) -> int:
-        lock_path = self.path.with_name(self.path.name + "-lock")
+        lock_path = self._lock_path
         try:
             lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -221,7 +236,16 @@ class Database:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Run a step: a stop interrupts its statements, and what SQLite raises becomes one of our errors."""
+        """Run a step: a stop interrupts its statements, and what SQLite raises becomes one of our errors.
+
+        Raises:
+            DBError: the file is not there any more: what a step would write, nobody could read again.
+        """
+        if self._in_place() != self._files:
+            raise DBError(
+                f"the data file {self.path} or its lock was deleted or replaced while it was in use",
+                hint="stop the consumer before you move, delete or restore its data file; start it again now",
+            )
         self._working = True
         try:
             yield
@@ -302,13 +326,13 @@ class Database:
             busy, pages, moved = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.OperationalError as error:
             # What there is no room for in the file stays in the log, where it is just as durable.
-            _log.warning("the write-ahead log of %s cannot be moved into it: %s", self.path, error)
+            extra = fields(what="wal-stays", path=str(self.path))
+            _log.warning("the write-ahead log of %s cannot be moved into it: %s", self.path, error, extra=extra)
             return
         size = pages * _PAGE_SIZE
         if (busy or moved < pages) and size > _LARGE_WAL:
-            _log.warning(
-                "a reader holds the write-ahead log of %s at %d bytes", self.path, size, extra={"wal_bytes": size}
-            )
+            extra = fields(what="wal-large", path=str(self.path), wal_bytes=size)
+            _log.warning("a reader holds the write-ahead log of %s at %d bytes", self.path, size, extra=extra)
 
     # --- callbacks ----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from syncrepl_client.transport.reservoir import Buffers
+
 __all__ = ["Encryption", "Transport"]
 
 
@@ -59,6 +61,12 @@ class Transport(Protocol):
 
         Raises:
             EncryptionFailed: the handshake or the check of the certificate failed.
+        """
+
+    def drain(self, buffers: Buffers) -> None:
+        """Take what arrives while nobody reads, from here on, as far as there is room for it.
+
+        `start_tls` comes before it, if at all.
         """
 
     @property

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, Interrupted
+from syncrepl_client.transport.drain import Drain
 from syncrepl_client.transport.encrypted import TLSStream, failure
 from syncrepl_client.transport.tls import TLS
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.transport.base import Encryption
+    from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = ["SocketTransport", "connect"]
 
@@ -36,8 +38,8 @@ _SMALL: Final = 256 * 1024
 _PAUSE: Final = 0.003
 # How long a stop may go unnoticed while connecting, in seconds.
 _SLICE: Final = 0.05
-# Seconds of silence until the first question, and between questions; how many; milliseconds for what was sent.
-_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 120_000}
+# How often the kernel asks whether the peer is still there.
+_QUESTIONS: Final = 6
 
 _T = TypeVar("_T")
 
@@ -47,6 +49,7 @@ def connect(
     *,
     timeout: float = 30.0,
     tls_timeout: float = 30.0,
+    keepalive: float = 60.0,
     context: ssl.SSLContext | None = None,
     stopping: Callable[[], bool] = bool,
 ) -> SocketTransport:
@@ -56,6 +59,8 @@ def connect(
         url: where to; a scheme ``ldaps`` encrypts from the first byte.
         timeout: seconds for the connection.
         tls_timeout: seconds for the TLS handshake.
+        keepalive: seconds of silence until the kernel asks whether the peer is there, and again until it counts as
+            gone; 0 leaves it to the system.
         context: how to verify certificates; the default verifies name and chain.
         stopping: tells whether a stop was asked for.
 
@@ -66,7 +71,7 @@ def connect(
     """
     where = url.address
     try:
-        sock = _first_connected(_addresses(url), _Patience(timeout, stopping))
+        sock = _first_connected(_addresses(url), _Patience(timeout, stopping), keepalive)
     except (socket.gaierror, UnicodeError) as error:
         reason = getattr(error, "strerror", "") or error
         raise ConnectionFailed(f"cannot find the host {url.host!r}: {reason}", hint="check its name") from error
@@ -92,7 +97,7 @@ def _addresses(url: LDAPUrl) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _first_connected(addresses: list[_Address], patience: _Patience) -> socket.socket:
+def _first_connected(addresses: list[_Address], patience: _Patience, keepalive: float) -> socket.socket:
     """Connect to the first address that accepts."""
     for number, (family, address) in enumerate(addresses, 1):
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -100,6 +105,7 @@ def _first_connected(addresses: list[_Address], patience: _Patience) -> socket.s
             sock.settimeout(0)
             if family != socket.AF_UNIX:
                 _prepare(sock)
+                _keep_alive(sock, keepalive)
             _connect(sock, address, patience)
         except OSError:
             sock.close()
@@ -117,9 +123,21 @@ def _prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if _may_have(_RECEIVE_BUFFER):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    # The kernel asks whether the peer is still there: who only listens would never know.
+
+
+def _keep_alive(sock: socket.socket, seconds: float) -> None:
+    """Let the kernel ask whether the peer is still there: who only listens would never know."""
+    if not seconds:
+        return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEPALIVE.items():
+    options = {
+        "TCP_KEEPIDLE": max(1, round(seconds)),
+        "TCP_KEEPINTVL": max(1, round(seconds / _QUESTIONS)),
+        "TCP_KEEPCNT": _QUESTIONS,
+        # Milliseconds until what was sent must have arrived.
+        "TCP_USER_TIMEOUT": round(2000 * seconds),
+    }
+    for name, value in options.items():
         # Not every system has all of them.
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -201,6 +219,11 @@ class SocketTransport:
         self._context = context
         self._stopping = stopping
         self._tls_timeout = tls_timeout
+        # Takes what arrived from the socket, or from what was taken from it before.
+        self._recv: Callable[[int], bytes] = sock.recv
+        self._drain: Drain | None = None
+        # How the connection broke, if it did.
+        self._broken: ConnectionLost | None = None
         # Set once the stream is encrypted.
         self._tls: TLSStream | None = None
         # What was decrypted before anybody asked for it.
@@ -215,6 +238,7 @@ class SocketTransport:
 
     def start_tls(self, hostname: str) -> None:
         """Encrypt the stream from here on; see `Transport.start_tls`."""
+        assert self._drain is None  # noqa: S101 - our own guarantee: what came in clear would count as encrypted
         try:
             # Wrapping checks the name: nothing of ours is in what it may raise.
             stream = TLSStream(self._context or TLS().make_context(), hostname)
@@ -279,6 +303,21 @@ class SocketTransport:
 
     def read(self, timeout: float, *, patient: bool = False) -> bytes | None:
         """Wait for bytes; see `Transport.read`."""
+        if self._drain is None:
+            return self._read(timeout, patient=patient)
+        self._drain.enter(patient=patient)
+        try:
+            return self._read(timeout, patient=patient)
+        finally:
+            self._drain.leave()
+
+    def drain(self, buffers: Buffers) -> None:
+        """Take what arrives while nobody reads, from here on; see `Transport.drain`."""
+        if self._drain is None:
+            self._drain = Drain(self._sock, buffers)
+            self._recv = self._drain.recv
+
+    def _read(self, timeout: float, *, patient: bool) -> bytes | None:
         stream = self._tls
         if stream is None:
             return self._read_raw(timeout, patient=patient)
@@ -331,13 +370,16 @@ class SocketTransport:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _receive(self, size: int) -> bytes | None:
-        """Take what is there; None if nothing is, empty at the end of the stream."""
+        """Take what is there; None if nothing is, empty at the end of the stream, however it ended."""
         try:
-            return self._sock.recv(size)
+            return self._recv(size)
         except BlockingIOError:
             return None
         except OSError as error:
-            raise self._lost(error) from error
+            # What was read before it counts.
+            self._broken = self._lost(error)
+            self._broken.__cause__ = error
+            return b""
 
     def _wait(self, timeout: float) -> bool:
         """Wait until the socket may be read; False after the time, or when woken."""
@@ -358,12 +400,14 @@ class SocketTransport:
             self._wake_writer.send(b"\0")
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; what was taken from it and not read is lost."""
+        if self._drain is not None:
+            self._drain.close()
         for sock in (self._sock, self._wake_reader, self._wake_writer):
             sock.close()
 
     def _closed(self) -> ConnectionLost:
-        return ConnectionLost(
+        return self._broken or ConnectionLost(
             f"{self._where} closed the connection", hint="the server stopped, or ended an idle connection"
         )
 

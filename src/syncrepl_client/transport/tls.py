@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import UsageError
+from syncrepl_client.secret import is_exposed
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     from syncrepl_client.secret import Secret
 
@@ -87,6 +89,13 @@ class TLS:
         if given is None:
             return cls()
         return cls(context=given) if isinstance(given, ssl.SSLContext) else given
+
+    def exposed_files(self) -> Iterator[Path]:
+        """Iterate over the files with our secrets that other users can read."""
+        # An encrypted key is no secret, only its password is.
+        secret = self.key if self.key_password is None else self.key_password.path
+        if secret is not None and is_exposed(secret):
+            yield Path(secret)
 
     def make_context(self) -> ssl.SSLContext:
         """Make the context of one connection from what the files hold now.
