@@ -386,7 +386,7 @@ class ConnectionFailed(ConnectionLost):
 
 
 class EncryptionFailed(ConnectionFailed):
-    """The connection could not be encrypted, so it was closed; no credential was sent.
+    """The connection could not be encrypted, so it was closed; no credential went over it in clear.
 
     Args:
         address: the server.
@@ -414,7 +414,10 @@ class CertificateError(EncryptionFailed):
 
 
 class ClientCertificateRefused(EncryptionFailed):
-    """The server does not accept the certificate that it was shown, or it was shown none and wants one."""
+    """The server says that it does not accept the certificate it was shown, or that it was shown none and wants one.
+
+    Some servers, among them OpenLDAP with GnuTLS, only close the connection: that is an `EncryptionFailed`.
+    """
 
 
 class MassDeletionHeld(SyncreplError):

@@ -57,6 +57,8 @@ class Syncrepl:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False
         self._please_stop = False
+        # Who says so himself knows it.
+        warn = "cleartext_password" not in kwargs
         options = {"cleartext_password": True, **kwargs}
         try:
             self._replica = Replica(
@@ -71,7 +73,7 @@ class Syncrepl:
             self._replica.open_store()
             self._replica.refuse_another_search()
             access = self._replica.access
-            if access.gives_password_away and "cleartext_password" not in kwargs:
+            if warn and access.gives_password_away:
                 _log.warning(
                     "the password for %s goes over the network in clear; use StartTLS or ldaps://", access.url.address
                 )

@@ -41,6 +41,8 @@ class Link:
 
     Args:
         encrypted: whether nobody on the way can read.
+        verified: whether the server's certificate, if it is encrypted by TLS, was verified.
+        days_left: until that certificate expires; None where it is not known.
         local: whether it does not leave this machine.
         connecting: why there is no connection.
         lost: why it ended before everything was asked.
@@ -52,6 +54,8 @@ class Link:
     """
 
     encrypted: bool = False
+    verified: bool = True
+    days_left: float | None = None
     local: bool = False
     connecting: SyncreplError | None = None
     lost: SyncreplError | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from syncrepl_client.contentsync import dialects
@@ -58,7 +58,7 @@ def examine(access: Access, *, now: Callable[[], datetime] = _now) -> Facts:
     with closing(client):
         examination = _Examination(client, facts)
         try:
-            examination.introduce(access)
+            examination.introduce(access, now)
             examination.ask(now)
         except ConnectionLost as error:
             examination.link(lost=error)
@@ -79,11 +79,11 @@ class _Examination:
         self._search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
         self.facts = facts
 
-    def link(self, **changes: SyncreplError | bool | str | None) -> None:
+    def link(self, **changes: SyncreplError | bool | str | float | None) -> None:
         """Note something about the connection."""
         self.facts = replace(self.facts, link=replace(self.facts.link, **changes))  # type: ignore[arg-type]
 
-    def introduce(self, access: Access) -> None:
+    def introduce(self, access: Access, now: Callable[[], datetime]) -> None:
         """Encrypt and bind; where that fails we stay anonymous."""
         try:
             access.encrypt(self._client)
@@ -91,8 +91,7 @@ class _Examination:
             # The connection is as it was; the password would go in clear.
             self.link(encrypting=error)
             return
-        if access.starttls:
-            self.link(encrypted=True)
+        self._look_at_certificate(now)
         try:
             mechanism = access.bind(self._client)
             self.link(mechanism=mechanism, layered=self._client.confidential and not self._client.encrypted)
@@ -102,6 +101,12 @@ class _Examination:
             self.link(identity=self._client.who_am_i())
         except LDAPResultError:
             self.link(identity=None)
+
+    def _look_at_certificate(self, now: Callable[[], datetime]) -> None:
+        found = self._client.encryption
+        if found is not None:
+            left = None if found.expires is None else (found.expires - now()) / timedelta(days=1)
+            self.link(encrypted=True, verified=found.verified, days_left=left)
 
     def ask(self, now: Callable[[], datetime]) -> None:
         """Ask what the server is, and about the search."""

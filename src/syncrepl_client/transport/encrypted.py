@@ -22,6 +22,8 @@ __all__ = ["TLSStream", "failure"]
 
 # RFC 8446 section 5.1: no record holds more.
 _RECORD: Final = 16384
+# The first octet of its records.
+_HANDSHAKE: Final = b"\x16"
 
 
 class TLSStream:
@@ -42,6 +44,8 @@ class TLSStream:
         self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname.rstrip("."))
         # OpenSSL does not allow two threads in one session.
         self._lock = threading.Lock()
+        # Whether the other end has taken up the handshake, and has said anything after it.
+        self.met = self._heard = False
         # Whether nothing follows, and what the matter is if that is not as it should be.
         self.ended = False
         self.trouble: ssl.SSLError | None = None
@@ -58,6 +62,7 @@ class TLSStream:
         if data is None:
             self._incoming.write_eof()
         else:
+            self.met = self.met or data[:1] == _HANDSHAKE
             self._incoming.write(data)
         try:
             self._session.do_handshake()
@@ -96,6 +101,7 @@ class TLSStream:
             read = self._session.read
             try:
                 while piece := read(_RECORD):
+                    self._heard = True
                     pieces.append(piece)
                 self.ended = True
             except ssl.SSLWantReadError:
@@ -105,24 +111,26 @@ class TLSStream:
                 self.ended, self.trouble = True, error
         return b"".join(pieces)
 
-    def refusal(self, address: str, error: OSError, receive: Callable[[], bytes]) -> ClientCertificateRefused | None:
-        """Tell whether a connection broke because the server does not accept our certificate, or wants one.
+    def refusal(self, address: str, error: OSError | None, receive: Callable[[], bytes]) -> EncryptionFailed | None:
+        """Tell whether a connection ended because the server does not accept our certificate, or wants one.
 
-        With TLS 1.3 it says so after the handshake, when we may be sending already.
+        With TLS 1.3 it says so after the handshake, when we may be sending already; if it says so.
 
         Args:
             address: the server.
-            error: how it broke.
+            error: how it broke; None if it was closed.
             receive: takes what has arrived.
         """
-        complaint: OSError | None = error
+        complaint = error
         if not isinstance(error, ssl.SSLError):
             with contextlib.suppress(OSError):
                 while not self.ended and (data := receive()):
                     self.decrypt(data)
             complaint = self.trouble
         found = complaint and failure(address, "", complaint)
-        return found if isinstance(found, ClientCertificateRefused) else None
+        if isinstance(found, ClientCertificateRefused):
+            return found
+        return None if self._heard else EncryptionFailed(address, _LEFT[0], hint=_LEFT[1])
 
     def describe(self) -> Encryption:
         """Tell how the connection is encrypted."""
@@ -165,6 +173,13 @@ _NOT_TLS: Final = (
     "check the port; after StartTLS it may be somebody on the way who removes encryption",
 )
 _ENDED: Final = ("the server ended the connection", "see its log; perhaps the port is not one for TLS")
+_LEFT: Final = (
+    "the server ended the connection as soon as it was to be encrypted",
+    (
+        "perhaps it wants a certificate of this client (certificate and key, or --cert and --key), or another one; "
+        "its log may say more"
+    ),
+)
 _REASONS: Final[dict[str, tuple[str, str]]] = {
     "UNSUPPORTED_PROTOCOL": _TOO_OLD,
     "TLSV1_ALERT_PROTOCOL_VERSION": _TOO_OLD,
@@ -179,18 +194,21 @@ _REASONS: Final[dict[str, tuple[str, str]]] = {
 _ABOUT_OURS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 
 
-def failure(address: str, hostname: str, error: OSError) -> EncryptionFailed:
+def failure(address: str, hostname: str, error: OSError, *, met: bool = False) -> EncryptionFailed:
     """Say what it means that a connection could not be encrypted, or broke right after.
 
     Args:
         address: the server.
         hostname: the name that the certificate must be for.
         error: what came of it.
+        met: whether what answers speaks TLS.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return _certificate(address, hostname, error)
     name = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
-    if "_ALERT_" in name and any(word in name for word in _ABOUT_OURS):
+    # RFC 5246 section 7.4.6: what a server says that was shown no certificate and wants one.
+    nothing_shown = met and name.endswith("_ALERT_HANDSHAKE_FAILURE")
+    if nothing_shown or ("_ALERT_" in name and any(word in name for word in _ABOUT_OURS)):
         return ClientCertificateRefused(
             address,
             f"the server says: {_words(name)}",
@@ -201,6 +219,8 @@ def failure(address: str, hostname: str, error: OSError) -> EncryptionFailed:
         reason, hint = "no answer in time", "the server hangs, or the port is not one for TLS"
     elif isinstance(error, ConnectionError):
         reason, hint = _ENDED
+    if met and (reason, hint) == _ENDED:
+        reason, hint = _LEFT
     return EncryptionFailed(address, reason, hint=hint)
 
 

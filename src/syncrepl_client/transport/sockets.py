@@ -26,6 +26,7 @@ from syncrepl_client.transport.tls import TLS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from syncrepl_client.exceptions import EncryptionFailed
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.transport.base import Encryption
     from syncrepl_client.transport.reservoir import Buffers
@@ -239,6 +240,7 @@ class SocketTransport:
     def start_tls(self, hostname: str) -> None:
         """Encrypt the stream from here on; see `Transport.start_tls`."""
         assert self._drain is None  # noqa: S101 - our own guarantee: what came in clear would count as encrypted
+        stream: TLSStream | None = None
         try:
             # Wrapping checks the name: nothing of ours is in what it may raise.
             stream = TLSStream(self._context or TLS().make_context(), hostname)
@@ -248,7 +250,7 @@ class SocketTransport:
             self._early = stream.decrypt(b"")
         except OSError as error:
             self.close()
-            raise failure(self._where, hostname, error) from error
+            raise failure(self._where, hostname, error, met=stream is not None and stream.met) from error
         except BaseException:
             self.close()
             raise
@@ -407,13 +409,20 @@ class SocketTransport:
             sock.close()
 
     def _closed(self) -> ConnectionLost:
-        return self._broken or ConnectionLost(
-            f"{self._where} closed the connection", hint="the server stopped, or ended an idle connection"
+        return (
+            self._broken
+            or self._refusal(None)
+            or ConnectionLost(
+                f"{self._where} closed the connection", hint="the server stopped, or ended an idle connection"
+            )
         )
 
+    def _refusal(self, error: OSError | None) -> EncryptionFailed | None:
+        stream = self._tls
+        return None if stream is None else stream.refusal(self._where, error, lambda: self._sock.recv(_SMALL))
+
     def _lost(self, error: OSError) -> ConnectionLost:
-        refused = self._tls and self._tls.refusal(self._where, error, lambda: self._sock.recv(_SMALL))
-        return refused or ConnectionLost(
+        return self._refusal(error) or ConnectionLost(
             f"the connection to {self._where} broke: {error.strerror or error}",
             hint="start again: the client resumes where it was",
         )
