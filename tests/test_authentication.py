@@ -443,7 +443,7 @@ def test_a_choice_takes_the_first_that_is_offered() -> None:
 
 # --- whom the server takes us for -------------------------------------------------------------------------------------
 
-SIMPLE = Access(urls.parse("ldap://h/dc=x"), Simple("cn=A,dc=x", SECRET))
+SIMPLE = Access(urls.parse("ldaps://h/dc=x"), Simple("cn=A,dc=x", SECRET))
 
 
 def recognized(access: Access, *answers: Callable[[int], bytes]) -> str:

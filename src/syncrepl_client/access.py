@@ -23,6 +23,7 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap import results
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.ldap.messages import WHO_AM_I
+from syncrepl_client.log_fields import fields
 from syncrepl_client.secret import Secret
 from syncrepl_client.transport.sockets import connect
 from syncrepl_client.transport.tls import TLS
@@ -209,7 +210,8 @@ class Access:
     def bind(self, client: Client) -> str:
         """Prove who we are; see `authenticate`."""
         for path in exposed_files(self.credentials):
-            _secret_log.warning("others can read %s; chmod 600 keeps it secret", path, extra={"path": str(path)})
+            extra = fields(what="secret-exposed", path=str(path))
+            _secret_log.warning("others can read %s; chmod 600 keeps it secret", path, extra=extra)
         host = self.url.host or "localhost"
         mechanism = authenticate(client, self.credentials, Peer(host, self.url.scheme == "ldapi", self.timeouts.bind))
         client.act_as(self.on_behalf_of)
@@ -231,12 +233,11 @@ class Access:
             if error.code == results.AUTHORIZATION_DENIED or (error.code in results.HICCUPS and _answers(client)):
                 raise
         client.identity = self.name if told is None else _without_kind(told)
-        server = f"{self.url.scheme}://{self.url.host}" + (f":{self.url.port}" if self.url.port else "")
         _log.info(
             "%s takes this client for %s" if told is not None else "%s does not tell that this client is %s",
-            server,
+            self.url.address,
             client.identity or "an anonymous one",
-            extra={"server": server, "identity": client.identity, "mechanism": mechanism},
+            extra=fields(what="identified", url=str(self.url), identity=client.identity, mechanism=mechanism),
         )
 
     @property
