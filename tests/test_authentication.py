@@ -7,6 +7,8 @@ import hashlib
 import hmac
 import logging
 from contextlib import closing
+from pathlib import Path
+from traceback import TracebackException
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +39,6 @@ from tests.slapd import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from syncrepl_client.credentials import Credentials
     from tests.slapd import Slapd
@@ -404,6 +405,31 @@ def test_standard_servers_get_the_standard_binding(folder: Path, server: Slapd) 
         assert flag in scripted.asked[-1].octets
 
 
+@pytest.mark.parametrize("credentials", [Plain("alice", SECRET), Scram("alice", SECRET), Simple(ALICE, SECRET)])
+def test_no_traceback_of_a_bind_shows_the_password(credentials: Credentials) -> None:
+    """Not even with the variables of its frames: a wrong password is looked into by the tools that show these."""
+    server = ScriptedServer(*([offering(b"SCRAM-SHA-256")] if isinstance(credentials, Scram) else []))
+    server.answers.append(bound(49))
+    server.start_tls("h")
+    with pytest.raises(InvalidCredentials) as caught:
+        authenticate(Client(server), credentials, PEER)
+
+    shown = TracebackException.from_exception(caught.value, capture_locals=True)
+    shown.stack[:] = [frame for frame in shown.stack if not frame.filename.startswith(str(Path(__file__).parent))]
+    assert len(shown.stack) > 1
+    assert PASSWORD not in "".join(shown.format())
+
+
+def test_a_password_that_cannot_be_prepared_is_not_shown() -> None:
+    with pytest.raises(UsageError) as caught:
+        authenticate(Client(ScriptedServer()), Scram("alice", Secret("geheim\u0007"), "SCRAM-SHA-256"), PEER)
+
+    assert caught.value.__context__ is None
+    shown = TracebackException.from_exception(caught.value, capture_locals=True)
+    shown.stack[:] = [frame for frame in shown.stack if not frame.filename.startswith(str(Path(__file__).parent))]
+    assert "geheim" not in "".join(shown.format())
+
+
 def test_who_hid_the_offer_of_a_binding_is_found_out() -> None:
     """RFC 5802 section 6: 'y' tells a server that does offer one."""
     server = ScriptedServer(offering(b"SCRAM-SHA-256"), bound(49))
@@ -443,7 +469,7 @@ def test_a_choice_takes_the_first_that_is_offered() -> None:
 
 # --- whom the server takes us for -------------------------------------------------------------------------------------
 
-SIMPLE = Access(urls.parse("ldap://h/dc=x"), Simple("cn=A,dc=x", SECRET))
+SIMPLE = Access(urls.parse("ldaps://h/dc=x"), Simple("cn=A,dc=x", SECRET))
 
 
 def recognized(access: Access, *answers: Callable[[int], bytes]) -> str:

@@ -174,7 +174,7 @@ def test_a_server_answers_while_it_holds_the_search(server: Server, tmp_path: Pa
         replica.refresh()
         trace.clear()
         deadline = time.monotonic() + 30
-        while len([line for line in trace if "SearchResultDone" in line]) < 12:
+        while len([line for line in trace if "search done" in line]) < 12:
             assert time.monotonic() < deadline, trace
             replica.step(0.1)
         server.add(f"ou=late,{SUFFIX}", {"objectClass": ["organizationalUnit"], "ou": ["late"]})

@@ -23,6 +23,7 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap import results
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.ldap.messages import WHO_AM_I
+from syncrepl_client.log_fields import fields
 from syncrepl_client.secret import Secret
 from syncrepl_client.transport.sockets import connect
 from syncrepl_client.transport.tls import TLS
@@ -234,12 +235,11 @@ class Access:
             if error.code == results.AUTHORIZATION_DENIED or (error.code in results.HICCUPS and _answers(client)):
                 raise
         client.identity = self.name if told is None else _without_kind(told)
-        server = f"{self.url.scheme}://{self.url.host}" + (f":{self.url.port}" if self.url.port else "")
         _log.info(
             "%s takes this client for %s" if told is not None else "%s does not tell that this client is %s",
-            server,
+            self.url.address,
             client.identity or "an anonymous one",
-            extra={"server": server, "identity": client.identity, "mechanism": mechanism},
+            extra=fields(what="identified", url=str(self.url), identity=client.identity, mechanism=mechanism),
         )
 
     @property
@@ -250,7 +250,8 @@ class Access:
 
 def _warn_of_exposed(files: Iterable[Path]) -> None:
     for path in files:
-        _secret_log.warning("others can read %s; chmod 600 keeps it secret", path, extra={"path": str(path)})
+        extra = fields(what="secret-exposed", path=str(path))
+        _secret_log.warning("others can read %s; chmod 600 keeps it secret", path, extra=extra)
 
 
 def _answers(client: Client) -> bool:

@@ -23,6 +23,8 @@ class Fields(TypedDict, total=False):
     path: str
     encryption: str
     authentication: str
+    mechanism: str
+    identity: str
     # Who is there
     vendor: str
     version: str
@@ -51,6 +53,7 @@ class Fields(TypedDict, total=False):
     error: str
     code: int
     wal_bytes: int
+    spool_after_bytes: int
     # At DEBUG alone
     dns: list[str]
 

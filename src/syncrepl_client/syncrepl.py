@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from syncrepl_client.callbacks import CallbackListener
 from syncrepl_client.db import DBInterface
 from syncrepl_client.exceptions import ClosedError
+from syncrepl_client.log_fields import fields
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Syncrepl"]
 
-_log = logging.getLogger("syncrepl_client")
+_log = logging.getLogger("syncrepl_client.access")
 
 
 class Syncrepl:
@@ -57,8 +58,7 @@ class Syncrepl:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False
         self._please_stop = False
-        # Who says so himself knows it.
-        warn = "cleartext_password" not in kwargs
+        decided = "cleartext_password" in kwargs
         options = {"cleartext_password": True, **kwargs}
         try:
             self._replica = Replica(
@@ -73,9 +73,11 @@ class Syncrepl:
             self._replica.open_store()
             self._replica.refuse_another_search()
             access = self._replica.access
-            if warn and access.gives_password_away:
+            if access.gives_password_away and not decided:
                 _log.warning(
-                    "the password for %s goes over the network in clear; use StartTLS or ldaps://", access.url.address
+                    "the password for %s goes over the network in clear; use StartTLS or ldaps://",
+                    access.url.address,
+                    extra=fields(what="password-in-clear", url=str(access.url)),
                 )
             self._replica.open()
         except BaseException:

@@ -98,6 +98,25 @@ def _entry(octets: bytes) -> bytes | None:
     return operation.attributes if isinstance(operation, messages.SearchResultEntry) else None
 
 
+def _layers() -> Iterator[bytes]:
+    for octets in _messages():
+        parts = [octets[pos : pos + 1000] for pos in range(0, len(octets), 1000)]
+        sealed = [bytes([sum(part) % 256]) + part for part in parts]
+        yield b"\0\1" + b"".join(len(one).to_bytes(4) + one for one in sealed)
+
+
+# The exchange of RFC 5802 section 5, and what a certificate begins with.
+_SCRAM = [
+    b"r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096\nv=rmF9pqV8S7suAoZWja4dJRkFsKQ=",
+    b"r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096\nv=rmF9pqV8S7suAoZWja4dJRkFsKQ=,x=y",
+]
+
+
+def _certificates() -> Iterator[bytes]:
+    for oid in ("06092a864886f70d01010b0500", "06082a8648ce3d040303", "06032b6570", "06092a864886f70d0101050500"):
+        yield ber.sequence(ber.sequence(ber.integer(2)), ber.sequence(bytes.fromhex(oid)), ber.tlv(0x03, b"\0sign"))
+
+
 _SEEDS = {
     "stream": lambda: [b"\0\1" + octets for octets in _streams()],
     "message": lambda: list(_messages()),
@@ -109,4 +128,7 @@ _SEEDS = {
     "filter": lambda: [text.encode() for text in FILTERS.split()] + [filters.encode("(&(a=b*c)(d:=e)(!(f>=g)))")],
     "name": lambda: [text.strip().encode() for text in NAMES.split("|")],
     "url": lambda: [text.encode() for text in URLS.split()],
+    "layer": lambda: list(dict.fromkeys(_layers())),
+    "scram": lambda: _SCRAM,
+    "certificate": lambda: list(_certificates()),
 }

@@ -1,8 +1,7 @@
 """What is tried, and what must hold whatever the input is.
 
 A target is a function of bytes.  It returns where all is well; an error of the package is well too, for the input is
-what a stranger sent.  Anything else that it raises is a defect.  What carries messages on its way from the socket, such
-as the security layer of SASL, takes its place in `TARGETS` as one more function that is given the stream.
+what a stranger sent.  Anything else that it raises is a defect.
 """
 
 from __future__ import annotations
@@ -18,11 +17,14 @@ from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.contentsync.selection import Selection, operational
 from syncrepl_client.contentsync.server import Server
 from syncrepl_client.contentsync.session import Mode, Session
-from syncrepl_client.exceptions import SyncreplError
+from syncrepl_client.exceptions import ProtocolError, SyncreplError
 from syncrepl_client.ldap import attributes, dn, messages
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import Connection, EntryRun
+from syncrepl_client.sasl.binding import end_point
+from syncrepl_client.sasl.layer import SecurityLayer
+from syncrepl_client.sasl.scram import Scram
 from syncrepl_client.trace.conversation import Conversation
 from syncrepl_client.trace.requests import request
 
@@ -35,6 +37,7 @@ __all__ = ["TARGETS", "attempt"]
 
 # Larger than any input, and small enough that a length alone does not pass.
 MAX_MESSAGE = 1 << 20
+MOST_SEALED = 1 << 12
 DIALECTS = [None, *dialects.DIALECTS.values()]
 COOKIES = [None, b"rid=000,csn=20261125110130.815080Z#000000#000#000000", b"h:389#cn=a:dc=x:(a=*)#15", b"anything"]
 
@@ -255,6 +258,52 @@ def url(data: bytes) -> None:
     assert shown.bind_password is None
 
 
+# --- SASL -------------------------------------------------------------------------------------------------------------
+
+
+def _unsealed(buffer: bytes) -> bytes:
+    """Stand in for a mechanism: the first octet is the sum of the others."""
+    if not buffer or sum(buffer[1:]) % 256 != buffer[0]:
+        raise ProtocolError("a forged buffer")
+    return buffer[1:]
+
+
+def layer(data: bytes) -> None:
+    """A protected stream says the same however it was cut, and holds back no more than one buffer."""
+    data, seed = data[2:], int.from_bytes(data[:2])
+
+    def opened(parts: Iterable[bytes]) -> bytes:
+        own = SecurityLayer(bytes, _unsealed, most_plain=4096, most_sealed=MOST_SEALED, confidential=True)
+        text = b""
+        for part in parts:
+            text += own.unwrap(part)
+            assert own.pending < 4 + MOST_SEALED
+        return text
+
+    whole = outcome(lambda: opened([data]))
+    assert whole == outcome(lambda: opened(pieces(data, seed)))
+    if whole[0] != "value":
+        raise SyncreplError(whole[1])
+
+
+def scram(data: bytes) -> None:
+    """No server proves itself by luck, and none makes the client count for ever."""
+    user = Scram("SCRAM-SHA-1", "user", b"pencil", nonce="fyko+d2lbbFgONRv9qkxdawL")
+    user.start()
+    first, _, final = data.partition(b"\n")
+    answer = user.respond(first)
+    assert answer.startswith(b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL")
+    user.respond(final)
+    user.conclude(None)
+    assert b"v=" in final
+
+
+def certificate(data: bytes) -> None:
+    """A binding is the hash of the whole certificate, or there is none."""
+    found = end_point(data)
+    assert found is None or len(found) in {28, 32, 48, 64}
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "stream": stream,
     "message": message,
@@ -264,4 +313,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "filter": filter_text,
     "name": name,
     "url": url,
+    "layer": layer,
+    "scram": scram,
+    "certificate": certificate,
 }

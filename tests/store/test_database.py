@@ -216,10 +216,10 @@ COUNT = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 def test_a_stop_ends_a_long_statement_but_not_one_of_a_callback(path: Path) -> None:
     stopping = True
     with closing(Database(path, lambda: stopping)) as database:
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted), database.working():
             write(database, COUNT.replace("LAST", "1000000000"))
 
-        with database.transaction() as connection, database.guarded():
+        with database.working(), database.transaction() as connection, database.guarded():
             assert connection.execute(COUNT.replace("LAST", "200000")).fetchone() == (200_000,)
 
 

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Messages", "ProgressLine", "printable", "warnings_shown"]
 
 _CLEAR_LINE: Final = "\r\x1b[2K"
-# What is raised as an error too, and said as one.
-_SAID_ANYHOW: Final = frozenset({"session-failed", "refresh-held"})
-# What the command says itself, with the name of the option's file.
-_SAID_OF_SECRETS: Final = "syncrepl_client.secret"
+# What is raised as an error too, and said as one; and what the command says in its own words.
+_SAID_ANYHOW: Final = frozenset({"session-failed", "refresh-held", "secret-exposed"})
 
 
 def printable(text: str) -> str:
@@ -127,7 +125,7 @@ class _Warnings(logging.Handler):
         self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name != _SAID_OF_SECRETS and record.__dict__.get("what") not in _SAID_ANYHOW:
+        if record.__dict__.get("what") not in _SAID_ANYHOW:
             self._messages.warn(record.getMessage())
 
 

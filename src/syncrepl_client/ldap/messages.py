@@ -195,7 +195,7 @@ def bind_request(name: str, password: bytes) -> Hidden:
     return Hidden(ber.tlv(0x60, ber.integer(3), ber.octet_string(name.encode()), ber.octet_string(password, tag=0x80)))
 
 
-def sasl_bind_request(mechanism: str, credentials: bytes | None) -> bytes:
+def sasl_bind_request(mechanism: str, credentials: bytes | None) -> Hidden:
     """Encode a step of a SASL bind (RFC 4511 section 4.2).
 
     Args:
@@ -203,8 +203,8 @@ def sasl_bind_request(mechanism: str, credentials: bytes | None) -> bytes:
         credentials: what the mechanism has to say; None says nothing, which is not the same as saying it with no octet.
     """
     said = b"" if credentials is None else ber.octet_string(credentials)
-    sasl = ber.sequence(ber.octet_string(mechanism.encode()), said, tag=0xA3)
-    return ber.tlv(0x60, ber.integer(3), ber.octet_string(b""), sasl)
+    sasl = Hidden(ber.sequence(ber.octet_string(mechanism.encode()), Hidden(said), tag=0xA3))
+    return Hidden(ber.tlv(0x60, ber.integer(3), ber.octet_string(b""), sasl))
 
 
 def unbind_request() -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ProtocolError, UsageError
+from syncrepl_client.secret import Hidden
 
 if TYPE_CHECKING:
     from syncrepl_client.sasl.layer import SecurityLayer
@@ -71,4 +72,4 @@ class Plain(_OneMessage):
         parts = (authzid.encode(), user.encode(), password)
         if not user or not password or any(b"\0" in part for part in parts):
             raise UsageError("PLAIN takes a user and a password, without NUL characters")
-        super().__init__(b"\0".join(parts))
+        super().__init__(Hidden(b"\0".join(parts)))

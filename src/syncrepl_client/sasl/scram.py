@@ -78,13 +78,17 @@ class Scram:
                 f"{name} needs TLS, and a server certificate with a hash function of its own",
                 hint="encrypt the connection, or choose a mechanism without -PLUS",
             )
+        problem = None
         try:
             # What PLUS stands for is all in the header, which is ours.
             self._client = ScramClient([name.removesuffix(_PLUS)], user, password.decode(), None, nonce)
         except UnicodeDecodeError:
-            raise UsageError("a password for SCRAM is UTF-8 text", hint="check the encoding of its file") from None
+            problem = UsageError("a password for SCRAM is UTF-8 text", hint="check the encoding of its file")
         except ScramException as error:
-            raise UsageError(f"this name or password cannot be used with SCRAM: {error}") from None
+            problem = UsageError(f"this name or password cannot be used with SCRAM: {error}")
+        if problem is not None:
+            # Out here it has no context: the variables of the library's frames hold the password.
+            raise problem
         self._client.gs2_header = _Header(name, authzid, binding)
 
     def start(self) -> bytes:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ConnectionLost, UsageError
+from syncrepl_client.log_fields import fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,7 +172,10 @@ class Reservoir:
 
     def _opened(self) -> BinaryIO:
         """Make a file that nobody else can open and that has no name, or none any more."""
-        _log.info("the program is busy; what the server sends goes to a file after %d bytes", self._in_memory)
+        extra = fields(what="spool-begins", spool_after_bytes=self._in_memory)
+        _log.info(
+            "the program is busy; what the server sends goes to a file after %d bytes", self._in_memory, extra=extra
+        )
         return tempfile.TemporaryFile(dir=self._buffers.folder, prefix="syncrepl-", buffering=0)
 
     def _fetched(self, place: int) -> bytes:
@@ -200,7 +204,12 @@ class Reservoir:
     def _warn(self, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            _log.warning("no file takes what the server sends while the program is busy, so it has to wait: %s", error)
+            extra = fields(what="spool-fails", error=type(error).__name__)
+            _log.warning(
+                "no file takes what the server sends while the program is busy, so it has to wait: %s",
+                error,
+                extra=extra,
+            )
 
 
 def _write(file: int, data: bytes, position: int) -> None:

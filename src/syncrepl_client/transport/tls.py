@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import UsageError
+from syncrepl_client.log_fields import fields
 from syncrepl_client.secret import is_exposed
 
 if TYPE_CHECKING:
@@ -109,9 +110,12 @@ class TLS:
             if self.certificate is not None:
                 self._load_identity(context, _readable(self.certificate, "certificate"))
         if context.verify_mode is not ssl.CERT_REQUIRED:
-            _log.warning(_SKIPPED)
+            _log.warning(_SKIPPED, extra=fields(what="tls-unverified"))
         elif not context.check_hostname:
-            _log.warning("the names of certificates are not verified: any server of the authority is believed")
+            _log.warning(
+                "the names of certificates are not verified: any server of the authority is believed",
+                extra=fields(what="tls-unverified"),
+            )
         return context
 
     def _verifying(self) -> ssl.SSLContext:
