@@ -30,6 +30,7 @@ from syncrepl_client.exceptions import (
 )
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.secret import Secret
+from syncrepl_client.transport.sockets import connect
 from syncrepl_client.transport.tls import TLS
 from tests.certificates import KEY_PASSWORD, Authority, encrypted
 from tests.eavesdropper import Eavesdropper
@@ -38,6 +39,8 @@ from tests.slapd import SUFFIX, Slapd, empty_tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from syncrepl_client.transport.sockets import SocketTransport
 
 ADMIN = f"cn=admin,{SUFFIX}"
 # So that it is found wherever it is.
@@ -250,12 +253,18 @@ def test_slapd_leaves_without_a_word_if_it_wants_another_certificate(
             assert "--cert" in caught.value.hint
 
 
+def demanding_context(authority: Authority) -> ssl.SSLContext:
+    """What a server demands a certificate with that says what it misses."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.file))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(*authority.issue("127.0.0.1", file="wanting"))
+    return context
+
+
 def test_other_servers_say_that_they_want_another_certificate(
     authority: Authority, tmp_path: Path, unwanted: tuple[Path, Path] | None
 ) -> None:
-    wanting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.file))
-    wanting.verify_mode = ssl.CERT_REQUIRED
-    wanting.load_cert_chain(*authority.issue("127.0.0.1", file="wanting"))
+    wanting = demanding_context(authority)
 
     def demand(connection: socket.socket) -> None:
         with wanting.wrap_socket(connection, server_side=True) as stream:
@@ -266,6 +275,30 @@ def test_other_servers_say_that_they_want_another_certificate(
             sync(search(f"ldaps://{address}"), tmp_path, tls=context)
 
         assert "--cert" in caught.value.hint
+
+
+def send_for_ever(transport: SocketTransport) -> None:
+    while True:
+        transport.send(b"nobody takes this")
+
+
+def test_what_a_server_said_before_it_left_is_found(authority: Authority) -> None:
+    """With TLS 1.3 we may have sent something meanwhile, which nobody takes."""
+    wanting = demanding_context(authority)
+    gone = threading.Event()
+
+    def demand(connection: socket.socket) -> None:
+        with contextlib.suppress(ssl.SSLError):
+            wanting.wrap_socket(connection, server_side=True)
+        connection.close()
+        gone.set()
+
+    with answering(demand) as address:
+        context = TLS(ca_file=authority.file).make_context()
+        with contextlib.closing(connect(urls.parse(f"ldaps://{address}/dc=x"), context=context)) as transport:
+            assert gone.wait(20)
+            with pytest.raises(ClientCertificateRefused):
+                send_for_ever(transport)
 
 
 # --- what is no TLS ---------------------------------------------------------------------------------------------------

@@ -121,6 +121,8 @@ class TLSStream:
             error: how it broke; None if it was closed.
             receive: takes what has arrived.
         """
+        if self._heard:
+            return None
         complaint = error
         if not isinstance(error, ssl.SSLError):
             with contextlib.suppress(OSError):
@@ -130,7 +132,7 @@ class TLSStream:
         found = complaint and failure(address, "", complaint)
         if isinstance(found, ClientCertificateRefused):
             return found
-        return None if self._heard else EncryptionFailed(address, _LEFT[0], hint=_LEFT[1])
+        return EncryptionFailed(address, _LEFT[0], hint=_LEFT[1])
 
     def describe(self) -> Encryption:
         """Tell how the connection is encrypted."""
