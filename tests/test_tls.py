@@ -30,6 +30,7 @@ from syncrepl_client.exceptions import (
 )
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.secret import Secret
+from syncrepl_client.transport.encrypted import TLSStream
 from syncrepl_client.transport.sockets import connect
 from syncrepl_client.transport.tls import TLS
 from tests.certificates import KEY_PASSWORD, Authority, encrypted
@@ -322,9 +323,10 @@ def test_the_port_of_another_protocol_is_no_tls(server: Slapd, tmp_path: Path) -
 
 
 @contextlib.contextmanager
-def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def answering(answer: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[str]:
     """Let one connection be answered by a function; returns the address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
 
         def serve() -> None:
             with contextlib.suppress(OSError), listener.accept()[0] as connection:
@@ -333,11 +335,47 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
+            port = listener.getsockname()[1]
+            yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         finally:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+@pytest.mark.parametrize(("name", "right"), [("::1", True), ("0:0:0:0:0:0:0:1", True), ("::2", False)])
+def test_addresses_of_ipv6_are_compared_as_addresses(authority: Authority, name: str, *, right: bool) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue(name, file="ipv6"))
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as stream:
+            stream.recv(1)
+
+    with answering(serve, "::1") as address:
+        url, trusting = urls.parse(f"ldaps://{address}/dc=x"), TLS(ca_file=authority.file).make_context()
+        if right:
+            connect(url, context=trusting).close()
+        else:
+            with pytest.raises(CertificateError, match="the certificate is not for '::1'"):
+                connect(url, context=trusting)
+
+
+def test_what_is_in_no_certificate_is_not_looked_for_in_one(authority: Authority) -> None:
+    """The dot after a complete name, and the zone of an address of IPv6."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*authority.issue("ldap.example.com", "fe80::1", file="complete"))
+    for host in ("ldap.example.com.", "fe80::1%eth0"):
+        client = TLSStream(TLS(ca_file=authority.file).make_context(), host)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        other = server.wrap_bio(incoming, outgoing, server_side=True)
+        complete = client.shake_hands(b"")
+        while not complete:
+            incoming.write(client.outgoing())
+            with contextlib.suppress(ssl.SSLWantReadError):
+                other.do_handshake()
+            complete = client.shake_hands(outgoing.read())
+        assert client.describe().verified
 
 
 def test_what_is_older_than_tls_1_2_is_not_used(authority: Authority, tmp_path: Path) -> None:

@@ -40,8 +40,9 @@ class TLSStream:
     def __init__(self, context: ssl.SSLContext, hostname: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        # The dot at the end of a complete name is not part of the name in a certificate.
-        self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname.rstrip("."))
+        # Neither the dot at the end of a complete name nor the zone of an IPv6 address is in a certificate.
+        name = hostname.rstrip(".").partition("%")[0]
+        self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         # OpenSSL does not allow two threads in one session.
         self._lock = threading.Lock()
         # Whether the other end has taken up the handshake, and has said anything after it.
