@@ -27,6 +27,8 @@ _HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>
 # A comma or a question mark that was not escaped may be part of the password.
 _PASSWORD: Final = re.compile(r"(X(?:-|%2d)BINDPW\s*(?:=|%3d)).*", re.IGNORECASE | re.DOTALL)
 _USER: Final = re.compile(r"(//[^/?@:]*:)[^/?]*(@)")
+# What is in no name (RFC 3986 section 3.2.2); an LDAP URL has no place for a user before an '@' (RFC 4516 section 2).
+_NO_HOST: Final = frozenset('/?#@\\ "<>^`{|}')
 _KNOWN: Final = frozenset({"bindname", "x-bindpw"})
 _MOST_PARTS: Final = 5
 
@@ -220,12 +222,13 @@ def _names_password(text: str) -> bool:
 
 
 def _is_name(host: str) -> bool:
-    """Tell whether a host can be looked up at all."""
+    """Tell whether a host can be looked up at all, and written into a URL again."""
+    name = unquote(host)
     try:
-        unquote(host).encode("idna")
+        name.encode("idna")
     except UnicodeError:
         return False
-    return True
+    return name.isprintable() and not _NO_HOST.intersection(name)
 
 
 def _host(shown: str, scheme: str, text: str) -> tuple[str, int]:
