@@ -10,10 +10,10 @@ made again when somebody has decided, or after a while, for what would be delete
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from syncrepl_client import journal
 from syncrepl_client.retry import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from syncrepl_client.providers import Providers
 
 __all__ = ["Connection", "Follower", "Told"]
-
-_log = logging.getLogger("syncrepl_client.follow")
 
 # How often to look for a decision about what is held, and when to ask the server once more without one, in seconds.
 _LOOK_EVERY: Final = 1.0
@@ -128,7 +126,7 @@ class Follower:
             except Exception as error:
                 if not self._more or not self._connection.worth_another_try(error):
                     raise
-                _log.warning("%s: %s; trying another provider", url.address, error, extra={"url": url.address})
+                journal.tried(url, error, delay=0.0, attempt=len(self._tried))
                 self._connection.disconnect()
             else:
                 return
@@ -173,7 +171,7 @@ class Follower:
             self._failed(error)
             return True
         if self._failures and not self._connection.refreshing:
-            _log.info("in step again after %d failures", self._failures, extra={"attempt": self._failures})
+            journal.in_step_again(self._url, self._failures)
             self._failures = 0
             self._delays = self._backoff.delays(self._random)
         return more
@@ -186,9 +184,8 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - the same
             self._failed(error)
             return
-        _log.info("connected to %s", url.address, extra={"url": url.address})
         if self._told is not None:
-            self._told.connected(url.address)
+            self._told.connected(str(url))
 
     def _failed(self, error: Exception) -> None:
         """End the connection and plan the next try.
@@ -202,16 +199,9 @@ class Follower:
         self._failures += 1
         delay = self._delay(error)
         self._due = self._clock() + delay
-        where = "" if self._url is None else self._url.address
-        _log.warning(
-            "%s: %s; the next try is in %.1f s",
-            where or "no provider",
-            error,
-            delay,
-            extra={"url": where, "delay": delay, "attempt": self._failures},
-        )
+        journal.tried(self._url, error, delay=delay, attempt=self._failures)
         if self._told is not None:
-            self._told.disconnected(error, url=where, delay=delay, attempt=self._failures)
+            self._told.disconnected(error, url=str(self._url or ""), delay=delay, attempt=self._failures)
 
     def _delay(self, error: Exception) -> float:
         """Return how long to wait after an error."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from syncrepl_client import journal
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from syncrepl_client.access import Access
     from syncrepl_client.client import Client
     from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import Report
@@ -44,6 +46,7 @@ class Terms:
     max_deletes: MaxDeletes | None
     verify_every: float | None
     patience: float
+    heartbeat: Heartbeat | None
     progress: Callable[[int], None] | None
     trace: Callable[[str], None] | None
 
@@ -52,7 +55,8 @@ class Link:
     """The connection to one of the providers.
 
     Args:
-        access: the way into a provider; its URL has the search.
+        access: the way into a provider.
+        url: the search as the program named it.
         store: the copy, which stays open.
         listener: the program's; None if it has none.
         terms: how to synchronize.
@@ -63,6 +67,7 @@ class Link:
     def __init__(
         self,
         access: Access,
+        url: LDAPUrl,
         store: Store,
         listener: AnyListener | None,
         terms: Terms,
@@ -71,6 +76,9 @@ class Link:
         leaving: Callable[[], bool],
     ) -> None:
         self._access = access
+        self._url = url
+        # That of the connection there is, or was last.
+        self._current = access
         self._store = store
         self._listener = listener
         self._terms = terms
@@ -79,11 +87,9 @@ class Link:
         self._waker = Waker()
         self._client: Client | None = None
         self._consumer: Consumer | None = None
-        url = access.url
-        self._search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
-        # Whether the copy was in step before, with this very search: in an earlier run perhaps.
+        # Whether the copy was in step before, in an earlier run perhaps, as what is searched now.
         state = store.state()
-        self._worked = state.whole and state.fingerprint == self._search.fingerprint
+        self._worked = state.whole and state.url is not None and state.url == str(url)
 
     # --- making and ending it -----------------------------------------------------------------------------------------
 
@@ -96,13 +102,16 @@ class Link:
             ProviderBehind: the server has not seen changes yet that the copy holds.
             Interrupted: it is not wanted any more.
         """
-        client, consumer = self._enter(url)
+        client, search = self._enter(url)
         store, listener = self._store, self._listener
+        if store.state().fingerprint != search.fingerprint:
+            self._worked = False
         # Whichever provider it is, the copy is of the search that the program named.
-        store.set_search(str(self._access.url), self._search.fingerprint)
+        store.set_search(str(self._url), search.fingerprint)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
+        consumer = self._make_consumer(client, search)
         consumer.start()
         self._consumer = consumer
 
@@ -112,28 +121,34 @@ class Link:
         Raises:
             UsageError: the copy is of another search or identity.
         """
-        _, consumer = self._enter(url)
+        client, search = self._enter(url)
         state = self._store.state()
-        if state.fingerprint not in {None, self._search.fingerprint}:
+        if state.fingerprint not in {None, search.fingerprint}:
             # What another identity sees is another content.
             raise UsageError(
                 f"the copy was made by another search or identity: {state.url}",
                 hint="verify it with the URL that it was made with",
             )
-        self._consumer = consumer
+        self._consumer = self._make_consumer(client, search)
 
-    def _enter(self, url: LDAPUrl) -> tuple[Client, Consumer]:
+    def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""
-        access, terms = replace(self._access, url=url), self._terms
+        self._current = access = replace(self._access, url=url)
+        terms = self._terms
         # It is known before it binds, or a stop would not wake it.
         self._client = client = access.connect(
             max_message=terms.max_message, trace=terms.trace, stopping=self._dropping
         )
         access.identify(client)
-        consumer = Consumer(
+        journal.connected(access)
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
+
+    def _make_consumer(self, client: Client, search: Search) -> Consumer:
+        access, terms = self._current, self._terms
+        return Consumer(
             client,
             self._store,
-            self._search,
+            search,
             _MODES[terms.mode],
             self._listener,
             server=read_server(client),
@@ -142,9 +157,9 @@ class Link:
             stopping=self._dropping,
             verify_every=terms.verify_every,
             patience=terms.patience,
+            heartbeat=terms.heartbeat,
             progress=terms.progress,
         )
-        return client, consumer
 
     def _dropping(self) -> bool:
         return self._stopping() or (self._consumer is None and self._leaving())
@@ -155,6 +170,7 @@ class Link:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+            journal.disconnected(self._current.url)
 
     def close(self) -> None:
         """End the connection for good."""

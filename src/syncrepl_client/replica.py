@@ -1,44 +1,45 @@
-"""The wiring: `Replica` joins a URL, a data file and a listener.
+"""`Replica`: a durable local copy of one search, as programs use it.
 
-It opens the store and lets a link to a provider work on it, once or for ever.  Nothing of the protocol and no SQL is
-here.
+It lets a link to a provider work on the data file, once or for ever, and closes both when something goes wrong that
+does not get better.  Nothing of the protocol and no SQL is here.
 """
 
 from __future__ import annotations
 
-import random
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
-from syncrepl_client.access import Access, Timeouts, credentials_of
+from syncrepl_client import journal
+from syncrepl_client.access import Timeouts
 from syncrepl_client.backoff import Backoff
-from syncrepl_client.discovery import providers_of
-from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, LDAPUrlError
-from syncrepl_client.follow import Follower
+from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
-from syncrepl_client.link import Link, Terms
+from syncrepl_client.link import Terms
 from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import SyncreplMode
+from syncrepl_client.opening import Settings
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
-from syncrepl_client.store.store import Store
+from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     import os
+    import ssl
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from syncrepl_client.credentials import Credentials
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Report
+    from syncrepl_client.opening import Opened
     from syncrepl_client.store.entries import Entries
+    from syncrepl_client.store.store import Store
 
 __all__ = ["Replica"]
-
-# The system's: what it deals out differs even in processes that were forked from one.
-_random: Final = random.SystemRandom().random
 
 
 class Replica:
@@ -59,7 +60,10 @@ class Replica:
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         credentials: who to be; overrides the URL's ``bindname``.
+        tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
+        cleartext_password: whether a password may go over the network in clear; to this machine it always may.
         timeouts: how long connecting and binding may take.
+        on_behalf_of: in whose name to search, ``dn:DN`` or ``u:NAME`` (proxied authorization, RFC 4370).
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
@@ -67,6 +71,10 @@ class Replica:
             cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
             never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
+        heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
+            never.
+        buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
+            nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
         providers: URLs of further servers that hold the same content, tried in this order after the first; they differ
@@ -86,40 +94,56 @@ class Replica:
         starttls: bool = False,
         password: Secret | bytes | str | None = None,
         credentials: Credentials | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        cleartext_password: bool = False,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        on_behalf_of: str = "",
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+        buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
         providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
         srv: str | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     ) -> None:
-        self._url = None if url is None else urls.of(url)
+        try:
+            self._url = None if url is None else urls.of(url)
+            others = tuple(urls.of(provider) for provider in providers)
+            secret = password if password is None or isinstance(password, Secret) else Secret(password)
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del url, password, providers
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else AnyListener(listener)
-        self._starttls = starttls
-        self._credentials = credentials
-        self._password = password if password is None or isinstance(password, Secret) else Secret(password)
-        self._timeouts = timeouts
-        self._others = [urls.of(provider) for provider in providers]
-        self._srv = srv
-        self._backoff = backoff
-        self._terms = Terms(
-            mode=self.mode,
-            max_message=max_message,
-            max_deletes=max_deletes,
-            verify_every=verify_every,
-            patience=patience,
-            progress=progress,
-            trace=trace,
+        self._settings = Settings(
+            terms=Terms(
+                mode=self.mode,
+                max_message=max_message,
+                max_deletes=max_deletes,
+                verify_every=verify_every,
+                patience=patience,
+                heartbeat=heartbeat,
+                progress=progress,
+                trace=trace,
+            ),
+            others=others,
+            srv=srv,
+            backoff=backoff,
+            credentials=credentials,
+            password=secret,
+            starttls=starttls,
+            tls=TLS.of(tls),
+            cleartext_password=cleartext_password,
+            timeouts=timeouts,
+            on_behalf_of=on_behalf_of,
+            buffers=buffers,
         )
-        self._store: Store | None = None
-        self._link: Link | None = None
-        self._follower: Follower | None = None
+        self._opened: Opened | None = None
         # Whether it was ever told to connect.
         self._begun = False
         self._stop_asked = False
@@ -135,7 +159,8 @@ class Replica:
 
         Raises:
             DBError: the data file cannot be used.
-            ConnectionFailed: no connection can be made.
+            CleartextPassword: the password would go over the network in clear.
+            ConnectionFailed: no connection can be made, or it cannot be encrypted.
             LDAPResultError: the server refuses.
         """
         if self._closed:
@@ -144,38 +169,27 @@ class Replica:
             self.open_store()
             self._begun = True
             with self.store.working():
-                self.following.open(self.link.connect)
+                self.opened.follower.open(self.opened.link.connect)
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
-        except BaseException:
+        except BaseException as error:
+            journal.failed(self._url, error)
             self.close()
             raise
         return self
 
     def open_store(self) -> None:
         """Open the data file alone, and find out which search it is for."""
-        if self._store is not None:
-            return
-        self._store = Store(self.path, lambda: self._stop_asked)
-        state = self._store.state()
-        if self._url is None:
-            if state.url is None:
-                raise LDAPUrlError(
-                    f"no URL was given, and {self.path} holds none", hint="give the URL of the search the first time"
-                )
-            self._url = urls.parse(state.url)
-        credentials = self._credentials or credentials_of(self._url, self._password)
-        self._link = Link(
-            Access(self._url, credentials, self._starttls, self._timeouts),
-            self._store,
-            self._listener,
-            self._terms,
-            stopping=lambda: self._stop_asked,
-            leaving=lambda: self._finish_asked,
-        )
-        providers = providers_of(self._url, self._others, self._srv, _random)
-        self._follower = Follower(self._link, providers, self._listener, self._backoff, random=_random)
+        if self._opened is None:
+            self._opened = self._settings.open(
+                self._url,
+                self.path,
+                self._listener,
+                stopping=lambda: self._stop_asked,
+                leaving=lambda: self._finish_asked,
+            )
+            self._url = self._opened.url
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -191,14 +205,9 @@ class Replica:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
         self._refuse_in_callback("closed")
         self._closed = True
-        store, self._store = self._store, None
-        link, self._link = self._link, None
-        try:
-            if link is not None:
-                link.close()
-        finally:
-            if store is not None:
-                store.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -220,7 +229,7 @@ class Replica:
             SyncreplError: the session is over.  Whatever a step raises, also what a callback raised, closes the
                 replica; a new one resumes where it was.
         """
-        return self._step(lambda: self.link.listen(timeout))
+        return self._step(lambda: self.opened.link.listen(timeout))
 
     def _step(self, work: Callable[[], bool]) -> bool:
         """Do a part of the work; tells whether to go on."""
@@ -230,7 +239,7 @@ class Replica:
             return False
         if not self._begun:
             raise ClosedError("the replica was not opened yet")
-        if self._finish_asked and not self.link.connected:
+        if self._finish_asked and not self.opened.link.connected:
             return False
         try:
             with self._session():
@@ -249,11 +258,12 @@ class Replica:
             raise
         except BaseException as error:
             self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
+            journal.failed(self._url, error)
             self.close()
             raise
 
     def _refuse_in_callback(self, done: str) -> None:
-        if self._store is not None and self._store.in_callback:
+        if self._opened is not None and self._opened.store.in_callback:
             raise CallbackError(
                 f"the client was {done} inside one of its own callbacks",
                 hint="a callback may ask for a stop; everything else has to wait until it has returned",
@@ -291,14 +301,14 @@ class Replica:
         if self._closed:
             raise ClosedError(self._failure or "the client is closed")
         self.open_store()
-        link = self.link
+        link = self.opened.link
         alone = not link.connected
         if not alone:
             self.refresh()
         try:
             with self._session():
                 if alone:
-                    self.following.open(link.enter)
+                    self.opened.follower.open(link.enter)
                 return link.verify(repair=repair)
         except Interrupted:
             raise ClosedError("the replica was stopped") from None
@@ -335,13 +345,9 @@ class Replica:
             Whether to go on calling.
         """
         if not self._closed:
-            try:
-                self.open_store()
-            except BaseException:
-                self.close()
-                raise
+            self.open_store()
             self._begun = True
-        return self._step(lambda: self.following.step(timeout))
+        return self._step(lambda: self.opened.follower.step(timeout))
 
     def finish(self) -> None:
         """End once a refresh in progress is complete: go on with `step` until it returns False.
@@ -358,9 +364,9 @@ class Replica:
 
     def wake(self) -> None:
         """Make a `step` that waits return; for any thread and for signal handlers."""
-        link = self._link
-        if link is not None:
-            link.wake()
+        opened = self._opened
+        if opened is not None:
+            opened.link.wake()
 
     # --- what is here -------------------------------------------------------------------------------------------------
 
@@ -372,25 +378,16 @@ class Replica:
         return self._url
 
     @property
-    def link(self) -> Link:
-        """The link to a provider."""
-        if self._link is None:
+    def opened(self) -> Opened:
+        """What stands behind it; for the fronts."""
+        if self._opened is None:
             raise ClosedError("the replica is not open")
-        return self._link
-
-    @property
-    def following(self) -> Follower:
-        """What chooses the provider."""
-        if self._follower is None:
-            raise ClosedError("the replica is not open")
-        return self._follower
+        return self._opened
 
     @property
     def store(self) -> Store:
         """The store; for the fronts."""
-        if self._store is None:
-            raise ClosedError("the replica is not open")
-        return self._store
+        return self.opened.store
 
     @property
     def entries(self) -> Entries:
@@ -400,4 +397,4 @@ class Replica:
     @property
     def refreshing(self) -> bool:
         """Whether a refresh is in progress."""
-        return self._link is not None and self._link.refreshing
+        return self._opened is not None and self._opened.link.refreshing

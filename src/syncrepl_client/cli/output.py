@@ -93,7 +93,7 @@ class Printer:
         form: what to print.
         output: where to.
         progress: the line to take away before something is printed.
-        messages: where connections that are lost and made again are told of; None for nowhere.
+        messages: where it is said that a connection was made again; None for nowhere.
     """
 
     name = COMMAND
@@ -140,12 +140,6 @@ class Printer:
         """Say that there is a connection again."""
         if self._messages is not None:
             self._messages.note(f"connected to {url}")
-
-    def disconnected(self, error: Exception, *, url: str, delay: float, attempt: int) -> None:  # noqa: ARG002 - the same
-        """Say that there is no connection."""
-        if self._messages is not None:
-            hint = getattr(error, "hint", "")
-            self._messages.warn(f"{error}; the next try is in {delay:.1f} s" + (f" ({hint})" if hint else ""))
 
     def _print(self, text: str) -> None:
         if text:

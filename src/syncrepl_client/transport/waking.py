@@ -16,7 +16,7 @@ __all__ = ["Waker", "woken_by_signals"]
 
 
 class Waker:
-    """Waits for nothing but the time, until somebody wakes it."""
+    """Waits for the time, and for a socket perhaps, until somebody wakes it."""
 
     def __init__(self) -> None:
         # Sockets rather than a pipe: written to by other threads, they cannot be mistaken for another file once closed.
@@ -24,16 +24,27 @@ class Waker:
         self._reader.settimeout(0)
         self._writer.settimeout(0)
 
-    def wait(self, timeout: float) -> None:
-        """Wait for some seconds, or less when woken, or when a signal came."""
+    def wait(self, timeout: float, sock: socket.socket | None = None) -> bool:
+        """Wait for some seconds, or less when woken, or when a signal comes.
+
+        Args:
+            timeout: seconds.
+            sock: a socket that ends the waiting, too, when it can be read.
+
+        Returns:
+            Whether it can be read, and nobody has woken this one.
+        """
         poller = select.poll()
         poller.register(self._reader, select.POLLIN)
+        if sock is not None:
+            poller.register(sock, select.POLLIN)
         with woken_by_signals(self._writer.fileno()):
-            # Rounded up, or the last part of a millisecond would be waited for in a circle.
-            woken = poller.poll(int(max(0.0, timeout) * 1000) + 1)
-        if woken:
+            ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
+        if self._reader.fileno() in ready:
             with contextlib.suppress(BlockingIOError):
                 self._reader.recv(4096)
+            return False
+        return bool(ready)
 
     def wake(self) -> None:
         """End a `wait`, also one that has not begun; for any thread and for signal handlers."""
