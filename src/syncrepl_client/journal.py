@@ -152,8 +152,9 @@ def failed(url: LDAPUrl | None, error: BaseException) -> None:
 def tried(url: LDAPUrl | None, error: Exception, *, delay: float, attempt: int) -> None:
     """Say why there is no connection, and when it is tried again; see `failed`."""
     extra = _told("try-again", url, error) | fields(delay=round(delay, 3), attempt=attempt)
-    where = "no provider" if url is None else url.address
-    _follow.warning("%s: %s; the next try is in %.1f s", where, _named(error), delay, extra=extra)
+    where = "no server" if url is None else url.address
+    then = f"the next try is in {delay:.1f} s" if delay else "trying the next server"
+    _follow.warning("%s: %s; %s", where, _named(error), then, extra=extra)
     _follow.debug("the last try ended with this error", exc_info=error, extra=_told("error", url, error))
 
 
