@@ -11,36 +11,31 @@ import json
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from syncrepl_client import Heartbeat, Syncrepl, SyncreplMode
+from syncrepl_client import Backoff, Heartbeat, Syncrepl, SyncreplMode
 from syncrepl_client.access import Timeouts
-from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, LDAPResultError
 from tests.convergence.mirror import Mirror
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import sqlite3
 
-_FIRST: Final = 0.1
-_LONGEST: Final = 1.0
+    from syncrepl_client.client import BoundConnection
 
 
-def follow(open_client: Callable[[], Syncrepl]) -> None:
-    """Open a client, and another one when the connection is lost, for ever."""
-    delay = _FIRST
-    while True:
-        try:
-            with open_client() as client:
-                say("connected")
-                delay = _FIRST
-                while client.poll():
-                    pass
-        except (ConnectionLost, ConnectionFailed, LDAPResultError) as error:
-            say(f"{type(error).__name__}: {error}")
-            time.sleep(delay)
-            delay = min(2 * delay, _LONGEST)
+class Saying(Mirror):
+    """The mirror, which also says what becomes of the connection."""
+
+    @classmethod
+    def bind_complete(cls, ldap: BoundConnection, cursor: sqlite3.Cursor) -> None:
+        super().bind_complete(ldap, cursor)
+        say("connected")
+
+    @classmethod
+    def debug(cls, message: str) -> None:
+        if "the next try" in message:
+            say(message)
 
 
 def say(line: str) -> None:
@@ -62,16 +57,20 @@ def main(url: str, path: str, options: dict[str, Any]) -> None:
     """Follow."""
     if options["hosts"]:
         look_up_in(Path(options["hosts"]))
-    # Whatever goes on, also the opening of a client.
+    # Whatever goes on, also while connecting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    heartbeat = Heartbeat(options["every"], options["answer"])
-    timeouts = Timeouts(connect=1, bind=1, answer=1)
-
-    def open_client() -> Syncrepl:
-        mode = SyncreplMode.REFRESH_AND_PERSIST
-        return Syncrepl(path, Mirror, mode, url, heartbeat=heartbeat, timeouts=timeouts, patience=2.0)
-
-    follow(open_client)
+    with Syncrepl(
+        path,
+        Saying,
+        SyncreplMode.REFRESH_AND_PERSIST,
+        url,
+        reconnect=True,
+        backoff=Backoff(base=0.1, cap=1.0),
+        heartbeat=Heartbeat(options["every"], options["answer"]),
+        timeouts=Timeouts(connect=1, bind=1, answer=1),
+        patience=2.0,
+    ) as client:
+        client.run()
 
 
 if __name__ == "__main__":
