@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syncrepl_client.backoff import Backoff
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap.attributes import Attributes
@@ -23,6 +24,7 @@ from syncrepl_client.syncrepl import Syncrepl
 __all__ = [
     "Added",
     "Attributes",
+    "Backoff",
     "BaseCallback",
     "Change",
     "Deleted",

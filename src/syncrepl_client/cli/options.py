@@ -9,7 +9,7 @@ import click
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.guard import MaxDeletes
 
-__all__ = ["max_deletes_option", "password_file", "starttls_option"]
+__all__ = ["max_deletes_option", "password_file", "provider_option", "srv_option", "starttls_option"]
 
 
 def _limit(_context: click.Context, _parameter: click.Parameter, value: str) -> MaxDeletes | None:
@@ -34,4 +34,16 @@ max_deletes_option: Final = click.option(
     default="10%,50",
     show_default=True,
     help="Hold a refresh that would delete more than both; 'none' holds nothing.",
+)
+provider_option: Final = click.option(
+    "--provider",
+    "providers",
+    metavar="URL",
+    multiple=True,
+    help="Another server with the same content, tried after the one in URL; may be given again.",
+)
+srv_option: Final = click.option(
+    "--srv",
+    metavar="DOMAIN",
+    help="Look the servers up in the DNS of DOMAIN; URL has no host then: ldap:///BASE.",
 )

@@ -80,6 +80,11 @@ class LDAPUrl:
         """The path of the socket of an ``ldapi`` URL."""
         return self.host or _DEFAULT_SOCKET
 
+    @property
+    def address(self) -> str:
+        """The server alone, as a URL."""
+        return f"{self.scheme}://{self._where()}"
+
     def search_url(self) -> str:
         """Return the search alone, in one spelling: two URLs with the same name the same search."""
         attributes = ",".join(sorted({name.lower() for name in self.attributes}))
@@ -99,7 +104,7 @@ class LDAPUrl:
             quote(self.filter, safe="=()&|!*:<>~,+@\\;"),
             ",".join(shown).replace("/", "%2F"),
         ]
-        return f"{self.scheme}://{self._where()}/{'?'.join(parts).rstrip('?')}"
+        return f"{self.address}/{'?'.join(parts).rstrip('?')}"
 
     def _where(self) -> str:
         if self.scheme == "ldapi":

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-__all__ = ["APPROVE", "REJECT", "REPAIR", "Held", "ask", "clear", "execute", "hold", "holds", "listed", "read"]
+__all__ = [
+    "APPROVE",
+    "REJECT",
+    "REPAIR",
+    "Held",
+    "ask",
+    "clear",
+    "decided",
+    "execute",
+    "hold",
+    "holds",
+    "listed",
+    "read",
+]
 
 APPROVE: Final = "approve"
 REJECT: Final = "reject"
@@ -34,6 +47,7 @@ _NOT_APPROVED: Final = "UPDATE syncrepl_state SET approved = 0"
 _REJECT: Final = "UPDATE syncrepl_state SET cookie = NULL, approved = 0"
 _ASK: Final = "INSERT INTO syncrepl_request (kind, held) SELECT ?, held FROM syncrepl_state"
 _ASKED: Final = "SELECT kind, held FROM syncrepl_request ORDER BY id"
+_DECIDED: Final = "SELECT 1 FROM syncrepl_request WHERE kind IN (?, ?) LIMIT 1"
 _ANSWERED: Final = "DELETE FROM syncrepl_request"
 
 
@@ -82,6 +96,11 @@ def clear(connection: sqlite3.Connection) -> None:
 def ask(connection: sqlite3.Connection, kind: str) -> None:
     """Ask the consumer that owns the file for something; a decision is about the refresh that is held now."""
     connection.execute(_ASK, (kind,))
+
+
+def decided(connection: sqlite3.Connection) -> bool:
+    """Tell whether a decision waits to be executed."""
+    return connection.execute(_DECIDED, (APPROVE, REJECT)).fetchone() is not None
 
 
 def execute(connection: sqlite3.Connection) -> set[str]:
