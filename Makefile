@@ -20,6 +20,7 @@ help:
 	@echo 'make check      style, types and imports only'
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench      measure'
+	@echo 'make fuzz       look for input that breaks the codec, for ten minutes'
 	@echo 'make clean      remove everything made here'
 
 demo: packages-demo $(BASE)
@@ -46,6 +47,9 @@ docs: packages-dev $(DEV)
 bench: packages-dev $(DEV)
 	$(BIN)/python -m bench --entries $(N)
 
+fuzz: packages-dev $(DEV)
+	$(BIN)/python -m tests.fuzz --seconds 600
+
 clean:
 	rm -rf $(VENV) docs/_build build dist .coverage .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
@@ -71,4 +75,4 @@ $(DEV): pyproject.toml
 	$(PIP) install --editable '.[dev,docs]'
 	@touch $(BASE) $@
 
-.PHONY: help demo test test-long check docs bench clean packages-demo packages-dev packages-long
+.PHONY: help demo test test-long check docs bench fuzz clean packages-demo packages-dev packages-long

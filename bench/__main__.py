@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench.contenders import FLOORS, LATER, OURS, PEERS
+from bench.contenders import ENCRYPTED, FLOORS, LATER, OURS, PEERS
 from bench.provider import prepare
 
 if TYPE_CHECKING:
@@ -90,6 +90,13 @@ def _print(entries: int, results: Mapping[str, list[Run]], floors: list[float]) 
             f"{name:32} {median(run.wall for run in runs):8.2f} {cpu:8.2f} {cpu / entries * 1e6:9.1f}"
             f" {max(run.peak for run in runs):8.0f} {median(compared) if compared else float('nan'):7.2f}"
         )
+    for name, clear in ENCRYPTED.items():
+        # Round by round, for the machine is not the same in each.
+        compared = [
+            one.wall / other.wall for one, other in zip(results.get(name, []), results.get(clear, []), strict=True)
+        ]
+        if compared:
+            print(f"\n{name}: {median(compared):.2f} times what it takes in clear text")
 
 
 if __name__ == "__main__":

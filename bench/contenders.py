@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.slapd import Slapd
 
-__all__ = ["FLOORS", "LATER", "OURS", "PEERS", "Contender"]
+__all__ = ["ENCRYPTED", "FLOORS", "LATER", "OURS", "PEERS", "Contender"]
 
 Contender = "Callable[[Slapd, Path], Run]"
 
@@ -42,8 +42,9 @@ def _floor(pause: float) -> Callable[[Slapd, Path], Run]:
     return contender
 
 
-def _refresh(slapd: Slapd, path: Path, *words: str) -> Run:
-    return run([sys.executable, "-m", f"{_PROGRAMS}.ours", _url(slapd), path, *words])
+def _refresh(slapd: Slapd, path: Path, *words: str | Path, server: str = "") -> Run:
+    url = f"{server or slapd.url}/{slapd.suffix}"
+    return run([sys.executable, "-m", f"{_PROGRAMS}.ours", url, path, *words])
 
 
 def _ours(slapd: Slapd, scratch: Path) -> Run:
@@ -54,9 +55,25 @@ def _ours_reading(slapd: Slapd, scratch: Path) -> Run:
     return _refresh(slapd, scratch / "reading.db", "read")
 
 
+def _ours_encrypted(slapd: Slapd, scratch: Path) -> Run:
+    return _refresh(slapd, scratch / "encrypted.db", "--ca-file", _authority(slapd), server=slapd.ldaps_url)
+
+
+def _authority(slapd: Slapd) -> Path:
+    if slapd.tls_ca is None:
+        raise LookupError("the provider has no certificate")
+    return slapd.tls_ca
+
+
 def _ldapsearch(slapd: Slapd, scratch: Path) -> Run:
     command = ["ldapsearch", "-x", "-LLL", "-H", slapd.url, "-b", slapd.suffix, "-E", "sync=ro"]
     return run(command, output=scratch / "ldapsearch.ldif")
+
+
+def _ldapsearch_encrypted(slapd: Slapd, scratch: Path) -> Run:
+    command = ["ldapsearch", "-x", "-LLL", "-H", slapd.ldaps_url, "-b", slapd.suffix, "-E", "sync=ro"]
+    with_authority = ["env", f"LDAPTLS_CACERT={_authority(slapd)}", *command]
+    return run(with_authority, output=scratch / "ldapsearch.ldif")
 
 
 def _python_ldap(slapd: Slapd, _: Path) -> Run:
@@ -81,13 +98,16 @@ FLOORS: Final = {
     "floor, paced 3 ms": _floor(0.003),
     "floor, paced 5 ms": _floor(0.005),
 }
-OURS: Final = {"ours": _ours, "ours, reading callback": _ours_reading}
+OURS: Final = {"ours": _ours, "ours, ldaps": _ours_encrypted, "ours, reading callback": _ours_reading}
 PEERS: Final = {
     "ldapsearch -E sync=ro": _ldapsearch,
+    "ldapsearch -E sync=ro, ldaps": _ldapsearch_encrypted,
     "python-ldap SyncreplConsumer": _python_ldap,
     "slapd as consumer": _slapd,
     "syncrepl-client 0.95.1": _reference,
 }
+ENCRYPTED: Final = {"ours, ldaps": "ours", "ldapsearch -E sync=ro, ldaps": "ldapsearch -E sync=ro"}
+"""What is the same as another but for encryption."""
 
 # --- what happens to a copy that is there ----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import trustme
 from tests.slapd import Slapd
 
 from bench.measure import Run
@@ -25,8 +26,9 @@ _LOAD = """if True:
 
 
 def prepare(people: int, *, random_uuids: bool) -> Slapd:
-    """Make a provider with a sample directory; it is not started yet."""
+    """Make a provider with a sample directory and a certificate; it is not started yet."""
     slapd = Slapd()
+    _certify(slapd)
     ldif = slapd.directory / "people.ldif"
     with ldif.open("wb") as sink:
         # In a process of its own, so that this one stays small.
@@ -35,6 +37,15 @@ def prepare(people: int, *, random_uuids: bool) -> Slapd:
     slapd.load(ldif)
     ldif.unlink()
     return slapd
+
+
+def _certify(slapd: Slapd) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    slapd.tls_ca, slapd.tls_cert, slapd.tls_key = (slapd.directory / name for name in ("ca", "certificate", "key"))
+    authority.cert_pem.write_to_path(str(slapd.tls_ca))
+    certificate.cert_chain_pems[0].write_to_path(str(slapd.tls_cert))
+    certificate.private_key_pem.write_to_path(str(slapd.tls_key))
 
 
 def copy_with_slapd(provider: Slapd) -> Run:

@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     ("py:.*", rf"(?:{_foreign})(?:\..*)?"),
     ("py:.*", rf"(?:{_builtin})"),
     # Names that a module imports for its annotations alone.
-    ("py:class", r"UUID|Path|Control|syncrepl_client\.client\.Client|SupportsUnparse"),
+    ("py:class", r"UUID|Path|Control|Credentials|Timeouts|LDAPUrl|syncrepl_client\.client\.Client|SupportsUnparse"),
     # The steps of a script are made by its functions; what they are made of is nobody's business.
     ("py:class", r"Step|Values|Response|syncrepl_client\.testing\.(?:script|wire)\.\w+"),
 ]

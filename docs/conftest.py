@@ -1,6 +1,8 @@
 """The code on the pages runs with the tests, each page from its top to its end.
 
-A page finds a directory server of its own under `url`, can change it through `directory`, and works in an empty folder.
+A page finds a directory server of its own under `url`, can change it through `directory`, and works in a folder that
+holds nothing but certificates: `ca.pem` of the authority that the server has its own from, and `ann-cert.pem` of
+somebody.
 """
 
 from __future__ import annotations
@@ -14,7 +16,19 @@ from typing import Any
 import pytest
 from sybil import Sybil
 from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser
+from tests.certificates import KEY_PASSWORD, Authority, encrypted
 from tests.slapd import Slapd, empty_tree
+
+# Who binds by a user name, or a certificate, is the person of that name.
+_SASL = """
+sasl-host localhost
+sasl-realm EXAMPLE.COM
+sasl-auxprops slapd
+authz-policy to
+TLSVerifyClient try
+authz-regexp .*cn=ann,.* uid=ann,ou=people,dc=example,dc=com
+authz-regexp uid=([^,/@]*)(@[^,]*)?,(cn=[^,]*,)?cn=[^,]*,cn=auth uid=$1,ou=people,dc=example,dc=com
+"""
 
 
 def set_up(namespace: dict[str, Any]) -> None:
@@ -23,7 +37,13 @@ def set_up(namespace: dict[str, Any]) -> None:
     before = Path.cwd()
     stack.callback(os.chdir, before)
     os.chdir(stack.enter_context(tempfile.TemporaryDirectory()))
-    server = stack.enter_context(Slapd())
+    authority = Authority(Path.cwd())
+    cert, key = authority.issue("127.0.0.1", "localhost")
+    _, client_key = authority.issue("ann@example.com", file="ann")
+    encrypted(client_key)
+    Path("key-password").write_text(KEY_PASSWORD)
+    Path("key-password").chmod(0o600)
+    server = stack.enter_context(Slapd(extra_global=_SASL, tls_cert=cert, tls_key=key, tls_ca=authority.file))
     server.load(empty_tree())
     server.start()
     server.add(f"uid=ann,ou=people,{server.suffix}", {"objectClass": ["account"], "uid": ["ann"], "l": ["Oslo"]})

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from syncrepl_client.contentsync import controls
 from syncrepl_client.exceptions import ConnectionLost
-from syncrepl_client.ldap import ber
+from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap.messages import Control, decode_controls
 from syncrepl_client.testing import wire
+from syncrepl_client.transport.base import Encryption
 from tests.store.listeners import uuid, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = [
     "ABANDON",
@@ -64,6 +67,12 @@ class Asked:
         return self.octets[before[2] : this[2]]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is a search for content without content synchronization."""
+        oids = {control.oid for control in self.controls}
+        return self.tag == SEARCH and messages.MANAGE_DSA_IT in oids and controls.SYNC_REQUEST not in oids
+
+    @property
     def members(self) -> list[bytes]:
         """The members of the operation."""
         _, start, end = ber.read(self.octets, 0, len(self.octets))
@@ -82,12 +91,16 @@ class ScriptedServer:
 
     Args:
         answers: to each bind, search and extended operation, made of its id; None where it stays unanswered.
+        withheld: the answer to each plain search for what content synchronization left out; None where these are
+            answered like others.
     """
 
-    def __init__(self, *answers: Callable[[int], bytes] | None) -> None:
+    def __init__(self, *answers: Callable[[int], bytes] | None, withheld: Callable[[int], bytes] | None = None) -> None:
         self.answers = list(answers)
+        self.withheld = withheld
         self.asked: list[Asked] = []
         self.encrypted_for = ""
+        self.certificate: bytes | None = None
         self.woken = 0
         self.closed = False
         self.ended = False
@@ -114,7 +127,9 @@ class ScriptedServer:
         raw = data[after : rest[0][2]] if rest else b""
         asked = Asked(ber.read_integer(data, first, last), tag, data[last:after], decode_controls(raw))
         self.asked.append(asked)
-        if tag in {BIND, SEARCH, EXTENDED}:
+        if self.withheld is not None and asked.is_plain:
+            self._said.append(self.withheld(asked.message_id))
+        elif tag in {BIND, SEARCH, EXTENDED}:
             assert self.answers, f"nothing is written down for {asked}"
             answer = self.answers.pop(0)
             if answer is not None:
@@ -132,6 +147,13 @@ class ScriptedServer:
 
     def start_tls(self, hostname: str) -> None:
         self.encrypted_for = hostname
+
+    def drain(self, buffers: Buffers) -> None:
+        """There is nothing to take: what is said waits."""
+
+    @property
+    def encryption(self) -> Encryption | None:
+        return Encryption("TLSv1.3", "", self.certificate or b"", None, verified=True) if self.encrypted_for else None
 
     def wake(self) -> None:
         self.woken += 1

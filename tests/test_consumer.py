@@ -62,6 +62,11 @@ def kept(stream: int) -> bytes:
     return entry(stream, KEPT, KEPT_DN)
 
 
+def below(*rows: tuple[int, str]) -> Callable[[int], bytes]:
+    """Answer what is below a name."""
+    return lambda number: b"".join(entry(number, *one) for one in rows) + ended()(number)
+
+
 class Run:
     """A consumer and its server."""
 
@@ -85,7 +90,7 @@ class Run:
         self.mirror = Mirror()
         self.mirror.held = {dn: store.entries[dn] for dn in store.entries}
         before = self.questions if store.state().cookie else ()
-        self.server = ScriptedServer(*before, *answers)
+        self.server = ScriptedServer(*before, *answers, withheld=self.withheld if server is OPENLDAP else None)
         self.consumer = Consumer(
             Client(self.server),
             store,
@@ -100,6 +105,11 @@ class Run:
         )
         if start:
             self.consumer.start()
+
+    @staticmethod
+    def withheld(message_id: int) -> bytes:
+        """Answer plain searches for what content synchronization left out: there is nothing."""
+        return wire.done(message_id)
 
     def renew(self) -> None:
         self.renewed += 1
@@ -257,7 +267,12 @@ def test_a_server_that_always_wants_a_refresh_is_an_error_and_the_copy_stays(cop
 
 def test_a_refresh_may_be_required_in_the_persist_stage(copy: Store) -> None:
     """Slapd does so when the base was renamed; what came before it in the same read counts."""
-    run = Run(copy, nothing_new, lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True))
+    run = Run(
+        copy,
+        nothing_new,
+        lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True),
+        below((3, C), (KEPT, KEPT_DN)),
+    )
     run.step()
     stream = run.stream
 
@@ -289,7 +304,11 @@ def test_a_server_that_may_not_be_searched_for_changes_is_read_anew_each_time(
     class Hiding(Run):
         questions = (hidden, wire.done)
 
-    run = Hiding(copy, lambda stream: entry(stream, 1, A) + kept(stream) + phase_end(stream, deletes=True))
+    run = Hiding(
+        copy,
+        lambda stream: entry(stream, 1, A) + kept(stream) + phase_end(stream, deletes=True),
+        below((1, A), (KEPT, KEPT_DN)),
+    )
     run.step()
 
     assert [cookie for _, cookie in run.streams] == [None]
@@ -303,6 +322,7 @@ def test_a_provider_that_lost_what_the_copy_has_is_read_anew(copy: Store) -> Non
         copy,
         lambda stream: wire.message(stream, wire.result(0x65, 53, "consumer state is newer than provider!")),
         lambda stream: entry(stream, 1, A) + kept(stream) + phase_end(stream, deletes=True, cookie=cookie_of(0)),
+        below((1, A), (KEPT, KEPT_DN)),
     )
     run.step()
     run.step()
@@ -331,6 +351,7 @@ def test_too_much_to_ask_is_a_refresh_of_everything(copy: Store, monkeypatch: py
         copy,
         lambda stream: named(stream, 3, 4, KEPT) + phase_end(stream, deletes=False),
         lambda stream: entry(stream, 3, C) + entry(stream, 4, D) + kept(stream) + phase_end(stream, deletes=True),
+        below((3, C), (4, D), (KEPT, KEPT_DN)),
     )
     run.step()
     run.step()
@@ -339,11 +360,6 @@ def test_too_much_to_ask_is_a_refresh_of_everything(copy: Store, monkeypatch: py
     assert run.server.given_up() == [first]
     assert cookie is None
     assert run.content() == {3: C, 4: D}
-
-
-def below(*rows: tuple[int, str]) -> Callable[[int], bytes]:
-    """Answer what is below a name."""
-    return lambda number: b"".join(entry(number, *one) for one in rows) + ended()(number)
 
 
 def test_what_cannot_be_settled_in_a_few_rounds_is_a_refresh_of_everything(copy: Store) -> None:
@@ -358,6 +374,7 @@ def test_what_cannot_be_settled_in_a_few_rounds_is_a_refresh_of_everything(copy:
         copy,
         *rounds,
         lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True),
+        below((3, C), (KEPT, KEPT_DN)),
         scope=SUBTREE,
     )
     for _ in range(7):
@@ -385,6 +402,27 @@ def test_a_search_that_is_over_is_begun_again_without_being_given_up(copy: Store
 
     assert run.server.given_up() == []
     assert run.content() == {1: A, 2: B, 3: C, 4: moved}
+
+
+@pytest.mark.parametrize("mode", [ONCE, PERSIST])
+def test_who_changes_all_the_time_is_not_gone(store: Store, mode: Mode) -> None:
+    """Slapd withholds what changed while a search ran, also from the search that was to confirm the deletion."""
+    refresh(store, EntriesSent([row(1, A), row(2, B)]), cookie=None)
+
+    class Withholding(Run):
+        @staticmethod
+        def withheld(message_id: int) -> bytes:
+            found = wire.entry(B, {**values(""), "entryUUID": [str(UUID(bytes=uuid(2))).encode()]})
+            return wire.message(message_id, found) + wire.done(message_id)
+
+    from_nothing = (
+        below((1, A)) if mode is ONCE else lambda stream: entry(stream, 1, A) + phase_end(stream, deletes=True)
+    )
+    run = Withholding(store, from_nothing, below((1, A)), mode=mode)
+
+    run.step()
+    assert run.content() == {1: A, 2: B}
+    assert run.mirror.news() == []
 
 
 @pytest.mark.parametrize(("there", "left"), [((1, 2), {1: A, 2: B}), ((1,), {1: A})])
@@ -492,6 +530,7 @@ def test_too_much_to_ask_while_listening_is_a_refresh_of_everything(
         nothing_new,
         below((3, C), (4, f"cn=d,{C}")),
         lambda stream: entry(stream, 3, C) + kept(stream) + phase_end(stream, deletes=True),
+        below((3, C), (KEPT, KEPT_DN)),
         scope=SUBTREE,
     )
     run.step()

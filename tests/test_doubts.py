@@ -17,7 +17,7 @@ from syncrepl_client.store.store import Store
 from tests.store.listeners import refresh, row, sent, uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event, SentEntry
@@ -42,7 +42,9 @@ class Server:
         self.after_answer = []
         return found
 
-    def entries(self, uuids: set[bytes], *, witnesses: Iterable[bytes]) -> list[SentEntry]:
+    def entries(
+        self, uuids: set[bytes], *, witnesses: Iterable[bytes], name_of: Callable[[bytes], str | None]
+    ) -> list[SentEntry]:
         return [row for row in self.rows if row[0] in uuids]
 
     def wait(self, seconds: float) -> None:

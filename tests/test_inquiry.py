@@ -11,7 +11,7 @@ import pytest
 
 from syncrepl_client import inquiry as module
 from syncrepl_client.client import Client
-from syncrepl_client.contentsync.dialects import APACHEDS, UNKNOWN
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, UNKNOWN
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
@@ -46,7 +46,13 @@ class Asking:
     ) -> None:
         self.server = server or ScriptedServer(*answers)
         self.aside: list[Any] = []
-        self.inquiry = Inquiry(Client(self.server), CONTENT, stopping=lambda: stopping, set_aside=self.aside.extend)
+        self.noticed = 0
+        self.inquiry = Inquiry(
+            Client(self.server), CONTENT, stopping=lambda: stopping, set_aside=self.aside.extend, notice=self.notice
+        )
+
+    def notice(self) -> None:
+        self.noticed += 1
 
 
 def test_each_subtree_is_what_is_there_now() -> None:
@@ -110,7 +116,7 @@ def test_not_all_is_asked_at_once() -> None:
 
 
 def test_entries_are_asked_for_by_uuid_within_the_content() -> None:
-    asking = Asking(found((1, "cn=a,dc=x"), (5, "cn=witness,dc=x")))
+    asking = Asking(found((1, "cn=a,dc=x"), (5, "cn=witness,dc=x")), wire.done)
 
     assert [row(1, "cn=a,dc=x")] == asking.inquiry.entries({uuid(1), uuid(2)}, witnesses=[uuid(5)])
 
@@ -123,10 +129,56 @@ def _text(number: int) -> str:
 
 
 def test_many_entries_are_asked_for_by_several_searches() -> None:
-    asking = Asking(*[found((500, "cn=witness,dc=x"))] * 3)
+    asking = Asking(*[found((500, "cn=witness,dc=x"))] * 3, *[wire.done] * 3)
 
     assert asking.inquiry.entries({uuid(number) for number in range(250)}, witnesses=[uuid(500)]) == []
-    assert [asked.tag for asked in asking.server.asked] == [SEARCH] * 3
+    assert [asked.tag for asked in asking.server.asked] == [SEARCH] * 6
+
+
+def plainly(*named: tuple[int, str], hidden: str = "") -> Callable[[int], bytes]:
+    """Answer a plain search; of one entry the UUID may not be read."""
+
+    def answer(message_id: int) -> bytes:
+        entries = [wire.entry(dn, {"entryUUID": [_text(number).encode()]}) for number, dn in named]
+        unread = [wire.entry(hidden, {})] if hidden else []
+        return b"".join(wire.message(message_id, one) for one in (*unread, *entries)) + wire.done(message_id)
+
+    return answer
+
+
+def test_who_was_withheld_from_content_synchronization_is_found_by_a_plain_search() -> None:
+    """Slapd leaves out what was changed after the moment that the search is about."""
+    witness = found((5, "cn=witness,dc=x"))
+    asking = Asking(witness, plainly((1, "cn=a,dc=x"), hidden="cn=hidden,dc=x"))
+
+    found_ones = asking.inquiry.entries({uuid(1), uuid(2)}, witnesses=[uuid(5)])
+    assert [(uuid(1), b"cn=a,dc=x")] == [(octets, dn) for octets, dn, _ in found_ones]
+    assert [asked.is_plain for asked in asking.server.asked] == [False, True]
+
+
+def test_who_may_not_be_searched_for_by_uuid_is_found_by_name() -> None:
+    """Unless another entry has that name by now."""
+    known = {uuid(1): "cn=a,dc=x", uuid(2): "cn=b,dc=x"}
+    asking = Asking(
+        found((5, "cn=witness,dc=x")), wire.done, found((1, "cn=a,dc=x")), found((4, "cn=b,dc=x")), found(code=32)
+    )
+
+    uuids = {uuid(1), uuid(2), uuid(3)}
+    assert [row(1, "cn=a,dc=x")] == asking.inquiry.entries(uuids, witnesses=[uuid(5)], name_of=known.get)
+    assert [(asked.base, asked.scope) for asked in asking.server.asked[2:]] == [("cn=a,dc=x", 0), ("cn=b,dc=x", 0)]
+
+
+def test_the_withheld_are_listed_by_a_plain_search() -> None:
+    asking = Asking(plainly((1, "cn=a,dc=x"), (2, "cn=b,dc=x"), hidden="cn=hidden,dc=x"))
+
+    assert [uuid(1), uuid(2)] == [one for uuids in asking.inquiry.listing_of_withheld() for one in uuids]
+
+
+def test_where_nobody_is_withheld_nobody_is_listed() -> None:
+    asking = Asking()
+    asking.inquiry.dialect = DS389
+
+    assert list(asking.inquiry.listing_of_withheld()) == []
 
 
 def test_where_not_even_a_witness_is_found_the_answer_means_nothing() -> None:
@@ -213,6 +265,14 @@ def test_a_pause_lasts_whatever_arrives() -> None:
 def test_a_stop_ends_a_question(ask: Callable[[Inquiry], object]) -> None:
     with pytest.raises(Interrupted):
         ask(Asking(None, stopping=True).inquiry)
+
+
+def test_while_no_answer_comes_somebody_may_look_whether_the_server_is_there() -> None:
+    asking = Asking(None)
+    asking.server.say(None, None, wire.done(1, 0, wire.sync_done(b"", deletes=True)))
+
+    assert asking.inquiry.below(["dc=x"]) == [[]]
+    assert asking.noticed == 2
 
 
 def test_a_server_that_does_not_answer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client.exceptions import ConnectionLost
-from syncrepl_client.transport.sockets import SocketTransport
+from syncrepl_client.ldap import url as urls
+from syncrepl_client.transport.sockets import SocketTransport, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,3 +148,20 @@ def test_another_thread_waits_without_signals(ends: tuple[SocketTransport, socke
     worker.join(10)
 
     assert read == [b"x"]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60, (60, 10, 6, 120_000)), (1.4, (1, 1, 6, 2800))])
+def test_the_kernel_asks_whether_the_peer_is_there(
+    peer: socket.socket, seconds: float, expected: tuple[int, ...]
+) -> None:
+    with closing(connect(urls.parse(f"ldap://127.0.0.1:{peer.getsockname()[1]}/dc=x"), keepalive=seconds)) as transport:
+        sock = transport._sock  # noqa: SLF001
+        names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert tuple(sock.getsockopt(socket.IPPROTO_TCP, name) for name in names) == expected
+
+
+def test_it_asks_nothing_unless_it_is_told_to(peer: socket.socket) -> None:
+    with closing(connect(urls.parse(f"ldap://127.0.0.1:{peer.getsockname()[1]}/dc=x"), keepalive=0)) as transport:
+        assert transport._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0  # noqa: SLF001

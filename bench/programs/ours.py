@@ -1,6 +1,6 @@
 """This package: one refresh into a data file.
 
-Arguments: URL, data file, ``read`` to have a callback that reads every attribute.
+Arguments: URL, data file, ``read`` to have a callback that reads every attribute, ``--ca-file`` and a file to encrypt.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from syncrepl_client import Syncrepl, SyncreplMode
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,12 +35,16 @@ class Reading:
         """Do nothing."""
 
 
-def main(url: str, path: str, *, read: bool) -> None:
+def main(url: str, path: str, *, read: bool, ca_file: str | None) -> None:
     """Refresh once."""
-    with Syncrepl(path, Reading() if read else Nothing(), SyncreplMode.REFRESH_ONLY, url) as client:
+    tls = None if ca_file is None else TLS(ca_file=ca_file)
+    with Syncrepl(
+        path, Reading() if read else Nothing(), SyncreplMode.REFRESH_ONLY, url, tls=tls, max_deletes=None
+    ) as client:
         while client.poll():
             pass
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], read=sys.argv[3:] == ["read"])
+    url, path, *words = sys.argv[1:]
+    main(url, path, read=words == ["read"], ca_file=words[1] if words[:1] == ["--ca-file"] else None)

@@ -15,15 +15,22 @@ from syncrepl_client.ldap import messages, results
 from syncrepl_client.ldap.attributes import decode_attributes
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE, Connection, EntryRun
 from syncrepl_client.ldap.messages import BindResponse, Control, ExtendedResponse, Message, SearchResultDone
+from syncrepl_client.trace.conversation import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from syncrepl_client.transport.base import Transport
+    from syncrepl_client.sasl.base import Mechanism
+    from syncrepl_client.sasl.layer import SecurityLayer
+    from syncrepl_client.transport.base import Encryption, Transport
+    from syncrepl_client.transport.reservoir import Buffers
 
 __all__ = ["BoundConnection", "Client"]
 
 _ANSWER_TIMEOUT: Final = 30.0
+_PING: Final = messages.search_request("", 0, filters.encode("(objectClass=*)"), ("1.1",))
+# Kerberos takes four.
+_MOST_STEPS: Final = 20
 
 
 class Client:
@@ -34,6 +41,7 @@ class Client:
         max_message: the largest message that is accepted, in bytes.
         trace: is given a line for each message, without credentials and values; None for silence.
         stopping: tells whether everything is to be dropped at once.
+        patience: seconds that the server may be silent where it owes an answer.
     """
 
     def __init__(
@@ -41,26 +49,62 @@ class Client:
         transport: Transport,
         *,
         max_message: int = DEFAULT_MAX_MESSAGE,
+        patience: float = _ANSWER_TIMEOUT,
         trace: Callable[[str], None] | None = None,
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self._transport = transport
         self._stopping = stopping
         self._max_message = max_message
+        self._patience = patience
         self._connection = Connection(max_message=max_message)
-        self._trace = trace
+        self._trace = None if trace is None else Conversation(trace)
+        # When something came last, on the monotonic clock.
+        self.heard = time.monotonic()
+        # Requests for a sign of life that were not answered yet.
+        self._pings: set[int] = set()
+        # What a SASL bind put between the transport and the messages.
+        self._layer: SecurityLayer | None = None
+        # In whose name searches are done; None in our own.
+        self._proxied: Control | None = None
+        # Whom the server takes us for; set by who found it out.
+        self.identity = ""
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """How the connection is encrypted; None if it is not."""
+        return self._transport.encryption
 
     @property
     def in_message(self) -> bool:
         """Whether a message has come in part."""
-        return self._connection.in_message
+        return self._connection.in_message or (self._layer is not None and self._layer.pending > 0)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS protects the stream."""
+        return self._transport.encryption is not None
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The server's certificate in DER form; None without TLS."""
+        encryption = self._transport.encryption
+        return None if encryption is None else encryption.certificate
+
+    @property
+    def confidential(self) -> bool:
+        """Whether nobody on the way can read: by TLS, or by the layer of a SASL mechanism."""
+        return self.encrypted or (self._layer is not None and self._layer.confidential)
 
     def send(self, operation: bytes, controls: Iterable[Control] = ()) -> int:
         """Send a request; returns its message id."""
+        if self._proxied is not None and operation[0] == _SEARCH:
+            controls = (*controls, self._proxied)
+        controls = tuple(controls)
         message_id, data = self._connection.request(operation, controls)
         if self._trace is not None:
-            self._trace(f"> {message_id} {_REQUESTS.get(operation[0], 'request')}, {len(data)} bytes")
-        self._transport.send(data)
+            self._trace.sent(message_id, operation, controls)
+        self._transport.send(data if self._layer is None else self._layer.wrap(data))
         return message_id
 
     def receive(self, timeout: float, *, patient: bool = False) -> list[Message | EntryRun]:
@@ -71,31 +115,55 @@ class Client:
             ProtocolError: what came is not LDAP.
         """
         data = self._transport.read(timeout, patient=patient)
-        if data is None:
+        if data is not None and self._layer is not None:
+            data = self._layer.unwrap(data)
+        if not data:
             return []
+        self.heard = time.monotonic()
         items = self._connection.receive_data(data)
         for item in items:
             if self._trace is not None:
-                self._trace(_described(item))
+                self._trace.received(item)
             if isinstance(item, Message) and item.message_id == 0:
                 _unsolicited(item)
-        return items
+        return [item for item in items if not self._is_answer_to_ping(item)] if self._pings else items
 
-    def ask(self, operation: bytes, *, timeout: float = _ANSWER_TIMEOUT) -> list[Message | EntryRun]:
+    def ping(self) -> None:
+        """Ask for a sign of life: `heard` tells when there was one, whatever it was.
+
+        Each server answers a search for the root DSE, with no attributes (RFC 4512 section 5.1, RFC 4511 section
+        4.5.1.8).  What it answers is told to nobody.
+        """
+        self._pings.add(self.send(_PING))
+
+    def _is_answer_to_ping(self, item: Message | EntryRun) -> bool:
+        answer = item.message_id in self._pings
+        if answer and isinstance(item, Message) and isinstance(item.operation, SearchResultDone):
+            self._pings.discard(item.message_id)
+        return answer
+
+    def ask(
+        self, operation: bytes, controls: Iterable[Control] = (), *, timeout: float | None = None
+    ) -> list[Message | EntryRun]:
         """Send a request and wait for all of its answer, the last message of which is its result.
+
+        Args:
+            operation: the request.
+            timeout: seconds that the server may be silent; None for as many as usual.
 
         Raises:
             ConnectionLost: no answer came in time.
             Interrupted: a stop was asked for.
         """
-        message_id = self.send(operation)
+        timeout = self._patience if timeout is None else timeout
+        message_id = self.send(operation, controls)
         answer: list[Message | EntryRun] = []
         heard = time.monotonic()
         while True:
             items = self.receive(max(0.0, heard + timeout - time.monotonic()))
             if self._stopping():
                 raise Interrupted
-            if items or self._connection.in_message:
+            if items or self.in_message:
                 heard = time.monotonic()
             elif time.monotonic() >= heard + timeout:
                 raise ConnectionLost(f"no answer within {timeout:g} s", hint="the server is overloaded or hangs")
@@ -108,7 +176,7 @@ class Client:
 
         Raises:
             LDAPResultError: the server refuses.
-            ConnectionFailed: the handshake or the check of the certificate failed.
+            EncryptionFailed: the handshake or the check of the certificate failed.
         """
         results.check("StartTLS", self._extended(messages.START_TLS, timeout=timeout).result)
         if self._connection.in_message:
@@ -123,14 +191,54 @@ class Client:
             ConnectionLost: no answer came within `timeout` seconds.
             InvalidCredentials: the server does not accept them.
         """
-        answer = self.ask(messages.bind_request(name, password), timeout=timeout)[-1]
+        results.check("bind", self._bind(messages.bind_request(name, password), timeout).result)
+
+    def sasl_bind(self, mechanism: Mechanism, *, timeout: float = _ANSWER_TIMEOUT) -> None:
+        """Bind by a SASL mechanism (RFC 4513 section 5.2); each answer may take `timeout` seconds.
+
+        Raises:
+            ConnectionLost: no answer came in time.
+            InvalidCredentials: the server does not accept who we are.
+            LDAPResultError: it refuses something else.
+            AuthenticationError: it did not prove who it is, or we have nothing to prove it with.
+            ProtocolError: what it says does not belong to the mechanism.
+        """
+        response = mechanism.start()
+        for _ in range(_MOST_STEPS):
+            answer = self._bind(messages.sasl_bind_request(mechanism.name, response), timeout)
+            if answer.result.code != results.SASL_BIND_IN_PROGRESS:
+                results.check(f"bind with {mechanism.name}", answer.result)
+                mechanism.conclude(answer.credentials)
+                self._protect(mechanism.layer)
+                return
+            response = mechanism.respond(answer.credentials or b"")
+        raise ProtocolError(f"a bind with {mechanism.name} that does not end")
+
+    def _protect(self, layer: SecurityLayer | None) -> None:
+        """Put a layer over the stream; it begins right behind the bind (RFC 4513 section 5.2.1.4)."""
+        if layer is not None and self._connection.in_message:
+            raise ProtocolError("the server sent more in clear text after it agreed to protect the stream")
+        self._layer = layer
+
+    def _bind(self, request: bytes, timeout: float) -> BindResponse:
+        answer = self.ask(request, timeout=timeout)[-1]
         if not isinstance(answer, Message) or not isinstance(answer.operation, BindResponse):
             raise ProtocolError("a bind was not answered by a bind response")
-        results.check("bind", answer.operation.result)
+        return answer.operation
+
+    def act_as(self, authzid: str) -> None:
+        """Do searches, and Who am I?, in somebody else's name from here on (RFC 4370); empty ends it."""
+        self._proxied = (
+            Control(messages.PROXIED_AUTHORIZATION, critical=True, value=authzid.encode()) if authzid else None
+        )
 
     def who_am_i(self) -> str:
-        """Return the authorization identity (RFC 4532)."""
-        response = self._extended(messages.WHO_AM_I)
+        """Return the authorization identity (RFC 4532), empty if anonymous.
+
+        Raises:
+            LDAPResultError: the server does not know the question, or does not answer it.
+        """
+        response = self._extended(messages.WHO_AM_I, () if self._proxied is None else (self._proxied,))
         results.check("Who am I?", response.result)
         return (response.value or b"").decode(errors="replace")
 
@@ -163,8 +271,10 @@ class Client:
             for dn, attrs, _ in item.rows
         ]
 
-    def _extended(self, oid: str, *, timeout: float = _ANSWER_TIMEOUT) -> ExtendedResponse:
-        answer = self.ask(messages.extended_request(oid), timeout=timeout)[-1]
+    def _extended(
+        self, oid: str, controls: Iterable[Control] = (), *, timeout: float | None = None
+    ) -> ExtendedResponse:
+        answer = self.ask(messages.extended_request(oid), controls, timeout=timeout)[-1]
         if not isinstance(answer, Message) or not isinstance(answer.operation, ExtendedResponse):
             raise ProtocolError("an extended operation was not answered by its response")
         return answer.operation
@@ -174,6 +284,13 @@ class Client:
         self.close()
         self._transport = transport
         self._connection = Connection(max_message=self._max_message)
+        self._pings.clear()
+        self.heard = time.monotonic()
+        self._layer = self._proxied = None
+
+    def drain(self, buffers: Buffers) -> None:
+        """Take what arrives while nobody receives, from here on; see `Transport.drain`."""
+        self._transport.drain(buffers)
 
     def wake(self) -> None:
         """Let a `receive` that waits return at once; may be called from any thread and from a signal handler."""
@@ -190,13 +307,7 @@ class Client:
 
 
 _RESULTS: Final = (BindResponse, SearchResultDone, ExtendedResponse)
-_REQUESTS: Final = {0x60: "bind", 0x42: "unbind", 0x63: "search", 0x50: "abandon", 0x77: "extended operation"}
-
-
-def _described(item: Message | EntryRun) -> str:
-    if isinstance(item, EntryRun):
-        return f"< {item.message_id} {len(item.rows)} entries, the first is {item.rows[0][0].decode(errors='replace')}"
-    return f"< {item.message_id} {item.operation}"
+_SEARCH: Final = 0x63
 
 
 def _unsolicited(message: Message) -> None:

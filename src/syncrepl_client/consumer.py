@@ -6,16 +6,14 @@ a transaction.  Who listens to the changes it does not know.
 
 A step that fails ends the session; the only recovery is a new consumer that resumes from the stored cookie.
 
-This module is longer than others: the refresh, the persist stage and the end of a search take turns on one connection
-and hand over to each other in the middle of a batch, and what one of them leaves undone the next must know.  What could
-be told apart from that stands in `doubts`, `guard`, `restarts`, `resumption` and `upkeep`.
+This module is longer than others: the refresh and the persist stage hand over to each other in the middle of a batch,
+and what one of them leaves undone the next must know.  What could be told apart from that stands in `stream`, `doubts`,
+`guard`, `journal`, `restarts`, `resumption` and `upkeep`.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client import doubts, guard
@@ -31,15 +29,19 @@ from syncrepl_client.contentsync.events import (
     SearchEnded,
 )
 from syncrepl_client.contentsync.selection import Selection
-from syncrepl_client.contentsync.session import Mode, Session, State
+from syncrepl_client.contentsync.session import Mode, Session
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
+from syncrepl_client.heartbeat import Watch
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
-from syncrepl_client.ldap import ber, messages, results
-from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message, Result
+from syncrepl_client.journal import Journal
+from syncrepl_client.ldap import results
+from syncrepl_client.ldap.messages import Result
 from syncrepl_client.restarts import Restarts
-from syncrepl_client.resumption import decide, read_operational
+from syncrepl_client.resumption import catch_up, decide, read_operational
+from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
+from syncrepl_client.stream import Stream
 from syncrepl_client.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.contentsync.server import Server
     from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.ldap.connection import EntryRun
+    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.loading import FirstLoad
@@ -59,14 +61,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Consumer"]
 
-_log = logging.getLogger("syncrepl_client.consumer")
-
 _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
 _QUIET: Final = 2.0
 _MOST_LIVE: Final = 20.0
-# How long the answer to Cancel is waited for, in seconds.
-_CANCEL_PATIENCE: Final = 5.0
 
 
 class Consumer:
@@ -83,6 +81,7 @@ class Consumer:
         verify_every: seconds between comparisons with the server; None where the stream alone cannot be right, each
             ten minutes, 0 never.
         patience: seconds that the server may be silent in the middle of a refresh.
+        heartbeat: when it is asked in the persist stage whether it is still there; None for never.
         renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
@@ -100,6 +99,7 @@ class Consumer:
         max_deletes: MaxDeletes | None,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = None,
         renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
@@ -111,31 +111,32 @@ class Consumer:
         self._listener = listener
         self._server = server
         self._max_deletes = max_deletes
-        self._patience = patience
         # None until the server has shown what it speaks.
         self._dialect: Dialect | None = None
-        self._renew = renew
         self._stopping = stopping
         self._progress = progress
         self._progress_at = 0.0
-        self._message_id = 0
-        self._session: Session
         # What a refresh in progress has staged; None in the persist stage.
         self._staged: FirstLoad | Update | None = None
-        # Messages of the search that arrived while something else was asked.
-        self._backlog: deque[Message | EntryRun] = deque()
+        # Whether what a refresh left out of what is there is known all the same.
+        self._knows_all = True
         self._restarts = Restarts()
-        self._inquiry = Inquiry(client, search, stopping=stopping, set_aside=self._set_aside)
+        self._journal = Journal(store.state().url or "")
+        watch = Watch(client, patience=patience, heartbeat=heartbeat)
+        cancels = server.offers_cancel or not server.known
+        self._stream = Stream(client, search, watch=watch, cancels=cancels, renew=renew)
+        self._inquiry = Inquiry(
+            client, search, stopping=stopping, set_aside=self._stream.set_aside, notice=watch.listening
+        )
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
         )
-        self._cancel_id = 0
-        # When the answer to Cancel is no longer waited for.
-        self._cancel_until = 0.0
-        # When something of the search came last.
-        self._heard = 0.0
         self._finishing = False
         self.finished = False
+
+    @property
+    def _session(self) -> Session:
+        return self._stream.session
 
     @property
     def refreshing(self) -> bool:
@@ -158,30 +159,29 @@ class Consumer:
 
     def _read_everything(self, reason: str) -> None:
         """Tell people why a refresh reads everything."""
-        _log.warning("the refresh reads everything: %s", reason)
+        self._journal.reads_everything(reason)
         if self._listener is not None:
             self._listener.debug(f"the refresh reads everything: {reason}")
 
     def _meet(self, dialect: Dialect | None) -> None:
         """Get ready for a server that speaks a dialect."""
         self._dialect = dialect
+        self._journal.recognised(self._server, dialect)
         if dialect is not None and not dialect.hides_operational:
             self._inquiry.operational = read_operational(self._client)
 
     def _start(self, cookie: bytes | None, brought: Sequence[SentEntry] = ()) -> None:
         operational = self._inquiry.operational
-        self._session = Session(
+        session = Session(
             self._mode,
             cookie if self._store.state().whole else None,
             self._dialect,
             Selection(self._search.attributes, operational) if operational else None,
         )
-        self._backlog.clear()
+        self._knows_all = True
         self._staged = self._store.begin_refresh(self._listener, brought)
-        controls = [self._session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
-        request = self._search.request(asterisk=not self._session.dialect.hides_operational)
-        self._message_id = self._client.send(request, controls)
-        self._heard = time.monotonic()
+        self._stream.begin(session)
+        self._journal.refresh_begins(session)
 
     # --- one step -----------------------------------------------------------------------------------------------------
 
@@ -199,24 +199,16 @@ class Consumer:
             return False
         if self._stopping():
             raise Interrupted
-        if self._cancel_id:
-            return self._await_cancel(timeout)
-        if not self.refreshing:
+        if not self.refreshing and not self._stream.cancelling:
             if self._upkeep.wanted:
                 self.verify(repair=True)
             timeout = min(timeout, self._upkeep.look_in)
         return self._listen(timeout)
 
     def _listen(self, timeout: float) -> bool:
-        if self._backlog:
-            items = list(self._backlog)
-            self._backlog.clear()
-        else:
-            items = self._own(self._client.receive(timeout, patient=self.refreshing))
-        self._notice(heard=bool(items))
         live: list[Event] = []
         session = self._session
-        for event in (event for item in items for event in session.receive(item)):
+        for event in self._stream.events(timeout, refreshing=self.refreshing):
             staged = self._staged
             if staged is not None:
                 try:
@@ -230,32 +222,9 @@ class Consumer:
                 return not self.finished
         if live:
             self._live(live)
+        if self._stream.over and not self.finished:
+            self._finish()
         return not self.finished
-
-    def _notice(self, *, heard: bool) -> None:
-        """Notice a server that says nothing where it owes an answer.
-
-        Raises:
-            ConnectionLost: it has been silent for too long.
-        """
-        now = time.monotonic()
-        if heard or self._client.in_message:
-            self._heard = now
-        elif self.refreshing and now > self._heard + self._patience:
-            raise ConnectionLost(
-                f"no word from the server for {self._patience:g} s in the middle of a refresh",
-                hint="it is overloaded or hangs; the copy is as it was",
-            )
-
-    def _own(self, items: Iterable[Message | EntryRun]) -> list[Message | EntryRun]:
-        """Sort out what belongs to the search; answers to other requests are noted."""
-        own: list[Message | EntryRun] = []
-        for item in items:
-            if item.message_id == self._message_id:
-                own.append(item)
-            elif item.message_id == self._cancel_id and isinstance(item, Message):
-                self._cancelled(item)
-        return own
 
     # --- refresh ------------------------------------------------------------------------------------------------------
 
@@ -291,7 +260,10 @@ class Consumer:
     def _refresh_again(self, cookie: bytes | None, diagnostic: str) -> None:
         """Start over, as the server wants it (RFC 4533 section 3.8); the copy stays until the new refresh is whole."""
         self._restarts.required(diagnostic)
-        self._start(cookie)
+        self._journal.begins_again(diagnostic)
+        # Who asked for everything knows nothing of what the server's cookie takes to be known.
+        from_nothing = self.refreshing and self._session.sent_cookie is None
+        self._start(None if from_nothing else cookie)
 
     def _refresh_failed(self, result: Result) -> None:
         """Handle the failure of a refresh; whatever it brought is dropped."""
@@ -313,17 +285,21 @@ class Consumer:
             if not self._settled(staged, swept=swept):
                 return
             doubtful = end.sweep is Sweep.DOUBTFUL
-            guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            known = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            self._knows_all = self._knows_all and known
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
+            forget = forget or not self._knows_all
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
+        counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         self._store.finish_refresh(staged, ending, self._listener)
+        self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
@@ -346,10 +322,9 @@ class Consumer:
                 doubts.settle_refresh(
                     staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word
                 )
-            elif last_word and staged.gone_count():
-                # slapd withholds from a refreshOnly what changed while it ran: who was not sent may still be there.
-                for uuids in self._asking().listing():
-                    staged.still_there(uuids)
+            elif (last_word or self._session.dialect.withholds) and staged.gone_count():
+                # slapd withholds what changed while it ran: who was not sent may still be there.
+                self._knows_all = guard.confirm(staged, self._asking())
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False
@@ -374,30 +349,25 @@ class Consumer:
 
     def _give_up(self) -> None:
         """End this search, so that another one can begin."""
-        self._abandon()
-        if self._session.state is not State.ENDED and not self._session.dialect.reusable:
-            self._renew()
-
-    def _abandon(self) -> None:
-        if self._session.state is not State.ENDED and self._session.dialect.can_abandon:
-            self._client.send(messages.abandon_request(self._message_id))
+        self._journal.begins_again("what the server told and what it answered do not fit together yet")
+        self._stream.give_up()
 
     def _asking(self) -> Inquiry:
         self._inquiry.dialect = self._session.dialect
         return self._inquiry
 
-    def _set_aside(self, items: list[Message | EntryRun]) -> None:
-        self._backlog.extend(self._own(items))
-
     # --- verification -------------------------------------------------------------------------------------------------
 
     def verify(self, *, repair: bool) -> Report:
         """Compare the copy with the server, and make it equal if asked to; see `Upkeep.verify`."""
-        if not self._message_id:
+        if not self._stream.begun:
             self._meet(self._server.dialect(self._search.base))
+            if self._dialect is OPENLDAP:
+                # What another provider has not got yet is not gone.
+                catch_up(self._client, self._server, self._search, self._store.state().cookie, self._stopping)
         dialect = self._dialect or dialect_of(self._store.state().cookie)
         self._inquiry.dialect = dialect
-        persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._message_id and not self.finished
+        persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._stream.begun and not self.finished
         report = self._upkeep.verify(dialect, repair=repair, live=self._let_live if persisting else None)
         if persisting:
             self._upkeep.plan(dialect, resumed=False)
@@ -405,10 +375,10 @@ class Consumer:
 
     def _let_live(self, passed: Callable[[], bool]) -> None:
         """Apply what the stream brings until it has come far enough, or nothing more comes."""
-        self._heard = started = time.monotonic()
+        self._stream.heard = started = time.monotonic()
         while not self.finished and (self.refreshing or not passed()):
             now = time.monotonic()
-            if not self.refreshing and (now > self._heard + _QUIET or now > started + _MOST_LIVE):
+            if not self.refreshing and (now > self._stream.heard + _QUIET or now > started + _MOST_LIVE):
                 return
             if self._stopping():
                 raise Interrupted
@@ -422,9 +392,7 @@ class Consumer:
             try:
                 return self._apply_batch(events)
             except doubts.Unfinished:
-                session, items = self._session, list(self._backlog)
-                self._backlog.clear()
-                events += [event for item in items for event in session.receive(item)]
+                events += self._stream.arrived()
 
     def _apply_batch(self, events: list[Event]) -> None:
         ends = [event for event in events if isinstance(event, RefreshRequired | SearchEnded)]
@@ -439,18 +407,22 @@ class Consumer:
         self._check_base(changes)
         try:
             changes = [EntriesSent(self._as_asked(e.rows)) if isinstance(e, EntriesSent) else e for e in changes]
-            settled = doubts.settle_batch(changes, self._pending, self._store, self._search, self._asking())
+            settled = doubts.settle_batch(changes, self._stream.pending, self._store, self._search, self._asking())
         except doubts.Unsettled as unsettled:
             self._resume(unsettled.brought)
         except TooMuchToAsk:
             self._again_from_nothing()
         else:
-            if self._store.apply(settled, self._listener, self._search.holds):
+            if guard.is_bulk(settled, self._store, self._max_deletes, self._search.holds):
+                self._resume()
+            elif self._store.apply(settled, self._listener, self._search.holds):
+                self._journal.applied(settled)
                 self._restarts.progressed()
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
                 return True
-            self._resume()
+            else:
+                self._resume()
         return False
 
     def _check_base(self, changes: Iterable[Event]) -> None:
@@ -468,22 +440,17 @@ class Consumer:
         """Fetch entries of an update again where a server sends other attributes than were asked for."""
         if not self._search.attributes or self._session.dialect.keeps_attributes:
             return rows
-        uuids = {row[0] for row in rows}
-        return self._asking().entries(uuids, witnesses=self._store.some_uuids(exclude=uuids))
+        names = {uuid: text(dn) for uuid, dn, _ in rows}
+        witnesses = self._store.some_uuids(exclude=set(names))
+        return self._asking().entries(set(names), witnesses=witnesses, name_of=names.get)
 
     def _resume(self, brought: Sequence[SentEntry] = ()) -> None:
         """Go on from the stored cookie, unless it is time to end: then the next run does."""
         if self._finishing:
-            self._abandon()
+            self._stream.abandon()
             self._finish()
         else:
             self._again(brought)
-
-    def _pending(self) -> list[Event]:
-        """Tell what has arrived and was not handled yet."""
-        probe = Session(self._mode, None, self._session.dialect)
-        probe.state = State.PERSIST
-        return [event for item in self._backlog for event in probe.receive(item)]
 
     def _search_ended(self, end: RefreshRequired | SearchEnded) -> None:
         if isinstance(end, RefreshRequired):
@@ -499,32 +466,14 @@ class Consumer:
     def finish(self) -> None:
         """End the search once a refresh in progress is complete; go on with `step` until it returns False."""
         self._finishing = True
-        if self._mode is not Mode.REFRESH_AND_PERSIST or self.refreshing or self._cancel_id or self.finished:
+        if self._mode is not Mode.REFRESH_AND_PERSIST or self.refreshing or self.finished:
             return
-        if self._server.offers_cancel or not self._server.known:
-            value = ber.sequence(ber.integer(self._message_id))
-            self._cancel_id = self._client.send(messages.extended_request(messages.CANCEL, value))
-            self._cancel_until = time.monotonic() + _CANCEL_PATIENCE
-        else:
-            self._abandon()
-            self._finish()
-
-    def _await_cancel(self, timeout: float) -> bool:
-        """Take what comes until the search is cancelled; some servers answer nothing."""
-        left = self._cancel_until - time.monotonic()
-        if left <= 0:
-            self._abandon()
-            self._finish()
-            return False
-        return self._listen(min(timeout, left))
-
-    def _cancelled(self, answer: Message) -> None:
-        """Handle the answer to Cancel: where the server cannot, the search is abandoned (RFC 3909, RFC 4511 §4.11)."""
-        if isinstance(answer.operation, ExtendedResponse) and answer.operation.result.code != 0 and not self.finished:
-            self._abandon()
+        self._stream.cancel()
+        if self._stream.over:
             self._finish()
 
     def _finish(self) -> None:
+        self._journal.search_ended()
         self.finished = True
 
 

@@ -8,8 +8,8 @@ the result what the directory holds:
 * An answer that shows nothing unexpected settles the matter.
 * Entries that came along are not put into the copy at once.  The search begins again from the stored cookie, and they
   take part in that refresh as if they had been here before (`Unsettled`): so it tells what happened to them since.
-* Entries whose parent is gone are asked for one by one.  Who is not found is gone, too.  So are those of whom nobody
-  said that they left their name, but which another entry has now.
+* Entries whose parent is gone are asked for one by one.  Who is found neither by UUID nor by name is gone, too.  So are
+  those of whom nobody said that they left their name, but which another entry has now.
 * An entry that is new and already gone again cannot be looked below any more.  Its messages are applied in one
   transaction (`Unfinished`): a copy that held it alone would miss what is below it when it comes back.
 
@@ -118,7 +118,8 @@ def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> list[tupl
     there: list[tuple[bytes, str]] = []
     while open_ones := {uuid for who in _open(staged) for uuid in _at_most(who, _MOST_ENTRIES)} - asked:
         asked |= open_ones
-        found = inquiry.entries(open_ones, witnesses=store.some_uuids(exclude=open_ones))
+        witnesses = store.some_uuids(exclude=open_ones)
+        found = inquiry.entries(open_ones, witnesses=witnesses, name_of=store.name_of)
         staged.sent(found)
         staged.deleted(tuple(open_ones - {row[0] for row in found}))
         there += ((row[0], text(row[1])) for row in found)
@@ -166,7 +167,8 @@ def settle_batch(
     if search.scope == SUBTREE:
         _look_below(events, pending, doubts, inquiry)
     orphans = {uuid for doubt in doubts for uuid in doubt.entries}
-    found = {row[0]: row for row in inquiry.entries(orphans, witnesses=store.some_uuids(exclude=orphans))}
+    witnesses = store.some_uuids(exclude=orphans)
+    found = {row[0]: row for row in inquiry.entries(orphans, witnesses=witnesses, name_of=store.name_of)}
     return _answered(events, pending(), doubts, found)
 
 

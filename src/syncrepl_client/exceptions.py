@@ -9,6 +9,7 @@ The tree, with whose fault each branch is::
     │   │   └── LDAPUrlConflict
     │   ├── FilterError
     │   ├── DNError
+    │   ├── CleartextPassword         a password would go over the network in clear
     │   └── ClosedError
     ├── LDAPError                     the server's, or its administrator's
     │   ├── ProtocolError             what arrived is not LDAP, or not RFC 4533
@@ -16,10 +17,21 @@ The tree, with whose fault each branch is::
     │   └── LDAPResultError           an operation ended with another result than success
     │       ├── InvalidCredentials
     │       ├── InsufficientAccess
+    │       ├── StartTLSRefused
     │       ├── SyncNotSupported
     │       └── NoSuchBase
+    ├── AuthenticationError           it was not proved who we are, or who the server is
+    │   ├── MechanismNotOffered       the server does not offer the kind of bind that was asked for
+    │   ├── ServerNotProven           the server says yes without having proved that it knows the password
+    │   ├── IdentityChanged           a new connection would go on as somebody else
+    │   └── KerberosError             Kerberos said no
+    │       ├── TicketMissing
+    │       └── TicketExpired
     ├── ConnectionLost                the network's
     │   └── ConnectionFailed
+    │       └── EncryptionFailed      no TLS: the handshake failed
+    │           ├── CertificateError              the server's certificate is not right
+    │           └── ClientCertificateRefused      the server does not accept ours, or wants one
     ├── MassDeletionHeld              a refresh that would delete too much
     ├── CallbackError                 the program's callback broke the rules of the transaction
     └── DBError                       our store's
@@ -37,7 +49,11 @@ or an empty string.
 from __future__ import annotations
 
 __all__ = [
+    "AuthenticationError",
     "CallbackError",
+    "CertificateError",
+    "CleartextPassword",
+    "ClientCertificateRefused",
     "ClosedError",
     "ConnectionFailed",
     "ConnectionLost",
@@ -47,21 +63,29 @@ __all__ = [
     "DBSettingError",
     "DNError",
     "DatabaseInUse",
+    "EncryptionFailed",
     "FilterError",
+    "IdentityChanged",
     "InsufficientAccess",
     "InvalidCredentials",
+    "KerberosError",
     "LDAPError",
     "LDAPResultError",
     "LDAPUrlConflict",
     "LDAPUrlError",
     "LDAPUrlParseError",
     "MassDeletionHeld",
+    "MechanismNotOffered",
     "NoSuchBase",
     "ProtocolError",
     "ProviderBehind",
     "SchemaVersionError",
+    "ServerNotProven",
+    "StartTLSRefused",
     "SyncNotSupported",
     "SyncreplError",
+    "TicketExpired",
+    "TicketMissing",
     "UsageError",
     "VersionError",
     "VersionJumpError",
@@ -174,6 +198,21 @@ class ClosedError(UsageError):
         super().__init__(message, hint="make a new client; a closed one cannot be opened again")
 
 
+class CleartextPassword(UsageError):
+    """A password would go over the network in clear; it was not sent.
+
+    Args:
+        address: the server it was for.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"the password for {address} would go over the network in clear; nothing was sent",
+            hint="use StartTLS or ldaps://, or allow it with cleartext_password=True",
+        )
+        self.address = address
+
+
 class LDAPError(SyncreplError):
     """The server's answer is not what the protocol, or this program, needs."""
 
@@ -236,6 +275,28 @@ class InsufficientAccess(LDAPResultError):
     """The identity may not do this (50), or must authenticate or encrypt first (8, 13)."""
 
 
+class StartTLSRefused(LDAPResultError):
+    """The server does not begin to encrypt, whatever its reason; nothing secret was sent.
+
+    Args:
+        address: the server.
+        code: the numeric result code.
+        name: the code's name in the RFC.
+        diagnostic: the server's own message; may be empty.
+    """
+
+    def __init__(self, address: str, code: int, name: str, diagnostic: str = "") -> None:
+        super().__init__(
+            f"StartTLS with {address}",
+            code,
+            name,
+            diagnostic,
+            hint="no password was sent; the server needs a certificate, or somebody on the way removes encryption",
+        )
+        self.operation = "StartTLS"
+        self.address = address
+
+
 class SyncNotSupported(LDAPResultError):
     """The server does not offer RFC 4533 for this base (12)."""
 
@@ -244,12 +305,119 @@ class NoSuchBase(LDAPResultError):
     """The search base does not exist, or is hidden from this identity (32)."""
 
 
+class AuthenticationError(SyncreplError):
+    """It was not proved who we are, or who the server is; the connection is of no use."""
+
+
+class MechanismNotOffered(AuthenticationError):
+    """The server does not offer the kind of bind, or of protection after it, that was asked for.
+
+    Args:
+        wanted: what was asked for, such as ``SCRAM-SHA-256``.
+        offered: what the server offers, as far as it tells.
+    """
+
+    def __init__(self, wanted: str, offered: tuple[str, ...] = ()) -> None:
+        super().__init__(
+            f"the server does not offer {wanted}",
+            hint=f"it offers {', '.join(offered)}" if offered else "it does not tell what it offers",
+        )
+        self.wanted = wanted
+        self.offered = offered
+
+
+class ServerNotProven(AuthenticationError):
+    """The server did not prove that it knows the password (RFC 5802 section 5): it may be somebody else."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the server did not prove who it is: {reason}",
+            hint="something between here and the server may answer in its place; the password itself was not sent",
+        )
+        self.reason = reason
+
+
+class IdentityChanged(AuthenticationError):
+    """A connection in place of a lost one is taken for somebody else's, who may see other entries.
+
+    Args:
+        before: who we were.
+        now: who we would be.
+    """
+
+    def __init__(self, before: str, now: str) -> None:
+        nobody = "an anonymous client"
+        super().__init__(
+            f"the server takes this client for {now or nobody} now, and took it for {before or nobody} before",
+            hint="start again: the copy is read anew as what the new identity may see",
+        )
+        self.before = before
+        self.now = now
+
+
+class KerberosError(AuthenticationError):
+    """Kerberos did not let us in.
+
+    Args:
+        reason: what its library says.
+        code: the library's own number for it.
+    """
+
+    def __init__(self, reason: str, code: int = 0, *, hint: str = "") -> None:
+        super().__init__(f"Kerberos: {reason}", hint=hint)
+        self.reason = reason
+        self.code = code
+
+
+class TicketMissing(KerberosError):
+    """There is no Kerberos ticket, and no keytab to get one with."""
+
+
+class TicketExpired(KerberosError):
+    """The Kerberos ticket is not valid any more."""
+
+
 class ConnectionLost(SyncreplError):
     """The connection to the server ended, or was never made."""
 
 
 class ConnectionFailed(ConnectionLost):
     """No connection could be made: unknown host, refused, timed out, or TLS failed."""
+
+
+class EncryptionFailed(ConnectionFailed):
+    """The connection could not be encrypted, so it was closed; no credential went over it in clear.
+
+    Args:
+        address: the server.
+        reason: what went wrong.
+    """
+
+    def __init__(self, address: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"no encrypted connection to {address}: {reason}", hint=hint)
+        self.address = address
+        self.reason = reason
+
+
+class CertificateError(EncryptionFailed):
+    """The server's certificate is not right: expired, for another name, or from an unknown authority.
+
+    Args:
+        address: the server.
+        reason: what is wrong with it.
+        code: the number that OpenSSL has for that, such as 10 for an expired one.
+    """
+
+    def __init__(self, address: str, reason: str, code: int, *, hint: str = "") -> None:
+        super().__init__(address, reason, hint=hint)
+        self.code = code
+
+
+class ClientCertificateRefused(EncryptionFailed):
+    """The server says that it does not accept the certificate it was shown, or that it was shown none and wants one.
+
+    Some servers, among them OpenLDAP with GnuTLS, only close the connection: that is an `EncryptionFailed`.
+    """
 
 
 class MassDeletionHeld(SyncreplError):

@@ -14,6 +14,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from syncrepl_client.log_fields import fields
 from syncrepl_client.retry import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ class Follower:
             except Exception as error:
                 if not self._more or not self._connection.worth_another_try(error):
                     raise
-                _log.warning("%s: %s; trying another provider", url.address, error, extra={"url": url.address})
+                extra = fields(what="provider-skipped", url=str(url), error=type(error).__name__)
+                _log.warning("%s: %s; trying another provider", url.address, error, extra=extra)
                 self._connection.disconnect()
             else:
                 return
@@ -173,7 +175,8 @@ class Follower:
             self._failed(error)
             return True
         if self._failures and not self._connection.refreshing:
-            _log.info("in step again after %d failures", self._failures, extra={"attempt": self._failures})
+            extra = fields(what="in-step-again", url=str(self._url or ""), attempt=self._failures)
+            _log.info("in step again after %d failures", self._failures, extra=extra)
             self._failures = 0
             self._delays = self._backoff.delays(self._random)
         return more
@@ -186,7 +189,6 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - the same
             self._failed(error)
             return
-        _log.info("connected to %s", url.address, extra={"url": url.address})
         if self._told is not None:
             self._told.connected(url.address)
 
@@ -208,7 +210,13 @@ class Follower:
             where or "no provider",
             error,
             delay,
-            extra={"url": where, "delay": delay, "attempt": self._failures},
+            extra=fields(
+                what="try-failed",
+                url=str(self._url or ""),
+                error=type(error).__name__,
+                delay_seconds=round(delay, 3),
+                attempt=self._failures,
+            ),
         )
         if self._told is not None:
             self._told.disconnected(error, url=where, delay=delay, attempt=self._failures)

@@ -2,6 +2,8 @@
 
 A refresh that would delete more than a limit is confirmed by an independent search first: what that finds is not gone,
 whatever the refresh said.  If the rest is still more than the limit, the refresh is held until somebody decides.
+
+In the persist stage the same is done where a few messages delete much: a refresh tells of that, too.
 """
 
 from __future__ import annotations
@@ -9,19 +11,26 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import MassDeletionHeld, UsageError
+from syncrepl_client.log_fields import fields
+from syncrepl_client.model import Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from syncrepl_client.contentsync.events import Event
     from syncrepl_client.inquiry import Inquiry
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["MaxDeletes", "check"]
+__all__ = ["MaxDeletes", "check", "confirm", "is_bulk"]
 
 _log = logging.getLogger("syncrepl_client.guard")
 
+_MOST_LEFT_OUT: Final = 5000
 _FORM: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*,\s*(\d+)\s*")
 
 
@@ -60,7 +69,54 @@ class MaxDeletes:
         return deletions > self.number and deletions > self.share * entries
 
 
-def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | None, *, doubtful: bool = False) -> None:
+def is_bulk(events: Iterable[Event], store: Store, limit: MaxDeletes | None, in_content: Callable[[str], bool]) -> bool:
+    """Tell whether a batch of the persist stage deletes too much by a few messages, or everything.
+
+    Args:
+        events: the batch.
+        store: the copy.
+        limit: None for the default one.
+        in_content: tells whether a name lies within the base and scope of the search.
+    """
+    deletions = store.deleted_in_bulk(events, in_content)
+    if not deletions:
+        return False
+    entries = len(store.entries)
+    return deletions >= entries or (limit or MaxDeletes()).exceeded(deletions, entries)
+
+
+def confirm(staged: Update, inquiry: Inquiry) -> bool:
+    """Take off the deletions of a refresh whatever an independent search finds.
+
+    Who is found was left out of the refresh, so its attributes may have been, too: they are fetched.
+
+    Returns:
+        Whether they are known; where so many were left out, only another refresh can tell.
+    """
+    gone = {uuid for uuid, _ in islice(staged.gone(), _MOST_LEFT_OUT)}
+    before = staged.gone_count()
+    for uuids in inquiry.listing():
+        staged.still_there(uuids)
+    if staged.gone_count():
+        for uuids in inquiry.listing_of_withheld():
+            staged.still_there(uuids)
+    left_out = before - staged.gone_count()
+    if before > len(gone):
+        return not left_out
+    if left_out:
+        staged.sent(inquiry.withheld(gone.difference(uuid for uuid, _ in staged.gone())))
+    return True
+
+
+def check(
+    staged: Update,
+    store: Store,
+    inquiry: Inquiry,
+    limit: MaxDeletes | None,
+    *,
+    doubtful: bool = False,
+    origin: Origin = Origin.REFRESH,
+) -> bool:
     """Confirm what a refresh would delete, and hold it if that is too much.
 
     Args:
@@ -69,20 +125,26 @@ def check(staged: Update, store: Store, inquiry: Inquiry, limit: MaxDeletes | No
         inquiry: does that search.
         limit: None to hold nothing; the deletions are confirmed all the same.
         doubtful: whether they have to be confirmed however few they are.
+        origin: what found them.
+
+    Returns:
+        Whether the refresh told of everything that is there; see `confirm`.
 
     Raises:
         MassDeletionHeld: nothing of the refresh was applied.
     """
     deletions, entries = staged.gone_count(), staged.entries()
-    if not deletions:
-        return
-    if doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries):
-        _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries)
-        for uuids in inquiry.listing():
-            staged.still_there(uuids)
+    known = True
+    if deletions and (doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries)):
+        extra = fields(what="deletions-doubted", url=store.state().url or "", deleted=deletions, entries=entries)
+        _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries, extra=extra)
+        known = confirm(staged, inquiry)
         deletions = staged.gone_count()
-    if limit is None or not limit.exceeded(store.not_approved(staged), entries):
-        return
-    store.hold(staged, entries)
-    _log.error("a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries)
+    if limit is None or not deletions or not limit.exceeded(store.not_approved(staged), entries):
+        return known
+    store.hold(staged, entries, origin)
+    extra = fields(what="refresh-held", url=store.state().url or "", deleted=deletions, entries=entries)
+    _log.error(
+        "a refresh that would delete %d of %d entries is held; nothing was changed", deletions, entries, extra=extra
+    )
     raise MassDeletionHeld(deletions, entries)

@@ -46,6 +46,10 @@ _PATIENCE: Final = 60.0
 _NO_ATTRIBUTES: Final = ("1.1",)
 
 
+def _nameless(_uuid: bytes) -> str | None:
+    return None
+
+
 class TooMuchToAsk(Exception):
     """So much is open that a refresh of everything is the better question."""
 
@@ -58,6 +62,7 @@ class Inquiry:
         search: what the stream is about.
         stopping: tells whether everything is to be dropped at once.
         set_aside: takes messages that came meanwhile and are no answer.
+        notice: is called when nothing came for a while; it may ask whether the server is still there.
     """
 
     def __init__(
@@ -67,11 +72,13 @@ class Inquiry:
         *,
         stopping: Callable[[], bool],
         set_aside: Callable[[list[Message | EntryRun]], None],
+        notice: Callable[[], None],
     ) -> None:
         self._client = client
         self._search = search
         self._stopping = stopping
         self._set_aside = set_aside
+        self._notice = notice
         self._heard = 0.0
         self.dialect: Dialect | None = None
         # The operational attributes of a server that sends them without being asked, in lower case.
@@ -97,7 +104,12 @@ class Inquiry:
         return [row for rows in found for row in rows]
 
     def entries(
-        self, uuids: set[bytes], *, witnesses: Iterable[bytes], attributes: tuple[str, ...] | None = None
+        self,
+        uuids: set[bytes],
+        *,
+        witnesses: Iterable[bytes],
+        attributes: tuple[str, ...] | None = None,
+        name_of: Callable[[bytes], str | None] = _nameless,
     ) -> list[SentEntry]:
         """Fetch entries by UUID; those that are not among the answers are not in the content.
 
@@ -106,13 +118,41 @@ class Inquiry:
             attributes: which to fetch; None for those of the search.
             witnesses: entries that are known to be there.  An identity that may not search by entryUUID would find
                 nobody at all; if not even a witness is found, the answer means nothing.
+            name_of: tells the last known name of an entry.  An identity that may not search for some entries by
+                entryUUID finds them by that, if it still is their name.
 
         Raises:
             TooMuchToAsk: there are too many, or nobody was found.
         """
-        wanted = sorted(uuids)
-        if len(wanted) > _MOST_ENTRIES:
+        if len(uuids) > _MOST_ENTRIES:
             raise TooMuchToAsk
+        found = self._fetch(self._by_uuid(uuids, attributes, witnesses))
+        if not all(found):
+            raise TooMuchToAsk
+        there = {row[0]: row for rows in found for row in rows if row[0] in uuids}
+        there.update((row[0], row) for row in self.withheld(uuids - there.keys(), attributes=attributes))
+        return [*there.values(), *self._still_so_called(uuids - there.keys(), attributes, name_of)]
+
+    def _still_so_called(
+        self, uuids: set[bytes], attributes: tuple[str, ...] | None, name_of: Callable[[bytes], str | None]
+    ) -> list[SentEntry]:
+        """Fetch those entries that are found under the names that they had."""
+        search = self._search if attributes is None else replace(self._search, attributes=attributes)
+        names = [name for uuid in sorted(uuids) if (name := name_of(uuid))]
+        found = self._fetch([replace(search, base=name, scope=BASE) for name in names])
+        return [row for rows in found for row in rows if row[0] in uuids]
+
+    def withheld(self, uuids: set[bytes], *, attributes: tuple[str, ...] | None = None) -> list[SentEntry]:
+        """Fetch entries that content synchronization may have left out; nobody where it leaves out nobody."""
+        if not (self.dialect or OPENLDAP).withholds:
+            return []
+        return [row for rows in self._fetch(self._by_uuid(uuids, attributes), plain=True) for row in rows]
+
+    def _by_uuid(
+        self, uuids: set[bytes], attributes: tuple[str, ...] | None, witnesses: Iterable[bytes] = ()
+    ) -> list[Search]:
+        """Make searches for entries; each finds the witnesses, too."""
+        wanted = sorted(uuids)
         known = [self._uuid_filter(uuid) for uuid in witnesses]
         search = self._search if attributes is None else replace(self._search, attributes=attributes)
         searches = []
@@ -120,15 +160,18 @@ class Inquiry:
             asked = [self._uuid_filter(uuid) for uuid in wanted[start : start + _UUIDS_A_SEARCH]]
             any_of = ber.tlv(0xA1, *asked, *known)
             searches.append(replace(search, filter_=ber.tlv(0xA0, search.filter_, any_of)))
-        found = self._fetch(searches)
-        if not all(found):
-            raise TooMuchToAsk
-        return [row for rows in found for row in rows if row[0] in uuids]
+        return searches
 
     def listing(self) -> Iterator[list[bytes]]:
         """Iterate over the UUIDs of the whole content, as they come."""
         for rows in self.everything(_NO_ATTRIBUTES):
             yield [row[0] for row in rows]
+
+    def listing_of_withheld(self) -> Iterator[list[bytes]]:
+        """Iterate over the UUIDs that `listing` may have left out; nothing where it leaves out nothing."""
+        if (self.dialect or OPENLDAP).withholds:
+            for events in self._followed(self._start_plain(replace(self._search, attributes=_NO_ATTRIBUTES))):
+                yield [row[0] for event in events if isinstance(event, EntriesSent) for row in event.rows]
 
     def everything(self, attributes: tuple[str, ...]) -> Iterator[list[SentEntry]]:
         """Iterate over the whole content, as it comes.
@@ -149,7 +192,9 @@ class Inquiry:
         return self._stream(self._search, cookie)
 
     def _stream(self, search: Search, cookie: bytes | None) -> Iterator[list[Event]]:
-        pending = self._start(search, cookie)
+        return self._followed(self._start(search, cookie))
+
+    def _followed(self, pending: _Pending) -> Iterator[list[Event]]:
         while pending.session.state is not State.ENDED:
             self._receive({pending.message_id: pending})
             for event in pending.events:
@@ -176,14 +221,15 @@ class Inquiry:
 
     # --- searches -----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, searches: Sequence[Search]) -> list[list[SentEntry]]:
+    def _fetch(self, searches: Sequence[Search], *, plain: bool = False) -> list[list[SentEntry]]:
         """Do searches, some at a time; returns the entries that each found."""
         waiting = deque(searches)
         pending: dict[int, _Pending] = {}
         started: list[_Pending] = []
         while waiting or pending:
             while waiting and len(pending) < _PENDING:
-                one = self._start(waiting.popleft())
+                search = waiting.popleft()
+                one = self._start_plain(search) if plain else self._start(search)
                 pending[one.message_id] = one
                 started.append(one)
             self._receive(pending)
@@ -203,14 +249,17 @@ class Inquiry:
 
     def _start(self, search: Search, cookie: bytes | None = None) -> _Pending:
         if self.dialect is not None and self.dialect.omits_entries:
-            plain = PlainSearch(search)
-            self._heard = time.monotonic()
-            return _Pending(self._client.send(plain.request(), [Control(messages.MANAGE_DSA_IT, critical=True)]), plain)
+            return self._start_plain(search, lenient=False)
         selection = Selection(search.attributes, self.operational) if self.operational else None
         session = Session(Mode.REFRESH_ONLY, cookie, self.dialect, selection)
         self._heard = time.monotonic()
         controls = [session.request_control(), Control(messages.MANAGE_DSA_IT, critical=True)]
         return _Pending(self._client.send(search.request(), controls), session)
+
+    def _start_plain(self, search: Search, *, lenient: bool = True) -> _Pending:
+        plain = PlainSearch(search, lenient=lenient)
+        self._heard = time.monotonic()
+        return _Pending(self._client.send(plain.request(), [Control(messages.MANAGE_DSA_IT, critical=True)]), plain)
 
     def _receive(self, pending: dict[int, _Pending]) -> None:
         if self._stopping():
@@ -221,6 +270,8 @@ class Inquiry:
             self._heard = time.monotonic()
         elif time.monotonic() > self._heard + _PATIENCE:
             raise ConnectionLost(f"no answer within {_PATIENCE:g} s", hint="the server is overloaded or hangs")
+        else:
+            self._notice()
         for item in items:
             if item.message_id in pending:
                 pending[item.message_id].take(item)

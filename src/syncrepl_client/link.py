@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from syncrepl_client import journal
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, UsageError
 from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.resumption import read_server
 from syncrepl_client.retry import Verdict, verdict
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from syncrepl_client.access import Access
     from syncrepl_client.client import Client
     from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import Report
@@ -44,6 +47,7 @@ class Terms:
     max_deletes: MaxDeletes | None
     verify_every: float | None
     patience: float
+    heartbeat: Heartbeat | None
     progress: Callable[[int], None] | None
     trace: Callable[[str], None] | None
 
@@ -70,7 +74,7 @@ class Link:
         stopping: Callable[[], bool],
         leaving: Callable[[], bool],
     ) -> None:
-        self._access = access
+        self.access = access
         self._store = store
         self._listener = listener
         self._terms = terms
@@ -79,11 +83,11 @@ class Link:
         self._waker = Waker()
         self._client: Client | None = None
         self._consumer: Consumer | None = None
-        url = access.url
-        self._search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
         # Whether the copy was in step before, with this very search: in an earlier run perhaps.
         state = store.state()
-        self._worked = state.whole and state.fingerprint == self._search.fingerprint
+        self._worked = (
+            state.whole and state.url is not None and urls.parse(state.url).search_url() == access.url.search_url()
+        )
 
     # --- making and ending it -----------------------------------------------------------------------------------------
 
@@ -96,10 +100,10 @@ class Link:
             ProviderBehind: the server has not seen changes yet that the copy holds.
             Interrupted: it is not wanted any more.
         """
-        client, consumer = self._enter(url)
+        client, search, consumer = self._enter(url)
         store, listener = self._store, self._listener
         # Whichever provider it is, the copy is of the search that the program named.
-        store.set_search(str(self._access.url), self._search.fingerprint)
+        store.set_search(str(self.access.url), search.fingerprint)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
@@ -112,9 +116,9 @@ class Link:
         Raises:
             UsageError: the copy is of another search or identity.
         """
-        _, consumer = self._enter(url)
+        _, search, consumer = self._enter(url)
         state = self._store.state()
-        if state.fingerprint not in {None, self._search.fingerprint}:
+        if state.fingerprint not in {None, search.fingerprint}:
             # What another identity sees is another content.
             raise UsageError(
                 f"the copy was made by another search or identity: {state.url}",
@@ -122,18 +126,21 @@ class Link:
             )
         self._consumer = consumer
 
-    def _enter(self, url: LDAPUrl) -> tuple[Client, Consumer]:
+    def _enter(self, url: LDAPUrl) -> tuple[Client, Search, Consumer]:
         """Connect and bind."""
-        access, terms = replace(self._access, url=url), self._terms
+        access, terms = replace(self.access, url=url), self._terms
         # It is known before it binds, or a stop would not wake it.
         self._client = client = access.connect(
             max_message=terms.max_message, trace=terms.trace, stopping=self._dropping
         )
         access.identify(client)
+        journal.connected(access)
+        # Whom the server takes us for decides what is to be seen.
+        search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
         consumer = Consumer(
             client,
             self._store,
-            self._search,
+            search,
             _MODES[terms.mode],
             self._listener,
             server=read_server(client),
@@ -142,9 +149,10 @@ class Link:
             stopping=self._dropping,
             verify_every=terms.verify_every,
             patience=terms.patience,
+            heartbeat=terms.heartbeat,
             progress=terms.progress,
         )
-        return client, consumer
+        return client, search, consumer
 
     def _dropping(self) -> bool:
         return self._stopping() or (self._consumer is None and self._leaving())
@@ -155,6 +163,7 @@ class Link:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+            journal.disconnected(self.access.url)
 
     def close(self) -> None:
         """End the connection for good."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import random
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
+from syncrepl_client import journal
 from syncrepl_client.access import Access, Timeouts, credentials_of
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.discovery import providers_of
 from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, LDAPUrlError
 from syncrepl_client.follow import Follower
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.link import Link, Terms
@@ -24,9 +27,12 @@ from syncrepl_client.model import SyncreplMode
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
+from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     import os
+    import ssl
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
@@ -59,7 +65,10 @@ class Replica:
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         credentials: who to be; overrides the URL's ``bindname``.
+        tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
+        cleartext_password: whether a password may go over the network in clear; to this machine it always may.
         timeouts: how long connecting and binding may take.
+        on_behalf_of: in whose name to search, ``dn:DN`` or ``u:NAME`` (proxied authorization, RFC 4370).
         progress: is called with the number of entries received, a few times each second of a refresh.
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
@@ -67,6 +76,10 @@ class Replica:
             cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
             never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
+        heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
+            never.
+        buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
+            nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
         providers: URLs of further servers that hold the same content, tried in this order after the first; they differ
@@ -86,25 +99,38 @@ class Replica:
         starttls: bool = False,
         password: Secret | bytes | str | None = None,
         credentials: Credentials | None = None,
+        tls: TLS | ssl.SSLContext | None = None,
+        cleartext_password: bool = False,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        on_behalf_of: str = "",
         progress: Callable[[int], None] | None = None,
         trace: Callable[[str], None] | None = None,
         max_message: int = DEFAULT_MAX_MESSAGE,
         verify_every: float | None = None,
         patience: float = 300.0,
+        heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+        buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
         providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
         srv: str | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     ) -> None:
-        self._url = None if url is None else urls.of(url)
+        try:
+            self._url = None if url is None else urls.of(url)
+            self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del url, password
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else AnyListener(listener)
         self._starttls = starttls
         self._credentials = credentials
-        self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+        self._tls = TLS.of(tls)
+        self._cleartext_password = cleartext_password
         self._timeouts = timeouts
+        self._on_behalf_of = on_behalf_of
+        self._buffers = buffers
         self._others = [urls.of(provider) for provider in providers]
         self._srv = srv
         self._backoff = backoff
@@ -114,6 +140,7 @@ class Replica:
             max_deletes=max_deletes,
             verify_every=verify_every,
             patience=patience,
+            heartbeat=heartbeat,
             progress=progress,
             trace=trace,
         )
@@ -135,7 +162,8 @@ class Replica:
 
         Raises:
             DBError: the data file cannot be used.
-            ConnectionFailed: no connection can be made.
+            CleartextPassword: the password would go over the network in clear.
+            ConnectionFailed: no connection can be made, or it cannot be encrypted.
             LDAPResultError: the server refuses.
         """
         if self._closed:
@@ -148,7 +176,8 @@ class Replica:
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
-        except BaseException:
+        except BaseException as error:
+            journal.failed(self._url, error)
             self.close()
             raise
         return self
@@ -166,8 +195,18 @@ class Replica:
                 )
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
+        access = Access(
+            self._url,
+            credentials,
+            self._starttls,
+            self._timeouts,
+            self._tls,
+            self._cleartext_password,
+            self._own_buffers(),
+            self._on_behalf_of,
+        )
         self._link = Link(
-            Access(self._url, credentials, self._starttls, self._timeouts),
+            access,
             self._store,
             self._listener,
             self._terms,
@@ -176,6 +215,11 @@ class Replica:
         )
         providers = providers_of(self._url, self._others, self._srv, _random)
         self._follower = Follower(self._link, providers, self._listener, self._backoff, random=_random)
+
+    def _own_buffers(self) -> Buffers | None:
+        """Put the file beside the data file, unless told otherwise: it holds the same data."""
+        buffers = self._buffers
+        return buffers if buffers is None or buffers.folder is not None else replace(buffers, folder=self.path.parent)
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -249,6 +293,7 @@ class Replica:
             raise
         except BaseException as error:
             self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
+            journal.failed(self._url, error)
             self.close()
             raise
 
@@ -370,6 +415,11 @@ class Replica:
         if self._url is None:
             raise ClosedError("the replica was not opened yet")
         return self._url
+
+    @property
+    def access(self) -> Access:
+        """The way into the server."""
+        return self.link.access
 
     @property
     def link(self) -> Link:

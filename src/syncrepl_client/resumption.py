@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.store.store import State
 
-__all__ = ["Resumption", "context_csns", "decide", "read_operational", "read_server", "shows_change_numbers"]
+__all__ = [
+    "Resumption",
+    "catch_up",
+    "context_csns",
+    "decide",
+    "read_operational",
+    "read_server",
+    "shows_change_numbers",
+]
 
 _EVERYTHING: Final = "(objectClass=*)"
 _MARKS: Final = ("entryUUID", "entryCSN")
@@ -143,6 +151,19 @@ def _openldap(client: Client, server: Server, search: Search, cookie: bytes, sto
             "this identity may not search entryUUID and entryCSN, by which the server finds what changed: each refresh "
             "reads everything until it may"
         )
+    return catch_up(client, server, search, cookie, stopping)
+
+
+def catch_up(client: Client, server: Server, search: Search, cookie: bytes | None, stopping: Callable[[], bool]) -> str:
+    """Wait until a provider has seen what the copy holds: until then it shows less than there is.
+
+    Returns:
+        Why the cookie means nothing to it; empty if it does, or if the provider does not show how far it is.
+
+    Raises:
+        ProviderBehind: it does not catch up.
+        Interrupted: a stop was asked for.
+    """
     suffix, ours = server.suffix_of(search.base), OpenLDAPCookie.parse(cookie)
     if suffix is None or ours is None:
         return ""
@@ -154,7 +175,7 @@ def _openldap(client: Client, server: Server, search: Search, cookie: bytes, sto
             # It forgot changes of its own, which it will say itself.
             return ""
         if time.monotonic() > deadline:
-            raise ProviderBehind(cookie, theirs.encode())
+            raise ProviderBehind(ours.encode(), theirs.encode())
         client.receive(_PAUSE)
         if stopping():
             raise Interrupted

@@ -12,10 +12,13 @@ from typing import Final
 
 from syncrepl_client.exceptions import (
     ConnectionLost,
+    IdentityChanged,
     InsufficientAccess,
     InvalidCredentials,
+    KerberosError,
     LDAPResultError,
     MassDeletionHeld,
+    MechanismNotOffered,
     NoSuchBase,
     ProtocolError,
     ProviderBehind,
@@ -37,6 +40,11 @@ class Verdict(Enum):
 _ERRORS: Final[tuple[tuple[type[Exception], Verdict], ...]] = (
     # Each bind with a wrong password counts towards the lock of the account.
     (InvalidCredentials, Verdict.STOP),
+    # Whoever opens anew reads everything as who he is now.
+    (IdentityChanged, Verdict.AGAIN),
+    # A ticket is fetched and renewed by somebody else; what the server offers, its administrator decides.
+    (KerberosError, Verdict.IF_IT_WORKED),
+    (MechanismNotOffered, Verdict.IF_IT_WORKED),
     # The server stopped, or the network: what reconnecting is for.  Wrong certificates are here too: they expire, and
     # are replaced without a word to the clients.
     (ConnectionLost, Verdict.AGAIN),
@@ -75,9 +83,11 @@ _CODES: Final = {
 def verdict(error: BaseException) -> Verdict:
     """Return what to do after an error."""
     if isinstance(error, LDAPResultError):
-        if error.code in _PASSING:
+        bind = "bind" in error.operation
+        if error.code in _PASSING and not (bind and error.code == _OTHER):
             return Verdict.AGAIN
-        if "bind" in error.operation:
+        if bind:
+            # slapd says 'other' of a user that SASL does not know.
             # Some servers say by other codes than invalidCredentials that an account is locked or has expired.
             return Verdict.STOP
         if error.code in _CODES:

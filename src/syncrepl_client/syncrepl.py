@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.callbacks import CallbackListener
 from syncrepl_client.db import DBInterface
 from syncrepl_client.exceptions import ClosedError
+from syncrepl_client.log_fields import fields
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Syncrepl"]
 
+_log = logging.getLogger("syncrepl_client.access")
+
 
 class Syncrepl:
     """A client for one search: it connects, binds and starts the search at once.
@@ -31,8 +35,12 @@ class Syncrepl:
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         reconnect: whether a connection that cannot be made, or breaks, is made again; see `Replica.follow`.
-        kwargs: options of `Replica`: ``password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``,
-            ``verify_every``, ``patience``, ``providers``, ``srv``, ``backoff``.
+        kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``tls``,
+            ``cleartext_password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``, ``verify_every``,
+            ``patience``, ``heartbeat``, ``buffers``, ``providers``, ``srv``, ``backoff``.
+
+    A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
+    ``cleartext_password=False`` it is refused, with ``True`` nothing is said.
 
     Raises:
         LDAPUrlConflict: the data file holds another search.
@@ -53,12 +61,27 @@ class Syncrepl:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False
         self._reconnect = reconnect
-        self._replica = Replica(
-            ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **kwargs
-        )
+        decided = "cleartext_password" in kwargs
+        options = {"cleartext_password": True, **kwargs}
+        try:
+            self._replica = Replica(
+                ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **options
+            )
+        finally:
+            # Tools print the variables of a traceback: no password may be among them.
+            del ldap_url
+            kwargs.clear()
+            options.clear()
         try:
             self._replica.open_store()
             self._replica.refuse_another_search()
+            access = self._replica.access
+            if access.gives_password_away and not decided:
+                _log.warning(
+                    "the password for %s goes over the network in clear; use StartTLS or ldaps://",
+                    access.url.address,
+                    extra=fields(what="password-in-clear", url=str(access.url)),
+                )
             if reconnect:
                 self._replica.follow_step(0)
             else:

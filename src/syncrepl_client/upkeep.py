@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client import guard
+from syncrepl_client import guard, journal
 from syncrepl_client.model import Origin
 from syncrepl_client.store import held
 from syncrepl_client.store.refresh import Update
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from syncrepl_client.store.store import Store
 
 __all__ = ["Upkeep"]
-
-_log = logging.getLogger("syncrepl_client.upkeep")
 
 _LOOK_EVERY: Final = 1.0
 _VERIFY_EVERY: Final = 600.0
@@ -114,26 +111,28 @@ class Upkeep:
     def verify(self, dialect: Dialect, *, repair: bool, live: Callable[[Callable[[], bool]], None] | None) -> Report:
         """Compare the copy with the server, and make it equal if asked to; see `Verification`.
 
-        Nothing is repaired while a refresh is held.
+        Nothing is repaired while a refresh is held.  A repair that was held is tried again: it may be approved by now.
 
         Raises:
             MassDeletionHeld: the repair would delete too much.
         """
+        self.look()
         self._verify_at = math.inf
         self._asked = False
         began = time.monotonic()
         verification = Verification(self._store, self._search, self._inquiry, dialect, live)
         report = verification.run()
         self._took = time.monotonic() - began
-        if report.drift:
-            many = str(len(report.differences)) if report.complete else "many"
-            said = f"{many} entries were not as the server holds them"
-            _log.warning(said)
-            if self._listener is not None:
-                self._listener.debug(said)
-            if repair and self._store.held() is None:
+        said = journal.verified(self._store.state().url or "", report, seconds=self._took, repair=repair)
+        if report.drift and self._listener is not None:
+            self._listener.debug(said)
+        now = self._store.held()
+        if repair and (now is None or now.origin is Origin.VERIFICATION):
+            if report.drift:
                 self._repair(verification.found, report)
                 report = replace(report, repaired=True)
+            elif now is not None and not report.undecided:
+                self._store.release()
         return report
 
     def _repair(self, found: Mapping[bytes, SentEntry], report: Report) -> None:
@@ -148,7 +147,10 @@ class Upkeep:
             for rows in self._inquiry.everything(self._search.attributes):
                 staged.sent(rows)
             staged.present_phase_ended()
-        guard.check(staged, self._store, self._inquiry, self._max_deletes)
+            guard.confirm(staged, self._inquiry)
+        guard.check(staged, self._store, self._inquiry, self._max_deletes, origin=Origin.VERIFICATION)
         staged.settle()
+        counts = staged.counts()
         ending = Ending(self._search.fingerprint, origin=Origin.VERIFICATION)
         self._store.finish_refresh(staged, ending, self._listener)
+        journal.repaired(self._store.state().url or "", counts)

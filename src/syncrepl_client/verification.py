@@ -173,7 +173,9 @@ class Verification:
 
     def _fetch(self, uuids: set[bytes]) -> dict[bytes, SentEntry]:
         witnesses = self._store.some_uuids(exclude=uuids)
-        rows = self._inquiry.entries(uuids, witnesses=witnesses, attributes=self._markers.attributes)
+        rows = self._inquiry.entries(
+            uuids, witnesses=witnesses, attributes=self._markers.attributes, name_of=self._store.name_of
+        )
         return {row[0]: row for row in rows}
 
     def _is_certain(self, row: SentEntry) -> bool:

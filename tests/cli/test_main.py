@@ -8,6 +8,7 @@ import os
 import pty
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,18 @@ def test_trace_shows_messages_on_standard_error(server: Slapd, data: str, tmp_pa
     assert done.returncode == ExitCode.OK
     assert done.stderr.count("\n") > 5
     assert all(json.loads(line) for line in done.stdout.splitlines())
+
+
+def test_what_the_log_warns_of_is_said_unless_it_shall_be_quiet(server: Slapd, data: str) -> None:
+    run("--nodir", search(server), data)
+    for quiet in (False, True):
+        with contextlib.closing(sqlite3.connect(data, isolation_level=None)) as connection:
+            connection.execute("UPDATE syncrepl_state SET cookie = CAST('rid=0' AS BLOB)")
+        done = run("--nodir", *(["-q"] if quiet else []), search(server), data)
+
+        assert done.returncode == ExitCode.OK
+        reason = "the refresh reads everything: a cookie of this server cannot be resumed from"
+        assert done.stderr == ("" if quiet else f"warning: {reason}\n")
 
 
 def test_version_and_help() -> None:

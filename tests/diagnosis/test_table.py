@@ -27,7 +27,7 @@ from syncrepl_client.diagnosis.facts import (
 from syncrepl_client.diagnosis.finding import Finding, Severity
 from syncrepl_client.diagnosis.remedies import quoted
 from syncrepl_client.diagnosis.table import CHECKS, diagnose, works
-from syncrepl_client.exceptions import ConnectionFailed, LDAPResultError, NoSuchBase
+from syncrepl_client.exceptions import CertificateError, ConnectionFailed, LDAPResultError, NoSuchBase
 from syncrepl_client.ldap import url as urls
 
 SUFFIX = "dc=example,dc=com"
@@ -127,6 +127,52 @@ def test_in_clear_on_this_machine_or_without_password_is_no_problem() -> None:
     anonymous = replace(OPENLDAP, url=urls.parse(f"ldap://ldap.example.com/{SUFFIX}"))
     assert link(anonymous, encrypted=False, identity="")["encryption"].severity is Severity.WARNING
     assert "anonymous" in link(anonymous, identity="")["identity"].text
+
+
+def test_a_certificate_that_nobody_verified_gives_passwords_away() -> None:
+    unverified = link(OPENLDAP, verified=False)
+    assert unverified["encryption"].text == "The connection is encrypted."
+    assert unverified["certificate"].severity is Severity.PROBLEM
+    assert "the password" in unverified["certificate"].text
+    (remedy,) = unverified["certificate"].remedies
+    assert remedy.lines == ("openssl s_client -connect ldap.example.com:389 -starttls ldap -showcerts </dev/null",)
+    assert link(OPENLDAP, verified=False, mechanism="PLAIN")["certificate"].severity is Severity.PROBLEM
+    assert link(OPENLDAP, verified=False, mechanism="SCRAM-SHA-256")["certificate"].severity is Severity.WARNING
+    anonymous = replace(OPENLDAP, url=urls.parse(f"ldaps://[2001:db8::1]/{SUFFIX}"))
+    found = link(anonymous, verified=False, identity="")["certificate"]
+    assert found.severity is Severity.WARNING
+    assert found.remedies[0].lines == ("openssl s_client -connect '[2001:db8::1]:636' -showcerts </dev/null",)
+
+
+@pytest.mark.parametrize(
+    ("days", "severity", "text"),
+    [
+        (400.5, Severity.OK, "The server's certificate expires in 400 days."),
+        (1.5, Severity.WARNING, "expires in 1 day: from then on no client"),
+        (0.5, Severity.WARNING, "expires today: from then on no client"),
+    ],
+)
+def test_how_long_the_certificate_is_good_for_is_told(days: float, severity: Severity, text: str) -> None:
+    certificate = link(OPENLDAP, days_left=days)["certificate"]
+    assert certificate.severity is severity
+    assert text in certificate.text
+
+
+def test_a_wrong_certificate_comes_with_the_way_to_look_at_it() -> None:
+    wrong = CertificateError("ldap.example.com:389", "the authority is not known here", 19, hint="name it")
+    for finding in (link(OPENLDAP, lost=wrong)["connection"], link(OPENLDAP, connecting=wrong)["connection"]):
+        assert finding.severity is Severity.PROBLEM
+        assert finding.remedies[0].lines[0].startswith("openssl s_client")
+
+
+def test_what_sasl_proves_is_no_password_in_clear() -> None:
+    """Kerberos protects the connection by itself, or gives no password away."""
+    layered = link(OPENLDAP, layered=True, mechanism="GSSAPI", encrypted=False)["encryption"]
+    assert (layered.severity, layered.text) == (Severity.OK, "The connection is encrypted by GSSAPI.")
+    assert link(OPENLDAP, mechanism="SCRAM-SHA-1", encrypted=False)["encryption"].severity is Severity.WARNING
+    unnamed = link(OPENLDAP, mechanism="EXTERNAL", identity=None)["identity"]
+    assert "The bind with EXTERNAL succeeded" in unnamed.text
+    assert replace(OPENLDAP, link=Link(mechanism="EXTERNAL", identity=None)).name == ""
 
 
 def test_a_password_never_stands_in_a_finding() -> None:

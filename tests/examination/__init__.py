@@ -14,6 +14,7 @@ from syncrepl_client.diagnosis.table import diagnose
 from syncrepl_client.examination.examine import examine
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.secret import Secret
+from syncrepl_client.transport.tls import TLS
 from tests.slapd import SUFFIX, Slapd, ldif_entry
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ def url_of(server: Server, rest: str = "??", *, who: str | None = READER, base: 
     return f"{server.url}/{quote(base)}?{rest}" + (f"?bindname={quote(who, safe='=')}" if who else "")
 
 
-def found(url: str, *, password: str = PASSWORD, starttls: bool = False, **options: Any) -> dict[str, Finding]:
+def found(
+    url: str, *, password: str = PASSWORD, starttls: bool = False, tls: TLS | None = None, **options: Any
+) -> dict[str, Finding]:
     """Examine a server; the last of several findings of a name counts."""
     parsed = urls.parse(url)
-    access = Access(parsed, credentials_of(parsed, Secret(password)), starttls)
+    access = Access(parsed, credentials_of(parsed, Secret(password)), starttls, tls=TLS.of(tls))
     return {one.name: one for one in diagnose(examine(access, **options))}
 
 

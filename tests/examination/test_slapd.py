@@ -11,6 +11,9 @@ import ldap
 import pytest
 import trustme
 
+from syncrepl_client.diagnosis.finding import Severity
+from syncrepl_client.transport.tls import TLS
+from tests.certificates import Authority
 from tests.examination import (
     PASSWORD,
     READER,
@@ -354,11 +357,31 @@ def test_an_encrypted_connection_is_told(encrypted: Slapd) -> None:
     assert "and the certificate is" in found(ldaps)["encryption"].text
 
 
+def test_the_certificate_is_looked_at(encrypted: Slapd) -> None:
+    ldaps = url_of(encrypted).replace(encrypted.url, encrypted.ldaps_url)
+    for url, starttls in ((ldaps, False), (url_of(encrypted), True)):
+        good = found(url, starttls=starttls)["certificate"]
+        assert good.severity is Severity.OK
+        assert "The server's certificate expires in " in good.text
+        unverified = found(url, starttls=starttls, tls=TLS(insecure_skip_verification=True))["certificate"]
+        assert unverified.severity is Severity.PROBLEM
+
+
+def test_a_certificate_that_expires_soon_is_warned_about(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    cert, key = authority.issue("127.0.0.1", lasts=timedelta(days=3, hours=1))
+    with running(tls_cert=cert, tls_key=key) as server:
+        soon = found(url_of(server), starttls=True, tls=TLS(ca_file=authority.file))["certificate"]
+    assert soon.severity is Severity.WARNING
+    assert "expires in 3 days" in soon.text
+
+
 def test_a_certificate_of_nobody_known_ends_it(encrypted: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     findings = found(url_of(encrypted), starttls=True)
     assert severities(findings)["connection"] == "problem"
     assert "no encrypted connection" in findings["connection"].text.lower()
+    assert "-starttls ldap" in findings["connection"].remedies[0].lines[0]
 
 
 def test_no_password_is_sent_where_encryption_fails(tmp_path: Path, encrypted: Slapd) -> None:

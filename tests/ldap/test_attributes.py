@@ -197,3 +197,12 @@ def test_what_is_taken_out_and_what_is_left_are_the_whole(
 
     assert {name: of_name for name, of_name in values.items() if name in unwanted} == taken
     assert encode_attributes({name: of_name for name, of_name in values.items() if name not in unwanted}) == left
+
+
+def test_a_copy_is_ones_own() -> None:
+    entry = Attributes(encode_attributes({"cn": [b"Ann"]}))
+    own = entry.copy()
+    own["cn"].append(b"Anna")
+
+    assert own == {"cn": [b"Ann", b"Anna"]}
+    assert entry == {"cn": [b"Ann"]}

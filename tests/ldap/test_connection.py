@@ -223,3 +223,19 @@ def test_garbage_is_a_protocol_error_or_waits_for_more(tail: bytes, at: int, rep
     data = data[:at] + replacement + data[at + len(replacement) :] + tail
     with contextlib.suppress(ProtocolError):
         Connection().receive_data(data)
+
+
+@pytest.mark.parametrize("tail", [b"\x8a\x01x", b"\x8a\x01x" + ber.tlv(0xA0, wire.state(1, b"u" * 16)), b"\x8a\x05x"])
+def test_what_follows_an_entry_and_is_no_control_is_read_alike_wherever_the_stream_is_cut(tail: bytes) -> None:
+    """Elements that are not known are skipped (RFC 4511 section 4), also by the loop for entries in a row."""
+    plain = wire.message(3, wire.entry("cn=a,dc=x", PERSON), wire.state(1, b"v" * 16))
+    odd = ber.sequence(ber.integer(3), wire.entry("cn=b,dc=x", PERSON), tail)
+
+    def read(*parts: bytes) -> object:
+        connection = Connection()
+        try:
+            return flatten([item for part in parts for item in connection.receive_data(part)])
+        except ProtocolError as error:
+            return str(error)
+
+    assert read(plain, odd, plain) == read(plain + odd + plain)

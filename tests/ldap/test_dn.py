@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import DNError
 from syncrepl_client.ldap import dn
+from tests.fuzz.limits import bounded
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 TYPES = st.sampled_from(["cn", "OU", "uid", "dc", "x-y", "2.5.4.3"])
@@ -166,3 +167,42 @@ def test_the_empty_name_is_the_root() -> None:
     assert dn.parse("") == ()
     assert dn.depth("") == 0
     assert dn.parent("dc=x") == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are"),
+    [
+        ("ou=a,dc=x", "ou=a,dc=x", True),
+        ("ou=a,dc=x", "OU=A, DC=X", True),
+        ("ou=Ärger,dc=x", "ou=\\C3\\A4RGER,dc=x", True),
+        ("ou=Straße,dc=x", "ou=Strasse,dc=x", False),
+        ("ou=Straße,dc=x", "ou=STRASSE,dc=x", False),
+        ("ou=a,dc=x", "ou=b,dc=x", False),
+        ("no name", "NO NAME", True),
+        ("no namẞe", "NO NAMSSE", False),
+    ],
+)
+def test_names_that_not_every_server_takes_for_one_are_not_alike(first: str, second: str, are: bool) -> None:  # noqa: FBT001
+    assert are is dn.alike(first, second)
+
+
+def test_a_semicolon_before_the_value_parts_no_names() -> None:
+    """There it begins an option of the type; behind a value it is RFC 2253's separator."""
+    name = "cn;lang-de=a+sn;x=b;dc=x"
+
+    assert len(dn.parse(name)) == dn.depth(name) == 2
+    assert dn.first_rdn(name) == "cn;lang-de=a+sn;x=b"
+    assert dn.parent(name) == "dc=x"
+
+
+def test_spaces_alone_are_the_root() -> None:
+    assert dn.depth("  ") == len(dn.parse("  ")) == 0
+
+
+def test_the_work_grows_with_the_length_of_a_name_and_not_faster() -> None:
+    """A name may be as long as a message."""
+    name = ",".join([r"cn=\2c"] * 400_000)
+
+    with bounded(0, seconds=8):
+        assert dn.depth(name) == 400_000
+        assert dn.rebase(name, "cn=b", "dc=x") == name.removesuffix(r"cn=\2c") + "dc=x"

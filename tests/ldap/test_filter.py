@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncrepl_client.exceptions import FilterError
+from syncrepl_client.exceptions import FilterError, ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap import filter as filters
 
@@ -134,3 +134,72 @@ def test_what_is_no_filter_says_where(text: str) -> None:
         filters.encode(text)
 
     assert 0 <= caught.value.position <= len(text) + 2
+
+
+# --- from the encoding to the text ------------------------------------------------------------------------------------
+
+TEXTS = [
+    "(cn=Babs Jensen)",
+    "(!(cn=Tim Howes))",
+    "(&(objectClass=Person)(|(sn=Jensen)(cn=Babs J*)))",
+    "(o=univ*of*mich*)",
+    "(seeAlso=)",
+    "(cn=*a*)",
+    "(cn:caseExactMatch:=Fred)",
+    "(sn:dn:2.4.6.8.10:=Barney)",
+    "(o:dn:=Ace)",
+    "(:1.2.3:=Wilma)",
+    "(:dn:2.4.6.8.10:=Dino)",
+    r"(o=Parens R Us \28for all your\29)",
+    r"(cn=*\2a*)",
+    r"(bin=\00\00\00\ff)",
+    r"(sn=Lu\c4\8di\c4\87)",
+    "(&)",
+    "(|)",
+    "(a>=b)",
+    "(a<=b)",
+    "(a~=b)",
+    "(a=*)",
+    "(a=x*)",
+    "(a=*x)",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_an_encoded_filter_is_written_as_it_was(text: str) -> None:
+    assert text == filters.decode(filters.encode(text))
+
+
+def test_values_are_written_as_wanted() -> None:
+    written = filters.decode(filters.encode("(|(a=1)(b=2*3)(c:=4)(d=*))"), lambda name, value: name + value)
+
+    assert written == "(|(a=a1)(b=b2*b3)(c:=c4)(d=*))"
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"\xa2\x00",
+        b"\xa3\x00",
+        b"\xa3\x03\x04\x01a",
+        b"\xab\x06\x04\x01a\x04\x01b",
+        b"\xa4\x05\x04\x01a\x30\x00",
+        b"\x87\x01\xff",
+        b"\x87\x01a\x00",
+        b"\xa0\x80" * 200,
+    ],
+)
+def test_what_is_no_filter_is_a_protocol_error(octets: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        filters.decode(octets)
+
+
+def test_an_encoded_filter_is_not_nested_too_deep() -> None:
+    encoded = b"\x87\x01a"
+    for _ in range(100):
+        encoded = ber.tlv(0xA2, encoded)
+
+    assert filters.decode(encoded).count("!") == 100
+    with pytest.raises(ProtocolError, match="levels deep"):
+        filters.decode(ber.tlv(0xA2, encoded))

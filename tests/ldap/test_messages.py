@@ -31,6 +31,9 @@ SEARCH = "63 1e 04 04 64633d78 0a 01 02 0a 01 00 02 01 00 02 01 00 01 01 00 87 0
     [
         (messages.bind_request("cn=", b"pwd"), BIND),
         (messages.bind_request("", b""), "60 07 02 01 03 04 00 80 00"),
+        (messages.sasl_bind_request("X", None), "60 0a 02 01 03 04 00 a3 03 04 01 58"),
+        (messages.sasl_bind_request("X", b""), "60 0c 02 01 03 04 00 a3 05 04 01 58 04 00"),
+        (messages.sasl_bind_request("X", b"ab"), "60 0e 02 01 03 04 00 a3 07 04 01 58 04 02 6162"),
         (messages.unbind_request(), "42 00"),
         (messages.search_request("dc=x", 2, b"\x87\x01a", ["cn"]), SEARCH),
         (messages.abandon_request(5), "50 01 05"),
@@ -40,6 +43,10 @@ SEARCH = "63 1e 04 04 64633d78 0a 01 02 0a 01 00 02 01 00 02 01 00 01 01 00 87 0
 )
 def test_requests_are_as_the_rfc_defines_them(request_: bytes, octets: str) -> None:
     assert bytes.fromhex(octets) == request_
+
+
+def test_what_a_bind_answers_does_not_show() -> None:
+    assert "geheim" not in repr(BindResponse(Result(14), b"geheim"))
 
 
 def test_controls_follow_the_operation_and_leave_out_defaults() -> None:

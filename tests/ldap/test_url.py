@@ -94,3 +94,9 @@ def test_the_text_of_a_url_is_read_back(base: str, value: str) -> None:
     url = LDAPUrl("ldap", "h", 389, f"cn={dn.escape_value(base)}", ("cn",), Scope.BASE, f"(cn={filters.escape(value)})")
 
     assert url == parse(str(url))
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "%C3%A4" * 64])
+def test_a_host_that_nobody_can_look_up_is_refused(host: str) -> None:
+    with pytest.raises(LDAPUrlParseError, match="is not a host and port"):
+        parse(f"ldap://{host}/dc=x")

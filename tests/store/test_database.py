@@ -216,10 +216,10 @@ COUNT = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 def test_a_stop_ends_a_long_statement_but_not_one_of_a_callback(path: Path) -> None:
     stopping = True
     with closing(Database(path, lambda: stopping)) as database:
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted), database.working():
             write(database, COUNT.replace("LAST", "1000000000"))
 
-        with database.transaction() as connection, database.guarded():
+        with database.working(), database.transaction() as connection, database.guarded():
             assert connection.execute(COUNT.replace("LAST", "200000")).fetchone() == (200_000,)
 
 
@@ -338,3 +338,27 @@ def test_a_file_that_went_away_under_its_owner_ends_the_work(
         gone.write_bytes(b"")
     with pytest.raises(DBError, match="deleted or replaced"), database.working():
         pytest.fail("the step was run")
+
+
+def test_a_path_that_leads_back_to_itself_is_an_error_of_the_file(path: Path) -> None:
+    path.symlink_to(path)
+
+    with pytest.raises(DBError, match="cannot open the data file") as caught:
+        Database(path, lambda: False)
+    assert caught.value.hint
+
+
+def test_an_error_of_sqlite_in_a_step_is_one_of_the_file(database: Database) -> None:
+    with pytest.raises(DBError, match="no such table"), database.working():
+        database.connection.execute("SELECT * FROM no_table")
+
+
+def test_a_log_that_cannot_be_moved_now_is_told_of_and_stays(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database.transaction():
+        database.log_large_wal()
+
+    (record,) = caplog.records
+    assert record.__dict__["what"] == "wal-stays"
+    assert record.__dict__["path"] == str(database.path)

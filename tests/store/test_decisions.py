@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncrepl_client.contentsync.events import EntriesDeleted
 from syncrepl_client.exceptions import DBError, DBSchemaError
+from syncrepl_client.model import Origin
 from syncrepl_client.store import held
 from syncrepl_client.store.decisions import Decisions, copy_file
 from syncrepl_client.store.refresh import Update
-from syncrepl_client.store.store import Store
+from syncrepl_client.store.store import Ending, Store
 from tests.store.listeners import copy_of, refresh, sent, uuid
 
 if TYPE_CHECKING:
@@ -35,12 +37,12 @@ def other(store: Store, path: Path) -> Iterator[Decisions]:
         yield opened
 
 
-def hold(store: Store, *numbers: int) -> Update:
+def hold(store: Store, *numbers: int, origin: Origin = Origin.REFRESH) -> Update:
     """Hold a refresh that would delete these."""
     staged = store.begin_refresh(None)
     assert isinstance(staged, Update)
     staged.deleted(tuple(uuid(number) for number in numbers))
-    store.hold(staged, staged.entries())
+    store.hold(staged, staged.entries(), origin)
     return staged
 
 
@@ -56,7 +58,7 @@ def test_what_is_held_is_seen_with_its_names(store: Store, other: Decisions) -> 
 
 def test_an_approval_is_of_these_deletions_alone(store: Store, other: Decisions) -> None:
     hold(store, 1)
-    other.ask(held.APPROVE)
+    other.ask(held.APPROVE, other.held())
     assert store.execute_requests() == {held.APPROVE}
 
     staged = store.begin_refresh(None)
@@ -70,7 +72,7 @@ def test_an_approval_is_of_these_deletions_alone(store: Store, other: Decisions)
 
 def test_a_rejection_forgets_what_is_held_and_the_cookie(store: Store, other: Decisions) -> None:
     hold(store, 1)
-    other.ask(held.REJECT)
+    other.ask(held.REJECT, other.held())
 
     assert store.execute_requests() == {held.REJECT}
     assert store.execute_requests() == set()
@@ -81,7 +83,7 @@ def test_a_rejection_forgets_what_is_held_and_the_cookie(store: Store, other: De
 def test_a_decision_about_what_is_not_held_any_more_is_dropped(store: Store, other: Decisions, kind: str) -> None:
     """Nobody has seen what the one that is held now would delete."""
     hold(store, 1)
-    other.ask(kind)
+    other.ask(kind, other.held())
     hold(store, 1, 2, 3)
 
     assert store.execute_requests() == set()
@@ -136,3 +138,38 @@ def test_a_copy_of_the_file_is_one_that_can_be_opened(store: Store, other: Decis
     assert target.stat().st_mode & 0o077 == 0
     with pytest.raises(DBError, match="cannot copy"):
         copy_file(path, path / "impossible")
+
+
+def test_a_decision_holds_if_the_same_or_less_comes_again(store: Store, other: Decisions) -> None:
+    hold(store, 1, 2)
+    other.ask(held.APPROVE, other.held())
+    hold(store, 1)
+
+    assert store.execute_requests() == {held.APPROVE}
+    assert held.Held(number=1, entries=3, approved=True, deletions=1) == other.held()
+
+
+def test_a_refresh_settles_no_repair_that_is_held(store: Store, other: Decisions) -> None:
+    staged = hold(store, 1, 2, origin=Origin.VERIFICATION)
+    other.ask(held.APPROVE, other.held())
+    store.execute_requests()
+
+    refresh(store, EntriesDeleted((uuid(1),)), sweep=False)
+    now = store.held()
+    assert now is not None
+    assert (now.approved, now.deletions) == (True, 1)
+
+    store.finish_refresh(staged, Ending("f", origin=Origin.VERIFICATION), None)
+    assert store.held() is None
+
+
+def test_a_decision_is_about_what_was_seen_not_about_what_came_meanwhile(store: Store, other: Decisions) -> None:
+    hold(store, 1)
+    seen = other.held()
+    hold(store, 1, 2, 3)
+    other.ask(held.APPROVE, seen)
+
+    assert store.execute_requests() == set()
+    now = store.held()
+    assert now is not None
+    assert not now.approved

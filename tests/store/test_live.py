@@ -53,6 +53,19 @@ def gone(number: int, dn: str | None = None) -> EntriesDeleted:
     return EntriesDeleted((uuid(number),), None if dn is None else dn.encode())
 
 
+def test_below_a_container_is_not_below_another_one_that_the_filter_hides(
+    store: Store, mirror: Mirror, load: Callable[..., None]
+) -> None:
+    """OpenLDAP takes the two names for two; RFC 4518 and its tables of letters take them for one."""
+    street, hidden = "ou=Straße,dc=x", "ou=Strasse,dc=x"
+    load(street, f"cn=a,{street}", f"cn=b,{hidden}")
+
+    assert apply(store, mirror, sent(1, "ou=new,dc=x"))
+    assert copy_of(store)[3] == (f"cn=b,{hidden}", "")
+    assert apply(store, mirror, sent(1, street), gone(1, "ou=Straße,dc=outside"))
+    assert set(copy_of(store)) == {3}
+
+
 def test_each_message_is_told_as_it_came(store: Store, mirror: Mirror, load: Callable[..., None]) -> None:
     load(A, B)
 
@@ -328,3 +341,14 @@ def test_whatever_happens_one_by_one_the_copy_and_who_follows_by_name_hold_the_c
         assert directory.content() == copy_of(store)
     if mirror is not None:
         assert dict(directory.content().values()) == mirror.content()
+
+
+def test_what_already_has_its_new_name_below_a_renamed_entry_is_left_alone(
+    store: Store, mirror: Mirror, load: Callable[..., None]
+) -> None:
+    """Names are the same in whatever spelling, so what is below an entry may have spelled its name as it is now."""
+    load("ou=A,dc=x", "cn=1,ou=a,dc=x", "cn=2,ou=A,dc=x")
+
+    apply(store, mirror, sent(1, "ou=a,dc=x"))
+
+    assert mirror.news() == [("rename", "ou=A,dc=x", "ou=a,dc=x"), ("rename", "cn=2,ou=A,dc=x", "cn=2,ou=a,dc=x")]

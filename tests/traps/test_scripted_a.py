@@ -177,8 +177,27 @@ def test_an_empty_content_is_confirmed_however_few_entries_there_were(lab: Labor
 @pytest.mark.trap("A3", server="scripted")
 @both_modes
 @pytest.mark.parametrize("named", [0, MANY // 2])
-def test_a_provider_that_lies_twice_is_held(make: MakeLaboratory, mode: SyncreplMode, named: int) -> None:
+def test_a_provider_that_lies_twice_is_found_out_by_a_plain_search(
+    make: MakeLaboratory, mode: SyncreplMode, named: int
+) -> None:
     lab = make(entries=MANY)
+    presents = [script.id_set(lab.uuids(1, named))] if named else []
+    listed = [script.entry(lab.dn(number), {}, lab.uuid(number)) for number in range(1, named + 1)]
+    lab.provider.script(*presents, refresh_end(mode, NEWER, deletes=False))
+    lab.provider.script(*listed, refresh_end(ONCE, NEWER, deletes=True))
+
+    with lab.asks(2):
+        lab.run(mode)
+    assert lab.numbers() == set(range(1, MANY + 1))
+
+
+@pytest.mark.trap("A3", server="scripted")
+@both_modes
+@pytest.mark.parametrize("named", [0, MANY // 2])
+def test_a_provider_that_has_lost_too_much_is_held(make: MakeLaboratory, mode: SyncreplMode, named: int) -> None:
+    lab = make(entries=MANY)
+    for number in range(named + 1, MANY + 1):
+        lab.delete(number)
     rows, cookie, _ = lab.copy()
     presents = [script.id_set(lab.uuids(1, named))] if named else []
     listed = [script.entry(lab.dn(number), {}, lab.uuid(number)) for number in range(1, named + 1)]
@@ -191,6 +210,8 @@ def test_a_provider_that_lies_twice_is_held(make: MakeLaboratory, mode: Syncrepl
     assert (held.value.deletions, held.value.entries) == (MANY - named, MANY)
     assert "deletes list" in held.value.hint
     assert lab.copy() == (rows, cookie, [uuid.bytes for uuid in lab.uuids(named + 1, MANY)])
+    for number in range(named + 1, MANY + 1):
+        lab.add(number)
     lab.converges()
 
 

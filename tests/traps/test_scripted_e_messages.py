@@ -65,6 +65,23 @@ def test_an_update_of_389_is_fetched_with_the_attributes_that_were_asked_for(
     assert lab.copy().rows == before
 
 
+@pytest.mark.trap("E4", server="scripted")
+@both_modes
+def test_an_update_of_who_may_not_be_searched_for_is_fetched_by_name(make: MakeLaboratory, mode: SyncreplMode) -> None:
+    lab = make(DS389, copied=False)
+    lab.attributes_asked = "sn"
+    lab.give_number(10)
+    lab.modify(2)
+    lab.provider.script(lab.sent(2), refresh_end(mode, NUMBERED % 11, deletes=mode is not ONCE))
+    # Who is searched for by UUID is not found, but others are.
+    lab.provider.script(lab.sent(4), refresh_end(ONCE, NUMBERED % 11, deletes=None))
+
+    with lab.asks(3):
+        lab.run(mode, verify_every=0)
+    (changed,) = (row for row in lab.copy().rows if row[0] == lab.uuid(2).bytes)
+    assert b"changed" in changed[2]
+
+
 @pytest.mark.trap("E6", server="scripted")
 @both_modes
 def test_a_deletion_of_somebody_unknown_is_nothing(lab: Laboratory, mode: SyncreplMode) -> None:

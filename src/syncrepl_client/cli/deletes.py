@@ -40,7 +40,7 @@ def deletes(*, action: str, data: str) -> None:
                 sys.exit(_print(decisions, now))
             if now is None:
                 raise UsageError(f"no refresh of {data} is held", hint="there is nothing to decide")
-            decisions.ask(held.APPROVE if action == "approve" else held.REJECT)
+            decisions.ask(held.APPROVE if action == "approve" else held.REJECT, now)
             word = "approved" if action == "approve" else "rejected"
             click.echo(f"{word}: {now.deletions} of {now.entries} entries", err=True)
     except SyncreplError as error:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from syncrepl_client.access import Access, credentials_of
+from syncrepl_client.access import Access
+from syncrepl_client.cli.encryption import make_tls
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.options import password_file, starttls_option
-from syncrepl_client.cli.password import find_password
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
+from syncrepl_client.cli.identity import find_credentials
+from syncrepl_client.cli.options import identity_options, on_behalf_of_option, tls_options
+from syncrepl_client.cli.terminal import Messages, ProgressLine, printable, warnings_shown
 from syncrepl_client.diagnosis.finding import Severity
 from syncrepl_client.diagnosis.table import diagnose, works
 from syncrepl_client.examination.examine import examine
@@ -24,6 +25,8 @@ from syncrepl_client.ldap import url as urls
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from syncrepl_client.cli.encryption import AskedTLS
+    from syncrepl_client.cli.identity import Asked
     from syncrepl_client.diagnosis.facts import Facts
     from syncrepl_client.diagnosis.finding import Finding
 
@@ -57,10 +60,11 @@ class _Report(msgspec.Struct):
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@starttls_option
-@password_file
+@tls_options
+@identity_options
+@on_behalf_of_option
 @click.argument("url")
-def doctor(*, url: str, as_json: bool, starttls: bool, password_file: str | None) -> None:
+def doctor(*, url: str, as_json: bool, starttls: bool, tls: AskedTLS, identity: Asked, on_behalf_of: str) -> None:
     """Say what the server of URL is, and how well synchronization works there.
 
     For each problem the lines are printed that repair it in the server's configuration.  Nothing is written to the
@@ -71,8 +75,18 @@ def doctor(*, url: str, as_json: bool, starttls: bool, password_file: str | None
     messages = Messages(ProgressLine(enabled=False), quiet=False)
     try:
         parsed = urls.parse(url)
-        password = find_password(parsed, password_file, messages)
-        facts = examine(Access(parsed, credentials_of(parsed, password), starttls))
+        credentials = find_credentials(parsed, identity, messages)
+        access = Access(
+            parsed,
+            credentials,
+            starttls,
+            tls=make_tls(tls, messages),
+            # It is one of the findings.
+            cleartext_password=True,
+            on_behalf_of=on_behalf_of,
+        )
+        with warnings_shown(messages):
+            facts = examine(access)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))

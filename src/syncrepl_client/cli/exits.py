@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from syncrepl_client.exceptions import (
+    AuthenticationError,
     ConnectionLost,
     DBError,
     InsufficientAccess,
@@ -14,6 +15,7 @@ from syncrepl_client.exceptions import (
     NoSuchBase,
     ProtocolError,
     ProviderBehind,
+    StartTLSRefused,
     SyncNotSupported,
     SyncreplError,
     UsageError,
@@ -43,8 +45,8 @@ MEANINGS: Final = {
     ExitCode.OK: "the refresh is complete, or a signal stopped the command",
     ExitCode.OTHER: "any other error",
     ExitCode.USAGE: "wrong options, URL or filter, or the data file is of another search",
-    ExitCode.CONNECTION: "no connection to the server, or it was lost, or it is behind the copy",
-    ExitCode.ACCESS: "wrong name or password, or not allowed",
+    ExitCode.CONNECTION: "no connection to the server, or a lost or unencrypted one, or it is behind the copy",
+    ExitCode.ACCESS: "wrong name, password or ticket, or not allowed",
     ExitCode.NOT_OFFERED: "the server does not offer synchronization here, or no such base",
     ExitCode.PROTOCOL: "the server broke the protocol",
     ExitCode.DATA_FILE: "the data file cannot be used",
@@ -57,7 +59,9 @@ MEANINGS: Final = {
 _CODES: Final[dict[type[SyncreplError], ExitCode]] = {
     UsageError: ExitCode.USAGE,
     ConnectionLost: ExitCode.CONNECTION,
+    StartTLSRefused: ExitCode.CONNECTION,
     InvalidCredentials: ExitCode.ACCESS,
+    AuthenticationError: ExitCode.ACCESS,
     InsufficientAccess: ExitCode.ACCESS,
     SyncNotSupported: ExitCode.NOT_OFFERED,
     NoSuchBase: ExitCode.NOT_OFFERED,

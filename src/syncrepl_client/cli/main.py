@@ -15,14 +15,22 @@ import click
 from syncrepl_client import __version__
 from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.doctor import doctor
+from syncrepl_client.cli.encryption import make_tls, warn_of_clear_text
 from syncrepl_client.cli.exits import MEANINGS, ExitCode, exit_code
+from syncrepl_client.cli.identity import find_credentials
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
-from syncrepl_client.cli.options import max_deletes_option, password_file, provider_option, srv_option, starttls_option
+from syncrepl_client.cli.options import (
+    identity_options,
+    max_deletes_option,
+    on_behalf_of_option,
+    provider_option,
+    srv_option,
+    tls_options,
+)
 from syncrepl_client.cli.output import Format, OutputFailed, Printer, StandardOutput
-from syncrepl_client.cli.password import find_password
 from syncrepl_client.cli.readable import Readable, dump
-from syncrepl_client.cli.terminal import Messages, ProgressLine
+from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
 from syncrepl_client.cli.verify import verify
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, SyncreplError
 from syncrepl_client.ldap import url as urls
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from syncrepl_client.cli.encryption import AskedTLS
+    from syncrepl_client.cli.identity import Asked
     from syncrepl_client.guard import MaxDeletes
 
 __all__ = ["main"]
@@ -83,8 +93,9 @@ class _WithCommands(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print each change as one line of JSON.")
 @click.option("--ldif", "as_ldif", is_flag=True, help="Print each change as LDIF, such as ldapmodify reads.")
 @click.option("--nodir", is_flag=True, help="Do not print the directory at the end of the refresh.")
-@starttls_option
-@password_file
+@tls_options
+@identity_options
+@on_behalf_of_option
 @max_deletes_option
 @click.option("--trace", is_flag=True, help="Print the protocol exchange on standard error, without credentials.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors, and what --json or --ldif asks for.")
@@ -111,7 +122,9 @@ def main(
     as_ldif: bool,
     nodir: bool,
     starttls: bool,
-    password_file: str | None,
+    tls: AskedTLS,
+    identity: Asked,
+    on_behalf_of: str,
     max_deletes: MaxDeletes | None,
     trace: bool,
     quiet: bool,
@@ -140,15 +153,19 @@ def main(
             mode=SyncreplMode.REFRESH_AND_PERSIST if persist else SyncreplMode.REFRESH_ONLY,
             listener=printer,
             starttls=starttls,
-            password=find_password(parsed, password_file, messages),
+            tls=make_tls(tls, messages),
+            cleartext_password=True,
+            credentials=find_credentials(parsed, identity, messages),
+            on_behalf_of=on_behalf_of,
             progress=progress,
             max_deletes=max_deletes,
             trace=messages.trace if trace else None,
             providers=providers,
             srv=srv,
         )
-        with _stopped_by_signals(replica):
-            _run(replica, printer, output, directory=isinstance(form, Readable) and not nodir, reconnect=reconnect)
+        directory = isinstance(form, Readable) and not nodir
+        with warnings_shown(messages), _stopped_by_signals(replica):
+            _run(replica, printer, output, messages, directory=directory, reconnect=reconnect)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -161,12 +178,19 @@ def main(
 
 
 def _run(
-    replica: Replica, printer: Printer | None, output: StandardOutput, *, directory: bool, reconnect: bool
+    replica: Replica,
+    printer: Printer | None,
+    output: StandardOutput,
+    messages: Messages,
+    *,
+    directory: bool,
+    reconnect: bool,
 ) -> None:
     with closing(replica):
         replica.open_store()
         # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
         replica.refuse_another_search()
+        warn_of_clear_text(replica.access, messages)
         if not reconnect:
             replica.open()
         step = replica.follow_step if reconnect else replica.step

@@ -5,20 +5,26 @@ Standard output is for data and belongs to ``output``.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from syncrepl_client.exceptions import SyncreplError
 
-__all__ = ["Messages", "ProgressLine", "printable"]
+__all__ = ["Messages", "ProgressLine", "printable", "warnings_shown"]
 
 _CLEAR_LINE: Final = "\r\x1b[2K"
+# What is raised as an error too, and said as one; and what the command says in its own words.
+_SAID_ANYHOW: Final = frozenset({"session-failed", "refresh-held", "secret-exposed"})
 
 
 def printable(text: str) -> str:
@@ -116,3 +122,25 @@ class Messages:
     def _line(self, text: str) -> None:
         self._progress.clear()
         click.echo(printable(text), err=True)
+
+
+class _Warnings(logging.Handler):
+    def __init__(self, messages: Messages) -> None:
+        super().__init__(logging.WARNING)
+        self._messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.__dict__.get("what") not in _SAID_ANYHOW:
+            self._messages.warn(record.getMessage())
+
+
+@contextmanager
+def warnings_shown(messages: Messages) -> Iterator[None]:
+    """Let the user see what the package warns of in its log."""
+    logger = logging.getLogger("syncrepl_client")
+    handler = _Warnings(messages)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from syncrepl_client.access import Access
+from syncrepl_client.cli.encryption import make_tls, warn_of_clear_text
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.options import max_deletes_option, password_file, starttls_option
+from syncrepl_client.cli.identity import find_credentials
+from syncrepl_client.cli.options import identity_options, max_deletes_option, on_behalf_of_option, tls_options
 from syncrepl_client.cli.output import COMMAND
-from syncrepl_client.cli.password import find_password
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
+from syncrepl_client.cli.terminal import Messages, ProgressLine, printable, warnings_shown
 from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.replica import Replica
@@ -24,10 +26,10 @@ from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions, copy_file
 
 if TYPE_CHECKING:
+    from syncrepl_client.cli.encryption import AskedTLS
+    from syncrepl_client.cli.identity import Asked
     from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.model import Report
-    from syncrepl_client.secret import Secret
 
 __all__ = ["verify"]
 
@@ -50,8 +52,9 @@ class _Report(msgspec.Struct):
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--repair", is_flag=True, help="Make the copy what the server holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-@starttls_option
-@password_file
+@tls_options
+@identity_options
+@on_behalf_of_option
 @max_deletes_option
 @click.argument("url")
 @click.argument("data", type=click.Path(readable=False))
@@ -62,7 +65,9 @@ def verify(
     repair: bool,
     as_json: bool,
     starttls: bool,
-    password_file: str | None,
+    tls: AskedTLS,
+    identity: Asked,
+    on_behalf_of: str,
     max_deletes: MaxDeletes | None,
 ) -> None:
     """Compare the copy in DATA with what the server holds, whatever the cookie says.
@@ -77,9 +82,17 @@ def verify(
     messages = Messages(ProgressLine(enabled=False), quiet=False)
     try:
         parsed = urls.parse(url)
-        password = find_password(parsed, password_file, messages)
-        work = _Work(parsed, data_file(data), starttls=starttls, password=password, max_deletes=max_deletes)
-        report = work.run(repair=repair)
+        access = Access(
+            parsed,
+            find_credentials(parsed, identity, messages),
+            starttls,
+            tls=make_tls(tls, messages),
+            cleartext_password=True,
+            on_behalf_of=on_behalf_of,
+        )
+        warn_of_clear_text(access, messages)
+        with warnings_shown(messages):
+            report = _Work(access, data_file(data), max_deletes).run(repair=repair)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -92,13 +105,9 @@ def verify(
 class _Work:
     """One comparison."""
 
-    def __init__(
-        self, url: LDAPUrl, path: Path, *, starttls: bool, password: Secret | None, max_deletes: MaxDeletes | None
-    ) -> None:
-        self._url = url
+    def __init__(self, access: Access, path: Path, max_deletes: MaxDeletes | None) -> None:
+        self._access = access
         self._path = path
-        self._starttls = starttls
-        self._password = password
         self._max_deletes = max_deletes
 
     def run(self, *, repair: bool) -> Report:
@@ -118,11 +127,15 @@ class _Work:
         return report
 
     def _verify(self, path: Path, *, repair: bool) -> Report:
+        access = self._access
         replica = Replica(
-            self._url,
+            access.url,
             path,
-            starttls=self._starttls,
-            password=self._password,
+            starttls=access.starttls,
+            tls=access.tls,
+            cleartext_password=access.cleartext_password,
+            credentials=access.credentials,
+            on_behalf_of=access.on_behalf_of,
             max_deletes=self._max_deletes,
         )
         with closing(replica):

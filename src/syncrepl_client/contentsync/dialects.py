@@ -5,7 +5,8 @@ which of its messages cannot be taken at their word.  Facts behind the rows:
 
 * OpenLDAP: cookies are vectors; a refresh ends with a present phase that names everything unchanged, or with a delete
   phase that names what is gone.  Builds are about that leave the names out, and ApacheDS, which never sends them, has
-  cookies of the same form.
+  cookies of the same form.  What changed after the moment that a search is about is withheld from it, not sent as it
+  was: to a client without a cookie it looks as if it were gone.
 * 389 Directory Server: a cookie holds the number of the last change in the retro changelog.  Content updates never have
   a present phase, although their end says so.  Entries that left the filter, moved in or out of a one-level base, or
   are the 51st in a row of deletions are not told, so the copy is compared with the server after each resumption.  What
@@ -162,6 +163,8 @@ class Dialect:
         present_phase: what the end of a content update means that says it was a present phase.
         verified: whether the stream alone cannot be right, so that the copy is compared with the server again and
             again.
+        withholds: whether a search leaves out what changes while it runs, so that who was not sent may still be there;
+            a plain search finds it.
         omits_entries: whether a refresh leaves out entries that are there, so that the content is asked for by plain
             searches, and what the stream says is no more than a reason to compare.
         cookie_ends_refresh: whether a new cookie is all that ends a refresh in persist mode.
@@ -177,6 +180,7 @@ class Dialect:
     cookies: CookiePolicy
     present_phase: Sweep
     verified: bool = False
+    withholds: bool = False
     omits_entries: bool = False
     cookie_ends_refresh: bool = False
     keeps_attributes: bool = True
@@ -211,7 +215,7 @@ class Dialect:
         return b"entryUUID", str(uuid).encode()
 
 
-OPENLDAP: Final = Dialect("openldap", _OpenLDAPCookies(), Sweep.EVERYTHING)
+OPENLDAP: Final = Dialect("openldap", _OpenLDAPCookies(), Sweep.EVERYTHING, withholds=True)
 DS389: Final = Dialect(
     "389",
     _ChangeNumberCookies(),
@@ -235,7 +239,7 @@ APACHEDS: Final = Dialect(
     reusable=False,
     can_abandon=False,
 )
-UNKNOWN: Final = Dialect("unknown", _OpaqueCookies(), Sweep.EVERYTHING)
+UNKNOWN: Final = Dialect("unknown", _OpaqueCookies(), Sweep.EVERYTHING, withholds=True)
 
 DIALECTS: Final = {one.name: one for one in (OPENLDAP, DS389, DS389_OPENLDAP, FREEIPA, APACHEDS, UNKNOWN)}
 """All dialects by name."""

@@ -32,10 +32,12 @@ class PlainSearch:
 
     Args:
         search: what is asked for.
+        lenient: whether entries whose UUID may not be read are passed over; otherwise they are an error.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, *, lenient: bool = False) -> None:
         self.state = State.REFRESH
+        self._lenient = lenient
         self._search = search
         self._requested = tuple(name for name in search.attributes or ("*",) if name != _NO_ATTRIBUTES)
         self._adds_uuid = {"+", _UUID}.isdisjoint(name.lower() for name in self._requested)
@@ -52,7 +54,8 @@ class PlainSearch:
             ProtocolError: it is none of a search, or an entry has no UUID.
         """
         if isinstance(item, EntryRun):
-            return [EntriesSent([self._entry(dn, attrs) for dn, attrs, _ in item.rows])]
+            rows = (self._entry(dn, attrs) for dn, attrs, _ in item.rows)
+            return [EntriesSent([row for row in rows if row is not None])]
         if isinstance(item.operation, SearchResultDone):
             self.state = State.ENDED
             return [SearchEnded(item.operation.result)]
@@ -60,11 +63,13 @@ class PlainSearch:
             return []
         raise ProtocolError(f"{type(item.operation).__name__} in the middle of a search")
 
-    def _entry(self, dn: bytes, attrs: bytes) -> SentEntry:
+    def _entry(self, dn: bytes, attrs: bytes) -> SentEntry | None:
         own, taken = without(attrs, frozenset({_UUID}))
         try:
             uuid = UUID(taken[_UUID][0].decode())
         except (KeyError, IndexError, ValueError) as error:
+            if self._lenient:
+                return None
             raise ProtocolError(
                 f"the entry {dn.decode(errors='replace')!r} has no entryUUID",
                 hint="give the bound identity the right to read entryUUID",

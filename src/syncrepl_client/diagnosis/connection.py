@@ -13,6 +13,7 @@ from syncrepl_client.diagnosis.remedies import (
     openldap_monitor,
     openldap_root_dse,
 )
+from syncrepl_client.exceptions import CertificateError
 from syncrepl_client.ldap.messages import START_TLS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from syncrepl_client.diagnosis.facts import Facts
     from syncrepl_client.exceptions import SyncreplError
 
-__all__ = ["cancel", "connection", "dialect", "encryption", "explained", "identity", "product"]
+__all__ = ["cancel", "certificate", "connection", "dialect", "encryption", "explained", "identity", "product"]
 
 _PRODUCTS: Final = {
     dialects.OPENLDAP: "OpenLDAP",
@@ -66,6 +67,9 @@ _RESUMES: Final = {
         ),
     ),
 }
+_SOON: Final = 21
+"""Days before a certificate's end from which on it is warned about."""
+_PLAIN: Final = "PLAIN"
 
 
 def explained(error: SyncreplError) -> str:
@@ -82,7 +86,8 @@ def connection(facts: Facts) -> Iterator[Finding]:
     error = facts.link.connecting or facts.link.lost
     if error is not None:
         rest = "" if facts.link.connecting else " What was asked after that is not known."
-        yield Finding("connection", Severity.PROBLEM, _capital(explained(error)) + rest)
+        remedies = (_show_certificate(facts),) if isinstance(error, CertificateError) else ()
+        yield Finding("connection", Severity.PROBLEM, _capital(explained(error)) + rest, remedies)
 
 
 def encryption(facts: Facts) -> Iterator[Finding]:
@@ -90,16 +95,50 @@ def encryption(facts: Facts) -> Iterator[Finding]:
     link = facts.link
     if link.encrypting is not None:
         yield Finding("encryption", Severity.PROBLEM, _capital(explained(link.encrypting)), _offer_tls(facts))
+    elif link.layered:
+        yield Finding("encryption", Severity.OK, f"The connection is encrypted by {link.mechanism}.")
     elif link.encrypted:
-        yield Finding("encryption", Severity.OK, "The connection is encrypted, and the certificate is the server's.")
+        whose = ", and the certificate is the server's" if link.verified else ""
+        yield Finding("encryption", Severity.OK, f"The connection is encrypted{whose}.")
     elif link.local:
         yield Finding("encryption", Severity.OK, "The connection is not encrypted, and does not leave this machine.")
-    elif facts.url.bind_name:
+    elif facts.url.bind_name and not link.mechanism:
         text = "The password goes over the network in clear, for everybody on the way to read."
         yield Finding("encryption", Severity.PROBLEM, text, _use_tls(facts))
     else:
         text = "The connection is not encrypted: whoever is on the way can read and change what the server sends."
         yield Finding("encryption", Severity.WARNING, text, _use_tls(facts))
+
+
+def certificate(facts: Facts) -> Iterator[Finding]:
+    """Tell whether the server's certificate is to be believed, and for how long."""
+    link = facts.link
+    if not link.verified:
+        text = "The certificate was not verified: whoever is on the way can read and change everything."
+        given = link.mechanism == _PLAIN or (facts.url.bind_name and not link.mechanism)
+        if given:
+            text = "The certificate was not verified: whoever is on the way can read the password, and everything else."
+        yield Finding("certificate", Severity.PROBLEM if given else Severity.WARNING, text, (_show_certificate(facts),))
+    elif link.days_left is not None:
+        soon = link.days_left < _SOON
+        text = f"The server's certificate expires {_in_days(link.days_left)}"
+        rest = ": from then on no client will connect, until it is renewed on the server." if soon else "."
+        yield Finding("certificate", Severity.WARNING if soon else Severity.OK, text + rest)
+
+
+def _in_days(days: float) -> str:
+    whole = int(days)
+    return f"in {whole} day{'' if whole == 1 else 's'}" if whole else "today"
+
+
+def _show_certificate(facts: Facts) -> Remedy:
+    url = facts.url
+    starttls = " -starttls ldap" if url.scheme == "ldap" else ""
+    host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
+    command = f"openssl s_client -connect {shlex.quote(f'{host}:{url.port}')}{starttls} -showcerts </dev/null"
+    return Remedy(
+        "in a shell, to see the certificate; give its authority with --ca-file once you are sure of it", (command,)
+    )
 
 
 def _use_tls(facts: Facts) -> tuple[Remedy, ...]:
@@ -174,9 +213,13 @@ def identity(facts: Facts) -> Iterator[Finding]:
         yield Finding("identity", Severity.PROBLEM, text + hint)
     elif link.identity:
         yield Finding("identity", Severity.OK, f"The server takes this client for {link.identity}.")
-    elif facts.url.bind_name and link.identity is None:
-        text = f"The bind as {facts.url.bind_name} succeeded; the server does not tell whom it takes us for."
+    elif (facts.url.bind_name or link.mechanism) and link.identity is None:
+        text = f"The bind {_by(facts)} succeeded; the server does not tell whom it takes us for."
         yield Finding("identity", Severity.NOTE, text)
     else:
         text = "This client is anonymous; ????bindname=DN at the end of the URL makes it somebody."
         yield Finding("identity", Severity.NOTE, text)
+
+
+def _by(facts: Facts) -> str:
+    return f"with {facts.link.mechanism}" if facts.link.mechanism else f"as {facts.url.bind_name}"

@@ -41,21 +41,29 @@ class Link:
 
     Args:
         encrypted: whether nobody on the way can read.
+        verified: whether the server's certificate, if it is encrypted by TLS, was verified.
+        days_left: until that certificate expires; None where it is not known.
         local: whether it does not leave this machine.
         connecting: why there is no connection.
         lost: why it ended before everything was asked.
         encrypting: why StartTLS failed.
         binding: why the bind failed, or was not tried.
         identity: what the server answers to Who am I?; None if it does not.
+        mechanism: the SASL mechanism of the bind; empty for a simple one.
+        layered: whether it is the mechanism that encrypts, and not TLS.
     """
 
     encrypted: bool = False
+    verified: bool = True
+    days_left: float | None = None
     local: bool = False
     connecting: SyncreplError | None = None
     lost: SyncreplError | None = None
     encrypting: SyncreplError | None = None
     binding: SyncreplError | None = None
     identity: str | None = None
+    mechanism: str = ""
+    layered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +227,7 @@ class Facts:
         """The DN that the server knows us by; empty if anonymous."""
         identity = self.link.identity
         if identity is None:
-            return "" if self.link.binding else self.url.bind_name or ""
+            return "" if self.link.binding or self.link.mechanism else self.url.bind_name or ""
         kind, _, name = identity.partition(":")
         return name.strip() if kind == "dn" else ""
 

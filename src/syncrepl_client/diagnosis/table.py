@@ -32,6 +32,7 @@ CHECKS: Final[tuple[tuple[Callable[[Facts], bool], Callable[[Facts], Iterator[Fi
     (_always, connection.connection),
     (_connected, connection.product),
     (_connected, connection.encryption),
+    (_connected, connection.certificate),
     (_connected, connection.identity),
     (_connected, content.base),
     (_connected, content.trial),

@@ -5,10 +5,9 @@ What fails becomes a fact, and the rest is asked all the same.
 
 from __future__ import annotations
 
-import ipaddress
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from syncrepl_client.contentsync import dialects
@@ -23,7 +22,7 @@ from syncrepl_client.examination.probes import (
     take_sample,
     try_sync,
 )
-from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, SyncreplError, UsageError
+from syncrepl_client.exceptions import AuthenticationError, ConnectionLost, LDAPResultError, SyncreplError, UsageError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.resumption import read_server
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from syncrepl_client.access import Access
     from syncrepl_client.client import Client
-    from syncrepl_client.ldap.url import LDAPUrl
 
 __all__ = ["examine"]
 
@@ -52,7 +50,7 @@ def examine(access: Access, *, now: Callable[[], datetime] = _now) -> Facts:
         ProtocolError: what answers does not speak LDAP.
     """
     url = access.url
-    facts = Facts(url=url, link=Link(local=_is_local(url), encrypted=url.scheme == "ldaps"))
+    facts = Facts(url=url, link=Link(local=url.is_local, encrypted=url.scheme == "ldaps"))
     try:
         client = access.connect()
     except ConnectionLost as error:
@@ -60,20 +58,11 @@ def examine(access: Access, *, now: Callable[[], datetime] = _now) -> Facts:
     with closing(client):
         examination = _Examination(client, facts)
         try:
-            examination.introduce(access)
+            examination.introduce(access, now)
             examination.ask(now)
         except ConnectionLost as error:
             examination.link(lost=error)
         return examination.facts
-
-
-def _is_local(url: LDAPUrl) -> bool:
-    if url.scheme == "ldapi" or url.host in {"", "localhost"}:
-        return True
-    try:
-        return ipaddress.ip_address(url.host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Examination:
@@ -90,11 +79,11 @@ class _Examination:
         self._search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, url.bind_name or "")
         self.facts = facts
 
-    def link(self, **changes: SyncreplError | bool | str | None) -> None:
+    def link(self, **changes: SyncreplError | bool | str | float | None) -> None:
         """Note something about the connection."""
         self.facts = replace(self.facts, link=replace(self.facts.link, **changes))  # type: ignore[arg-type]
 
-    def introduce(self, access: Access) -> None:
+    def introduce(self, access: Access, now: Callable[[], datetime]) -> None:
         """Encrypt and bind; where that fails we stay anonymous."""
         try:
             access.encrypt(self._client)
@@ -102,16 +91,22 @@ class _Examination:
             # The connection is as it was; the password would go in clear.
             self.link(encrypting=error)
             return
-        if access.starttls:
-            self.link(encrypted=True)
+        self._look_at_certificate(now)
         try:
-            access.bind(self._client)
-        except (LDAPResultError, UsageError) as error:
+            mechanism = access.bind(self._client)
+            self.link(mechanism=mechanism, layered=self._client.confidential and not self._client.encrypted)
+        except (LDAPResultError, UsageError, AuthenticationError) as error:
             self.link(binding=error)
         try:
             self.link(identity=self._client.who_am_i())
         except LDAPResultError:
             self.link(identity=None)
+
+    def _look_at_certificate(self, now: Callable[[], datetime]) -> None:
+        found = self._client.encryption
+        if found is not None:
+            left = None if found.expires is None else (found.expires - now()) / timedelta(days=1)
+            self.link(encrypted=True, verified=found.verified, days_left=left)
 
     def ask(self, now: Callable[[], datetime]) -> None:
         """Ask what the server is, and about the search."""

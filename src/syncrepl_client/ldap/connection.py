@@ -218,7 +218,7 @@ def _plain_entries(data: bytes, pos: int, message_id: int, rows: list[Row]) -> i
         dn_start = pos + head_size
         attributes = dn_start + dn_length
         op_end = dn_start - 2 + op_length
-        if attributes + 4 > op_end or op_end > end:
+        if attributes + 4 > op_end or op_end > end or (op_end < end and data[op_end] != _CONTROLS):
             break
         list_tag, list_length = tail(data, attributes)
         if list_tag != 0x3082 or attributes + 4 + list_length != op_end:  # noqa: PLR2004

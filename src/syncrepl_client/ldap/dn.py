@@ -11,12 +11,17 @@ import re
 import unicodedata
 import zlib
 from functools import lru_cache
-from typing import Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import DNError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
 __all__ = [
     "RDN",
+    "alike",
     "child_range",
     "depth",
     "escape_value",
@@ -146,8 +151,12 @@ def normalize(text: str) -> str:
         rdns = parse(text)
     except DNError:
         return text.casefold()
+    return _normalized(rdns, str.casefold)
+
+
+def _normalized(rdns: Iterable[RDN], fold: Callable[[str], str]) -> str:
     return ",".join(
-        "+".join(sorted(f"{_normal_type(kind)}={_normal_value(value)}" for kind, value in rdn)) for rdn in rdns
+        "+".join(sorted(f"{_normal_type(kind)}={_normal_value(value, fold)}" for kind, value in rdn)) for rdn in rdns
     )
 
 
@@ -172,10 +181,10 @@ def _normal_type(kind: str) -> str:
     return _SHORT_NAMES.get(lowered, lowered)
 
 
-def _normal_value(value: str | bytes) -> str:
+def _normal_value(value: str | bytes, fold: Callable[[str], str]) -> str:
     if isinstance(value, bytes):
         return "#" + value.hex()
-    folded = " ".join(unicodedata.normalize("NFKC", value).casefold().split(" ")).strip(" ")
+    folded = " ".join(fold(unicodedata.normalize("NFKC", value)).split(" ")).strip(" ")
     return escape_value(re.sub(" +", " ", folded))
 
 
@@ -190,7 +199,14 @@ def split_first(normalized: str) -> tuple[str, str]:
 
 def _first_end(text: str) -> int:
     """Find where the first RDN ends."""
+    return next(_separators(text), len(text))
+
+
+def _separators(text: str) -> Iterator[int]:
+    """Find where RDNs end and others follow, in one pass: a name may be as long as a message."""
     quoted = False
+    # Before its "=" a type may have options, which semicolons begin.
+    in_value = False
     pos = 0
     while pos < len(text):
         char = text[pos]
@@ -198,10 +214,19 @@ def _first_end(text: str) -> int:
             pos += 1
         elif char == '"':
             quoted = not quoted
-        elif char in ",;" and not quoted:
-            return pos
+        elif quoted:
+            pass
+        elif char == "," or (char == ";" and in_value):
+            in_value = False
+            yield pos
+        elif char in "=+":
+            in_value = char == "="
         pos += 1
-    return len(text)
+
+
+def _after(text: str, count: int) -> int:
+    """Find where a name goes on behind its first RDNs."""
+    return next(islice(_separators(text), count - 1, None), len(text) - 1) + 1 if count > 0 else 0
 
 
 def first_rdn(text: str) -> str:
@@ -216,25 +241,18 @@ def parent(text: str) -> str:
 
 def depth(text: str) -> int:
     """Return the number of RDNs."""
-    if not text:
+    if not text.strip(" "):
         return 0
     if "\\" not in text and '"' not in text and ";" not in text:
         return text.count(",") + 1
-    count = 0
-    while text:
-        text = parent(text)
-        count += 1
-    return count
+    return sum(1 for _ in _separators(text)) + 1
 
 
 def rebase(text: str, old: str, new: str) -> str:
     """Return the name that an entry below `old` has when `old` is called `new`; its own part keeps its spelling."""
     if text.endswith("," + old) and text[-len(old) - 2 : -len(old) - 1] != "\\":
         return text[: -len(old)] + new
-    pos = 0
-    for _ in range(depth(text) - depth(old)):
-        pos += _first_end(text[pos:]) + 1
-    return text[:pos] + new
+    return text[: _after(text, depth(text) - depth(old))] + new
 
 
 def is_under(text: str, base: str) -> bool:
@@ -248,14 +266,32 @@ def is_under(text: str, base: str) -> bool:
 
 
 def _tail(normal: str, count: int) -> str:
-    for _ in range(depth(normal) - count):
-        normal = split_first(normal)[1]
-    return normal
+    return normal[_after(normal, depth(normal) - count) :]
 
 
 def same(first: str, second: str) -> bool:
     """Tell whether two texts spell one name."""
     return first == second or normalize(first) == normalize(second)
+
+
+def alike(first: str, second: str) -> bool:
+    """Tell whether two texts spell one name on every server.
+
+    Two names may be the `same` by RFC 4518 and still be two entries: OpenLDAP takes ``Straße`` and ``Strasse`` for
+    two, since it compares letter by letter.
+    """
+    if first == second:
+        return True
+    if not same(first, second):
+        return False
+    try:
+        return _normalized(parse(first), _letter_by_letter) == _normalized(parse(second), _letter_by_letter)
+    except DNError:
+        return first.lower() == second.lower()
+
+
+def _letter_by_letter(text: str) -> str:
+    return "".join(letter.lower() for letter in text)
 
 
 def key(text: str) -> int:

@@ -1,14 +1,17 @@
-"""Search filters: from their text (RFC 4515) to their encoding (RFC 4511 section 4.5.1.7)."""
+"""Search filters: from their text (RFC 4515) to their encoding (RFC 4511 section 4.5.1.7) and back."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import FilterError
+from syncrepl_client.exceptions import FilterError, ProtocolError
 from syncrepl_client.ldap import ber
 
-__all__ = ["encode", "escape"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["decode", "encode", "escape"]
 
 _MAX_DEPTH: Final = 100
 _ATTRIBUTE: Final = r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*"
@@ -136,3 +139,91 @@ def _unescape(text: str, pos: int, value: str) -> bytes:
         return bytes.fromhex(match[1].decode())
 
     return _ESCAPE.sub(octet, value.encode())
+
+
+# --- from the encoding to the text ------------------------------------------------------------------------------------
+
+_OPERATORS: Final = {tag: operator for operator, tag in _TAGS.items()}
+_SETS: Final = {0xA0: "&", 0xA1: "|", 0xA2: "!"}
+_NOT: Final = 0xA2
+_SUBSTRINGS: Final = 0xA4
+_PRESENT: Final = 0x87
+_EXTENSIBLE_MATCH: Final = 0xA9
+_INITIAL: Final = 0x80
+_FINAL: Final = 0x82
+_RULE: Final = 0x81
+
+
+def _as_it_is(_attribute: str, escaped: str) -> str:
+    return escaped
+
+
+def decode(encoded: bytes, show: Callable[[str, str], str] = _as_it_is) -> str:
+    """Write an encoded filter as text.
+
+    Args:
+        encoded: the filter.
+        show: is given the attribute and the escaped text of each value, and returns what to write of it.
+
+    Raises:
+        ProtocolError: it is not a filter, or nested more than 100 levels deep.
+    """
+    tag, start, end = ber.read(encoded, 0, len(encoded))
+    if end != len(encoded):
+        raise ProtocolError("something follows the filter")
+    return _text(encoded, (tag, start, end), show, 0)
+
+
+def _text(data: bytes, element: tuple[int, int, int], show: Callable[[str, str], str], level: int) -> str:
+    if level > _MAX_DEPTH:
+        raise ProtocolError(f"a filter nested more than {_MAX_DEPTH} levels deep")
+    tag, start, end = element
+    if tag in _SETS:
+        parts = [_text(data, inner, show, level + 1) for inner in ber.children(data, start, end)]
+        if tag == _NOT and len(parts) != 1:
+            raise ProtocolError(f"a filter that denies {len(parts)} others")
+        return f"({_SETS[tag]}{''.join(parts)})"
+    if tag == _PRESENT:
+        return f"({_ascii(data[start:end])}=*)"
+    if tag == _EXTENSIBLE_MATCH:
+        return _extensible_text(data, start, end, show)
+    return _comparison_text(data, element, show)
+
+
+def _comparison_text(data: bytes, element: tuple[int, int, int], show: Callable[[str, str], str]) -> str:
+    tag, start, end = element
+    members = list(ber.children(data, start, end))
+    if len(members) != 2:  # noqa: PLR2004 - an attribute and what is asserted of it
+        raise ProtocolError(f"a comparison 0x{tag:02x} with {len(members)} members")
+    (_, first, last), (_, value_start, value_end) = members
+    attribute = _ascii(data[first:last])
+    if tag == _SUBSTRINGS:
+        return f"({attribute}={_substrings_text(data, value_start, value_end, attribute, show)})"
+    if tag not in _OPERATORS:
+        raise ProtocolError(f"unknown filter 0x{tag:02x}")
+    return f"({attribute}{_OPERATORS[tag]}{show(attribute, escape(data[value_start:value_end]))})"
+
+
+def _substrings_text(data: bytes, start: int, end: int, attribute: str, show: Callable[[str, str], str]) -> str:
+    pieces = [(tag, show(attribute, escape(data[first:last]))) for tag, first, last in ber.children(data, start, end)]
+    if not pieces:
+        raise ProtocolError("a comparison of substrings without any")
+    before = "" if pieces[0][0] == _INITIAL else "*"
+    after = "" if pieces[-1][0] == _FINAL else "*"
+    return before + "*".join(text for _, text in pieces) + after
+
+
+def _extensible_text(data: bytes, start: int, end: int, show: Callable[[str, str], str]) -> str:
+    parts = {tag: data[first:last] for tag, first, last in ber.children(data, start, end)}
+    attribute = _ascii(parts.get(0x82, b""))
+    with_dn = ":dn" if any(parts.get(0x84, b"")) else ""
+    rule = f":{_ascii(parts[_RULE])}" if _RULE in parts else ""
+    return f"({attribute}{with_dn}{rule}:={show(attribute, escape(parts.get(0x83, b'')))})"
+
+
+def _ascii(octets: bytes) -> str:
+    """Write the name of an attribute or a matching rule."""
+    try:
+        return octets.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise ProtocolError("a name in a filter that is not ASCII") from error

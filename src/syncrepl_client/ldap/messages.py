@@ -8,11 +8,12 @@ extensibility).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
+from syncrepl_client.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ __all__ = [
     "CANCEL",
     "MANAGE_DSA_IT",
     "NOTICE_OF_DISCONNECTION",
+    "PROXIED_AUTHORIZATION",
     "SEARCH_RESULT_ENTRY",
     "START_TLS",
     "WHO_AM_I",
@@ -42,6 +44,7 @@ __all__ = [
     "decode_octets",
     "encode_message",
     "extended_request",
+    "sasl_bind_request",
     "search_request",
     "unbind_request",
 ]
@@ -56,6 +59,8 @@ CANCEL: Final = "1.3.6.1.1.8"
 """The Cancel extended operation (RFC 3909)."""
 MANAGE_DSA_IT: Final = "2.16.840.1.113730.3.4.2"
 """The control by which referral objects are entries like any other (RFC 3296)."""
+PROXIED_AUTHORIZATION: Final = "2.16.840.1.113730.3.4.18"
+"""The control by which a request is done in somebody else's name (RFC 4370)."""
 
 SEARCH_RESULT_ENTRY: Final = 0x64
 _CONTROLS: Final = 0xA0
@@ -95,7 +100,8 @@ class BindResponse:
     """The answer to a bind; `credentials` belongs to SASL."""
 
     result: Result
-    credentials: bytes | None = None
+    # No log shows them.
+    credentials: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +184,27 @@ class Message:
 
 
 def encode_message(message_id: int, operation: bytes, controls: Iterable[Control] = ()) -> bytes:
-    """Wrap an encoded operation into an LDAPMessage (RFC 4511 section 4.1.1)."""
+    """Wrap an encoded operation into an LDAPMessage (RFC 4511 section 4.1.1); one that is hidden stays so."""
     encoded = b"".join(control.encode() for control in controls)
     tail = ber.tlv(_CONTROLS, encoded) if encoded else b""
-    return ber.sequence(ber.integer(message_id), operation, tail)
+    return Hidden.like(operation, ber.sequence(ber.integer(message_id), operation, tail))
 
 
-def bind_request(name: str, password: bytes) -> bytes:
+def bind_request(name: str, password: bytes) -> Hidden:
     """Encode a simple bind (RFC 4511 section 4.2)."""
-    return ber.tlv(0x60, ber.integer(3), ber.octet_string(name.encode()), ber.octet_string(password, tag=0x80))
+    return Hidden(ber.tlv(0x60, ber.integer(3), ber.octet_string(name.encode()), ber.octet_string(password, tag=0x80)))
+
+
+def sasl_bind_request(mechanism: str, credentials: bytes | None) -> Hidden:
+    """Encode a step of a SASL bind (RFC 4511 section 4.2).
+
+    Args:
+        mechanism: its registered name.
+        credentials: what the mechanism has to say; None says nothing, which is not the same as saying it with no octet.
+    """
+    said = b"" if credentials is None else ber.octet_string(credentials)
+    sasl = Hidden(ber.sequence(ber.octet_string(mechanism.encode()), Hidden(said), tag=0xA3))
+    return Hidden(ber.tlv(0x60, ber.integer(3), ber.octet_string(b""), sasl))
 
 
 def unbind_request() -> bytes:

@@ -15,12 +15,29 @@ from syncrepl_client.exceptions import (
 if TYPE_CHECKING:
     from syncrepl_client.ldap.messages import Result
 
-__all__ = ["CANCELED", "NO_SUCH_OBJECT", "SIZE_LIMIT_EXCEEDED", "UNWILLING_TO_PERFORM", "check", "error_of", "name_of"]
+__all__ = [
+    "AUTHORIZATION_DENIED",
+    "AUTH_METHOD_NOT_SUPPORTED",
+    "CANCELED",
+    "HICCUPS",
+    "NO_SUCH_OBJECT",
+    "SASL_BIND_IN_PROGRESS",
+    "SIZE_LIMIT_EXCEEDED",
+    "UNWILLING_TO_PERFORM",
+    "check",
+    "error_of",
+    "name_of",
+]
 
 SIZE_LIMIT_EXCEEDED: Final = 4
+AUTH_METHOD_NOT_SUPPORTED: Final = 7
+SASL_BIND_IN_PROGRESS: Final = 14
 NO_SUCH_OBJECT: Final = 32
 UNWILLING_TO_PERFORM: Final = 53
 CANCELED: Final = 118
+AUTHORIZATION_DENIED: Final = 123
+HICCUPS: Final = frozenset({1, 3, 51, 52, 80})
+"""Results that may be others next time: an error inside the server, a time limit, busy, unavailable."""
 
 _NAMES: Final = {
     0: "success",
@@ -52,6 +69,7 @@ _NAMES: Final = {
     119: "noSuchOperation",
     120: "tooLate",
     121: "cannotCancel",
+    123: "authorizationDenied",
     4096: "e-syncRefreshRequired",
 }
 
@@ -68,6 +86,7 @@ _KINDS: Final[dict[int, tuple[type[LDAPResultError], str]]] = {
     32: (NoSuchBase, "check the base DN of the URL, and that the bound identity may see it"),
     48: (InvalidCredentials, "the server does not accept this kind of bind, anonymous perhaps"),
     49: (InvalidCredentials, "check the bind DN and the password"),
+    123: (InsufficientAccess, "let the bound identity act as the other one; on OpenLDAP by authzTo and authz-policy"),
     50: (InsufficientAccess, "give the bound identity the right to use the sync control and to read the base"),
 }
 _HINTS: Final = {
@@ -76,6 +95,11 @@ _HINTS: Final = {
     51: "try again later",
     52: "try again later: the server is going down, or not up yet",
     53: "the server's log says why; too many clients that listen may be one reason, a restored database another",
+}
+# What they mean where nothing but a bind was asked for.
+_BIND_HINTS: Final = {
+    50: "this user may not act as the authorization identity",
+    80: "perhaps it does not know the user; look into the server's log",
 }
 _ANY_HINT: Final = "the copy is as it was; look into the server's log"
 
@@ -88,6 +112,8 @@ def name_of(code: int) -> str:
 def error_of(operation: str, result: Result) -> LDAPResultError:
     """Make the error that a result other than success is."""
     kind, hint = _KINDS.get(result.code, (LDAPResultError, _HINTS.get(result.code, _ANY_HINT)))
+    if operation.startswith("bind"):
+        hint = _BIND_HINTS.get(result.code, hint)
     return kind(operation, result.code, name_of(result.code), result.diagnostic, result.matched_dn, hint=hint)
 
 

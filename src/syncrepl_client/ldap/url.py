@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, Protocol, runtime_checkable
+from functools import wraps
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 from urllib.parse import quote, unquote
 
 from syncrepl_client.exceptions import DNError, FilterError, LDAPUrlParseError
 from syncrepl_client.ldap import dn
 from syncrepl_client.ldap import filter as filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["DEFAULT_FILTER", "LDAPUrl", "Scope", "SupportsUnparse", "of", "parse"]
 
@@ -22,8 +27,12 @@ _HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>
 # A comma or a question mark that was not escaped may be part of the password.
 _PASSWORD: Final = re.compile(r"(X(?:-|%2d)BINDPW\s*(?:=|%3d)).*", re.IGNORECASE | re.DOTALL)
 _USER: Final = re.compile(r"(//[^/?@:]*:)[^/?]*(@)")
+# What is in no name (RFC 3986 section 3.2.2); an LDAP URL has no place for a user before an '@' (RFC 4516 section 2).
+_NO_HOST: Final = frozenset('/?#@\\ "<>^`{|}')
 _KNOWN: Final = frozenset({"bindname", "x-bindpw"})
 _MOST_PARTS: Final = 5
+
+_Given = TypeVar("_Given")
 
 
 class Scope(IntEnum):
@@ -82,8 +91,18 @@ class LDAPUrl:
 
     @property
     def address(self) -> str:
-        """The server alone, as a URL."""
-        return f"{self.scheme}://{self._where()}"
+        """The server alone, for messages."""
+        return self.socket_path if self.scheme == "ldapi" else f"{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, so that nothing goes over a network."""
+        if self.scheme == "ldapi" or self.host.lower().rstrip(".") in {"", "localhost"}:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def search_url(self) -> str:
         """Return the search alone, in one spelling: two URLs with the same name the same search."""
@@ -124,6 +143,22 @@ class SupportsUnparse(Protocol):
         """Return its text."""
 
 
+def _discreet(read: Callable[[_Given], LDAPUrl]) -> Callable[[_Given], LDAPUrl]:
+    """Let a reader of URLs fail without its frames: tools that print their variables would print a password."""
+
+    @wraps(read)
+    def reader(url: _Given) -> LDAPUrl:
+        try:
+            return read(url)
+        except LDAPUrlParseError as error:
+            failure = error.with_traceback(None)
+        del url
+        raise failure
+
+    return reader
+
+
+@_discreet
 def of(url: str | LDAPUrl | SupportsUnparse) -> LDAPUrl:
     """Return a URL in whatever form a program has it.
 
@@ -135,6 +170,7 @@ def of(url: str | LDAPUrl | SupportsUnparse) -> LDAPUrl:
     return parse(url.unparse() if isinstance(url, SupportsUnparse) else url)
 
 
+@_discreet
 def parse(text: str) -> LDAPUrl:
     """Parse an LDAP URL.
 
@@ -171,7 +207,7 @@ def parse(text: str) -> LDAPUrl:
         dn.parse(url.base)
         filters.encode(url.filter)
     except (DNError, FilterError) as error:
-        raise LDAPUrlParseError(shown, str(error)) from error
+        raise LDAPUrlParseError(shown, str(error)) from error.with_traceback(None)
     return url
 
 
@@ -186,12 +222,13 @@ def _names_password(text: str) -> bool:
 
 
 def _is_name(host: str) -> bool:
-    """Tell whether a host can be looked up at all."""
+    """Tell whether a host can be looked up at all, and written into a URL again."""
+    name = unquote(host)
     try:
-        unquote(host).encode("idna")
+        name.encode("idna")
     except UnicodeError:
         return False
-    return True
+    return name.isprintable() and not _NO_HOST.intersection(name)
 
 
 def _host(shown: str, scheme: str, text: str) -> tuple[str, int]:

@@ -1,8 +1,8 @@
-"""What the store asks of those who listen inside its transactions."""
+"""What the store tells of a refresh, and asks of those who listen inside its transactions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import sqlite3
@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from syncrepl_client.ldap.attributes import Attributes
     from syncrepl_client.model import Change, Origin
 
-__all__ = ["Listener"]
+__all__ = ["Counts", "Listener"]
+
+
+class Counts(TypedDict):
+    """How many entries of the copy a refresh changes, and how."""
+
+    added: int
+    modified: int
+    renamed: int
+    deleted: int
 
 
 class Listener(Protocol):

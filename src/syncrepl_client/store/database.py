@@ -30,6 +30,7 @@ from syncrepl_client.exceptions import (
     Interrupted,
     SchemaVersionError,
 )
+from syncrepl_client.log_fields import fields
 from syncrepl_client.store import schema
 
 if TYPE_CHECKING:
@@ -327,13 +328,13 @@ class Database:
             busy, pages, moved = self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.OperationalError as error:
             # What there is no room for in the file stays in the log, where it is just as durable.
-            _log.warning("the write-ahead log of %s cannot be moved into it: %s", self.path, error)
+            extra = fields(what="wal-stays", path=str(self.path))
+            _log.warning("the write-ahead log of %s cannot be moved into it: %s", self.path, error, extra=extra)
             return
         size = pages * _PAGE_SIZE
         if (busy or moved < pages) and size > _LARGE_WAL:
-            _log.warning(
-                "a reader holds the write-ahead log of %s at %d bytes", self.path, size, extra={"wal_bytes": size}
-            )
+            extra = fields(what="wal-large", path=str(self.path), wal_bytes=size)
+            _log.warning("a reader holds the write-ahead log of %s at %d bytes", self.path, size, extra=extra)
 
     # --- callbacks ----------------------------------------------------------------------------------------------------
 

@@ -58,14 +58,18 @@ class Decisions:
         """Iterate over UUIDs and names of what would be deleted."""
         return held.listed(self._connection)
 
-    def ask(self, kind: str) -> None:
+    def ask(self, kind: str, about: Held | None = None) -> None:
         """Ask the owner for something.
+
+        Args:
+            kind: what for.
+            about: what is decided, as it was seen; another one may be held by now.
 
         Raises:
             DBError: the file cannot be written to.
         """
         try:
-            held.ask(self._connection, kind)
+            held.ask(self._connection, kind, about.number if about else 0)
         except sqlite3.Error as error:
             raise DBError(f"the data file {self._path}: {error}", hint="try again in a moment") from error
 

@@ -6,6 +6,7 @@ slow reader does not make the write-ahead log grow.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -50,13 +51,14 @@ def children(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, byt
     low, high = names.child_range(dn)
     parent = names.normalize(dn)
     namesakes = connection.execute(_NAMESAKES, (names.key(dn), dn)).fetchall()
-    exact = any(names.same(namesake, dn) for (namesake,) in namesakes)
+    # Who else is called so may be hidden by the filter, so in doubt an entry is below another one.
+    is_it = operator.eq if any(names.same(namesake, dn) for (namesake,) in namesakes) else names.alike
     key, last = low, 0
     while rows := connection.execute(_CHILDREN, (key, high, key, last, _PAGE)).fetchall():
         last, _, _, key = rows[-1]
         for row, uuid, child, _ in rows:
             # Two names may have one hash, so the name itself decides.
-            if names.split_first(names.normalize(child))[1] == parent and (not exact or names.parent(child) == dn):
+            if names.split_first(names.normalize(child))[1] == parent and is_it(names.parent(child), dn):
                 yield row, uuid, child
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.database import Database
 
-__all__ = ["Doubts", "LiveBatch", "doubts_about"]
+__all__ = ["Doubts", "LiveBatch", "deleted_in_bulk", "doubts_about"]
 
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _ATTRS: Final = "SELECT attrs FROM syncrepl_entry WHERE id = ?"
@@ -90,6 +90,28 @@ def doubts_about(connection: sqlite3.Connection, events: Sequence[Event]) -> lis
                     told.clear()
         all_doubts.append(doubts)
     return all_doubts
+
+
+def deleted_in_bulk(connection: sqlite3.Connection, events: Iterable[Event], in_content: Callable[[str], bool]) -> int:
+    """Count the entries that a batch of the persist stage would delete by messages that take more than one away.
+
+    Args:
+        connection: to the copy, as it was before the batch.
+        events: the batch.
+        in_content: see `LiveBatch`.
+    """
+    count = 0
+    for event in events:
+        if not isinstance(event, EntriesDeleted):
+            continue
+        found = [connection.execute(_FIND, (uuid,)).fetchone() for uuid in event.uuids]
+        here = [row[1] for row in found if row is not None]
+        if len(event.uuids) > 1:
+            count += len(here)
+        if event.dn is not None and not in_content(text(event.dn)):
+            below = sum(1 for dn in here for _ in descendants(connection, dn))
+            count += below + 1 if below else 0
+    return count
 
 
 class LiveBatch:
@@ -172,8 +194,6 @@ class LiveBatch:
         """Give the entries below a renamed one their new names: the server tells of the parent alone."""
         for number, uuid, dn in children(self._connection, old):
             renamed = names.rebase(dn, old, new)
-            if renamed == dn:
-                continue
             self._connection.execute(_RENAME, (names.key(renamed), renamed, number))
             (attrs,) = self._connection.execute(_ATTRS, (number,)).fetchone()
             self._tell(Renamed(to_entry(uuid, dn, attrs), to_entry(uuid, renamed, attrs)))

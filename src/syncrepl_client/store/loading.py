@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from syncrepl_client.contentsync.events import SentEntry
-    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.base import Counts, Listener
     from syncrepl_client.store.database import Database
 
 __all__ = ["FirstLoad"]
@@ -29,6 +29,7 @@ _PAGE: Final = 256
 _SPARSE: Final = 4
 
 _APPEND: Final = "INSERT INTO syncrepl_entry (id, uuid, key, dn, attrs) VALUES (?, ?, ?, ?, ?)"
+_COUNT: Final = "SELECT count(*) FROM syncrepl_entry"
 _CLEAR: Final = "DELETE FROM syncrepl_entry"
 _DROP_REPEATED: Final = """
     DELETE FROM syncrepl_entry WHERE id NOT IN (SELECT max(id) FROM syncrepl_entry GROUP BY uuid)
@@ -96,6 +97,11 @@ class FirstLoad:
                 connection.execute(schema.CREATE_UUID_INDEX)
             connection.executemany(_DROP_DELETED, self._deleted.items())
             connection.execute(schema.CREATE_KEY_INDEX)
+
+    def counts(self) -> Counts:
+        """Count what the settled load is."""
+        (added,) = self._database.connection.execute(_COUNT).fetchone()
+        return {"added": added, "modified": 0, "renamed": 0, "deleted": 0}
 
     def deliver(self, connection: sqlite3.Connection, listener: Listener | None, origin: Origin) -> None:  # noqa: ARG002
         """Tell of every entry, parents before their children; the origin of all is the snapshot."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.contentsync.events import SentEntry
     from syncrepl_client.model import Origin
-    from syncrepl_client.store.base import Listener
+    from syncrepl_client.store.base import Counts, Listener
     from syncrepl_client.store.database import Database
 
 __all__ = ["GONE", "Update", "same_values"]
@@ -37,6 +37,12 @@ SENT: Final = 3
 _SWEEP: Final = bytes((GONE, SEEN, GONE)) + bytes(range(3, 256))
 
 _MAX_ID: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_entry"
+# A rename may have changed attributes too.
+_DIFFERENCES: Final = """
+    SELECT count(*) FILTER (WHERE entry IS NULL), count(*) FILTER (WHERE NOT (entry IS NULL OR renamed)),
+        count(*) FILTER (WHERE renamed)
+    FROM syncrepl_diff
+"""
 _COUNT: Final = "SELECT count(*) FROM syncrepl_entry"
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _FIND_ID: Final = "SELECT id FROM syncrepl_entry WHERE uuid = ?"
@@ -273,6 +279,11 @@ class Update:
         """Return the number of entries in the copy."""
         (count,) = self._connection.execute(_COUNT).fetchone()
         return int(count)
+
+    def counts(self) -> Counts:
+        """Count what the settled difference does."""
+        added, modified, renamed = self._connection.execute(_DIFFERENCES).fetchone()
+        return {"added": added, "modified": modified, "renamed": renamed, "deleted": self.gone_count()}
 
     def gone_count(self) -> int:
         """Return how many entries of the copy are gone."""

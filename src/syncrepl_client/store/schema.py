@@ -67,6 +67,8 @@ _VERSION_2: Final = (
     "ALTER TABLE syncrepl_state ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE syncrepl_state ADD COLUMN held_entries INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE syncrepl_state ADD COLUMN approved INTEGER NOT NULL DEFAULT 0",
+    # What found the deletions that are held, as in `model.Origin`.
+    "ALTER TABLE syncrepl_state ADD COLUMN held_origin TEXT NOT NULL DEFAULT 'refresh'",
     "CREATE TABLE syncrepl_held (uuid BLOB PRIMARY KEY, dn TEXT NOT NULL) STRICT",
     "CREATE TABLE syncrepl_request (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, held INTEGER NOT NULL) STRICT",
     # By row of the copy, so that a walk along it goes along this one, too.

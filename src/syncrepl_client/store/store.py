@@ -12,7 +12,7 @@ from syncrepl_client.model import Origin
 from syncrepl_client.store import held, schema
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
-from syncrepl_client.store.live import LiveBatch, doubts_about
+from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
 
@@ -168,7 +168,7 @@ class Store:
             if end.forget or (cookie is None and another):
                 # A cookie of another kind of server covers nothing of what came now.
                 connection.execute(_FORGET)
-            held.clear(connection)
+            held.settled(connection, end.origin)
             if listener is not None:
                 if cookie is not None and cookie != former.cookie:
                     with self.database.guarded():
@@ -187,11 +187,20 @@ class Store:
         found: tuple[str, bytes] | None = self.database.connection.execute(_ROW, (uuid,)).fetchone()
         return found
 
+    def name_of(self, uuid: bytes) -> str | None:
+        """Return the name of an entry of the copy; None if it is not there."""
+        found = self.row(uuid)
+        return None if found is None else found[0]
+
     # --- persist ------------------------------------------------------------------------------------------------------
 
     def doubts_about(self, events: Sequence[Event]) -> list[Doubts]:
         """Find what each event of a batch of the persist stage leaves open; see `live.doubts_about`."""
         return doubts_about(self.database.connection, events)
+
+    def deleted_in_bulk(self, events: Iterable[Event], in_content: Callable[[str], bool]) -> int:
+        """Count what a batch of the persist stage would delete in bulk; see `live.deleted_in_bulk`."""
+        return deleted_in_bulk(self.database.connection, events, in_content)
 
     def apply(self, events: Iterable[Event], listener: Listener | None, in_content: Callable[[str], bool]) -> bool:
         """Apply a batch of the persist stage in one transaction.
@@ -227,14 +236,19 @@ class Store:
         """Tell how many deletions of a refresh are not among those that are held."""
         return sum(not held.holds(self.database.connection, uuid) for uuid, _ in staged.gone())
 
-    def hold(self, staged: Update, entries: int) -> None:
+    def hold(self, staged: Update, entries: int, origin: Origin = Origin.REFRESH) -> None:
         """Hold a refresh: what it would delete is kept for those who decide, and nothing of it is applied."""
         now = self.held()
         if now is not None and now.deletions == staged.gone_count() and not self._news(staged):
             # Who is deciding now has seen all of it.
             return
         with self.database.transaction() as connection:
-            held.hold(connection, staged.gone(), entries)
+            held.hold(connection, staged.gone, entries, origin)
+
+    def release(self) -> None:
+        """Forget what is held: it is settled."""
+        with self.database.transaction() as connection:
+            held.clear(connection)
 
     def decided(self) -> bool:
         """Tell whether another process has decided about what is held."""

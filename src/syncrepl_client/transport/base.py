@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["Transport"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from syncrepl_client.transport.reservoir import Buffers
+
+__all__ = ["Encryption", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How a connection is encrypted.
+
+    Args:
+        version: the protocol, such as ``TLSv1.3``.
+        cipher: its cipher suite.
+        certificate: the server's certificate, in DER form.
+        expires: when it does; None if it was not verified.
+        verified: whether its chain and its name were verified.
+    """
+
+    version: str
+    cipher: str
+    certificate: bytes
+    expires: datetime | None
+    verified: bool
 
 
 class Transport(Protocol):
@@ -32,11 +57,21 @@ class Transport(Protocol):
         """
 
     def start_tls(self, hostname: str) -> None:
-        """Encrypt the stream from here on.
+        """Encrypt the stream from here on; a stream for which that fails is closed.
 
         Raises:
-            ConnectionFailed: the handshake or the check of the certificate failed.
+            EncryptionFailed: the handshake or the check of the certificate failed.
         """
+
+    def drain(self, buffers: Buffers) -> None:
+        """Take what arrives while nobody reads, from here on, as far as there is room for it.
+
+        `start_tls` comes before it, if at all.
+        """
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """How the stream is encrypted; None if it is not."""
 
     def wake(self) -> None:
         """Let a `read` that waits in another thread, or under a signal handler, return at once."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ import pytest
 from syncrepl_client.contentsync.dialects import DS389
 from syncrepl_client.exceptions import ConnectionLost
 from syncrepl_client.ldap.messages import Message, SearchResultEntry
+from tests.draining import wait_until_taken
 from tests.ns_slapd import CONFIG, CONTENT_SYNC, NsSlapd
 from tests.slapd import SUFFIX, empty_tree, sample_ldif
 from tests.traps.copies import KEEP, MODES, PERSIST, REFRESH, Copy, add_person, move
@@ -109,27 +109,31 @@ def test_a_change_between_refresh_and_stream_is_found_out(tmp_path: Path) -> Non
 
 @pytest.mark.trap("C8", server="389")
 def test_a_slow_reader_loses_nothing(server: NsSlapd, base: str, tmp_path: Path) -> None:
+    """Newer servers drop changes for who does not take them; so they are taken while a callback runs."""
+    writes, large = 40, 600_000
     with Copy(server, tmp_path / "data", PERSIST, base, verify_every=0) as copy:
         copy.sync()
         seen: list[bytes] = []
 
         def slowly(change: Change) -> None:
+            copy.listener.before = note
+            note(change)
+            for number in range(1, writes):
+                photo = bytes([number]) * large
+                server.modify(
+                    f"cn=a,{base}",
+                    [(ldap.MOD_REPLACE, "jpegPhoto", [photo]), (ldap.MOD_REPLACE, "title", [str(number)])],
+                )
+            wait_until_taken(copy.open(), (writes - 1) * large)
+
+        def note(change: Change) -> None:
             seen.append(change.entry.attributes["title"][0])
-            # The server writes several of these in this time.
-            time.sleep(0.1)
 
         copy.listener.before = slowly
-        for number in range(20):
-            server.modify(
-                f"cn=a,{base}",
-                [
-                    (ldap.MOD_REPLACE, "jpegPhoto", [bytes([number]) * 600_000]),
-                    (ldap.MOD_REPLACE, "title", [str(number)]),
-                ],
-            )
+        server.replace(f"cn=a,{base}", "title", ["0"])
         copy.run()
         copy.check()
-        assert seen == [str(number).encode() for number in range(20)]
+        assert seen == [str(number).encode() for number in range(writes)]
 
 
 # --- D: names ---------------------------------------------------------------------------------------------------------
@@ -273,7 +277,7 @@ def test_the_openldap_mode_is_for_others(tmp_path: Path, mode: SyncreplMode) -> 
             server.allow_openldap = False
             server.replace(person, "title", ["Dr"])
             assert copy.sync() == [("change", person)]
-            assert all("4096" not in line for line in copy.trace)
+            assert all("(4096)" not in line for line in copy.trace)
 
 
 @BOTH

@@ -43,12 +43,13 @@ def test_a_search_is_ended_by_abandon(server: NsSlapd, base: str, tmp_path: Path
     with Copy(server, tmp_path / "data", PERSIST, base, verify_every=0) as copy:
         copy.sync()
         replica = copy.open()
+        copy.trace.clear()
         began = time.monotonic()
         replica.finish()
         replica.run()
         assert time.monotonic() < began + 2
         assert any("abandon" in line for line in copy.trace)
-        assert not any("extended" in line for line in copy.trace)
+        assert not any("Cancel" in line for line in copy.trace)
         copy.close()
         server.replace(f"cn=a,{base}", "title", ["later"])
         assert copy.sync() == [("change", f"cn=a,{base}")]
@@ -83,7 +84,7 @@ def test_a_search_that_begins_again_does_so_on_another_connection(
             assert len(copy.sync()) == 2
             move(server, f"ou=g,{base}", out)
             assert len(copy.sync()) == 2
-        assert sum("bind," in line for line in copy.trace) > 5
+        assert sum(line.startswith(">") and " bind " in line for line in copy.trace) > 5
 
 
 # --- E4: other attributes than were asked for -------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def test_after_a_restart_the_copy_goes_on_from_its_cookie(own: NsSlapd, tmp_path
         own.replace(f"cn=a,{base}", "title", ["after"])
         copy.run()
         copy.check()
-        assert all("4096" not in line for line in copy.trace)
+        assert all("(4096)" not in line for line in copy.trace)
 
 
 @pytest.mark.trap("E10", server="389")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client.model import Modified
-from tests.traps.openldap.copies import BOTH_MODES, PERSIST, Copy
+from tests.draining import wait_until_taken
+from tests.traps.openldap.copies import BOTH_MODES, MODES, PERSIST, Copy
 from tests.traps.openldap.line import Line
-from tests.traps.openldap.tree import add_people, add_person, named, on
+from tests.traps.openldap.tree import PEOPLE, add_people, add_person, named, on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ _LARGE = 600_000
 
 @on("C8")
 def test_a_client_whose_callback_takes_long_loses_nothing(server: Slapd, tmp_path: Path) -> None:
-    """All is written while the callback of the first change holds the client up."""
+    """All is written, and taken from the server, while the callback of the first change holds the client up."""
     dn = named("a")
     with Copy(server, tmp_path / "data", PERSIST) as copy:
         copy.sync()
@@ -34,6 +35,7 @@ def test_a_client_whose_callback_takes_long_loses_nothing(server: Slapd, tmp_pat
             for number in range(_WRITES):
                 server.replace(dn, "jpegPhoto", [bytes([number]) * _LARGE])
             add_person(server, "last")
+            wait_until_taken(copy.open(), _WRITES * _LARGE)
 
         copy.witness.before = write
         server.replace(named("b"), "title", ["first"])
@@ -157,3 +159,24 @@ def test_an_identity_that_may_read_it_in_an_entry_of_the_content_alone_resumes(
         assert [("change", named("c"))] == copy.sync()
 
         assert line.take()[0].cookie is not None
+
+
+@on("C12", "B4")
+@MODES
+def test_who_may_not_be_searched_for_by_uuid_is_not_gone_with_the_entry_above(
+    server: Slapd, tmp_path: Path, mode: SyncreplMode, *, offline: bool
+) -> None:
+    """The container leaves the filter and those below it stay; the identity may search for others by UUID."""
+    unit = f"ou=secret,{PEOPLE}"
+    server.extra_database = f"access to dn.children={unit} attrs=entryUUID by * none\naccess to * by * read"
+    server.restart()
+    server.add(unit, {"objectClass": ["organizationalUnit"], "description": ["x"]})
+    add_person(server, "hidden", unit, description=["x"])
+    add_person(server, "witness", description=["x"])
+    with Copy(server, tmp_path / "data", mode, filter="(description=x)", all_seeing=True) as copy:
+        copy.sync()
+        if offline:
+            copy.offline()
+        server.replace(unit, "description", [])
+
+        assert [("delete", unit)] == copy.sync()

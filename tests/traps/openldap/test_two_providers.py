@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import resumption
+from syncrepl_client import Replica, resumption
 from syncrepl_client.contentsync.cookies import OpenLDAPCookie
 from syncrepl_client.exceptions import ProviderBehind
 from tests.providers import Providers, context_csns
-from tests.traps.openldap.copies import BOTH_MODES, PERSIST, Copy
+from tests.slapd import SUFFIX
+from tests.traps.openldap.copies import BOTH_MODES, ONCE, PERSIST, Copy
 from tests.traps.openldap.line import Line
 from tests.traps.openldap.tree import GROUPS, add_person, named, small_tree
 
@@ -72,6 +74,24 @@ def test_a_provider_that_lags_takes_nothing_away(
         assert copy.sync() == ([("add", b2)] if own else [])
         assert n1 in copy.names
         assert context_csns(second) == csns(copy.cookie) or not own
+
+
+@pytest.mark.trap("A5", server="slapd-two")
+@pytest.mark.parametrize("providers", [None], ids=["present"], indirect=True)
+def test_a_repair_takes_nothing_away_that_a_provider_has_not_got_yet(providers: Providers, tmp_path: Path) -> None:
+    first, second = providers
+    with Copy(first, tmp_path / "data", ONCE) as copy:
+        copy.sync()
+        providers.cut(second)
+        add_person(first, "n1")
+        copy.sync()
+        before = copy.content
+        copy.offline()
+
+    url = f"{second.url}/{SUFFIX}??sub"
+    with closing(Replica(url, tmp_path / "data", mode=ONCE)) as replica, pytest.raises(ProviderBehind):
+        replica.verify(repair=True)
+    assert before == copy.content
 
 
 @pytest.mark.trap("A5", server="slapd-two")
