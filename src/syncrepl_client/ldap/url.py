@@ -123,7 +123,7 @@ class LDAPUrl:
             quote(self.filter, safe="=()&|!*:<>~,+@\\;"),
             ",".join(shown).replace("/", "%2F"),
         ]
-        return f"{self.address}/{'?'.join(parts).rstrip('?')}"
+        return f"{self.scheme}://{self._where()}/{'?'.join(parts).rstrip('?')}"
 
     def _where(self) -> str:
         if self.scheme == "ldapi":
