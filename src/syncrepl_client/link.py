@@ -81,6 +81,8 @@ class Link:
         self._stopping = stopping
         self._leaving = leaving
         self._waker = Waker()
+        # The way into the provider that was chosen last.
+        self._there = access
         self._client: Client | None = None
         self._consumer: Consumer | None = None
         # Whether the copy was in step before, with this very search: in an earlier run perhaps.
@@ -100,13 +102,14 @@ class Link:
             ProviderBehind: the server has not seen changes yet that the copy holds.
             Interrupted: it is not wanted any more.
         """
-        client, search, consumer = self._enter(url)
+        client, search = self._enter(url)
         store, listener = self._store, self._listener
         # Whichever provider it is, the copy is of the search that the program named.
         store.set_search(str(self.access.url), search.fingerprint)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
+        consumer = self._make_consumer(client, search, url)
         consumer.start()
         self._consumer = consumer
 
@@ -116,7 +119,7 @@ class Link:
         Raises:
             UsageError: the copy is of another search or identity.
         """
-        _, search, consumer = self._enter(url)
+        client, search = self._enter(url)
         state = self._store.state()
         if state.fingerprint not in {None, search.fingerprint}:
             # What another identity sees is another content.
@@ -124,9 +127,9 @@ class Link:
                 f"the copy was made by another search or identity: {state.url}",
                 hint="verify it with the URL that it was made with",
             )
-        self._consumer = consumer
+        self._consumer = self._make_consumer(client, search, url)
 
-    def _enter(self, url: LDAPUrl) -> tuple[Client, Search, Consumer]:
+    def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""
         access, terms = replace(self.access, url=url), self._terms
         # It is known before it binds, or a stop would not wake it.
@@ -136,8 +139,11 @@ class Link:
         access.identify(client)
         journal.connected(access)
         # Whom the server takes us for decides what is to be seen.
-        search = Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
-        consumer = Consumer(
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
+
+    def _make_consumer(self, client: Client, search: Search, url: LDAPUrl) -> Consumer:
+        access, terms = replace(self.access, url=url), self._terms
+        return Consumer(
             client,
             self._store,
             search,
@@ -152,7 +158,6 @@ class Link:
             heartbeat=terms.heartbeat,
             progress=terms.progress,
         )
-        return client, search, consumer
 
     def _dropping(self) -> bool:
         return self._stopping() or (self._consumer is None and self._leaving())
@@ -163,7 +168,7 @@ class Link:
         client, self._client = self._client, None
         if client is not None:
             client.close()
-            journal.disconnected(self.access.url)
+            journal.disconnected(self._there.url)
 
     def close(self) -> None:
         """End the connection for good."""
