@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -107,6 +108,10 @@ class Following(threading.Thread):
             raise error
 
 
+def lost_more_than(heard: Heard, count: int) -> bool:
+    return len(heard.lost) > count
+
+
 def where(server: Slapd) -> str:
     return f"{server.url}/{SUFFIX}"
 
@@ -152,7 +157,7 @@ def test_what_happens_while_the_server_is_away_arrives_exactly_once(slapd: Slapd
         for number in range(3):
             seen = len(heard.lost)
             slapd.kill()
-            heard.until(lambda seen=seen: len(heard.lost) > seen)
+            heard.until(partial(lost_more_than, heard, seen))
             slapd.start()
             wanted.append(person(slapd, f"n{number}"))
             heard.until(lambda: set(wanted) <= set(heard.added()))

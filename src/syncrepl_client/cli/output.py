@@ -141,12 +141,6 @@ class Printer:
         if self._messages is not None:
             self._messages.note(f"connected to {url}")
 
-    def disconnected(self, error: Exception, *, url: str, delay: float, attempt: int) -> None:  # noqa: ARG002 - the same
-        """Say that there is no connection."""
-        if self._messages is not None:
-            hint = getattr(error, "hint", "")
-            self._messages.warn(f"{error}; the next try is in {delay:.1f} s" + (f" ({hint})" if hint else ""))
-
     def _print(self, text: str) -> None:
         if text:
             self._progress.clear()
