@@ -140,9 +140,10 @@ class Follower:
         self._url, self._more = None, False
         urls = self._providers.urls()
         left = [url for url in urls if url not in self._tried] or urls
-        self._more = len(left) > 1
         self._url = left[0]
         self._tried.add(left[0])
+        # By number as well: a DNS that tells of new servers each time would never let it rest.
+        self._more = len(left) > 1 and len(self._tried) < len(urls)
         return left[0]
 
     # --- one step -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from enum import Enum
 from typing import Final
 
 from syncrepl_client.exceptions import (
+    CertificateError,
+    ClientCertificateRefused,
     ConnectionLost,
     IdentityChanged,
     InsufficientAccess,
@@ -45,8 +47,10 @@ _ERRORS: Final[tuple[tuple[type[Exception], Verdict], ...]] = (
     # A ticket is fetched and renewed by somebody else; what the server offers, its administrator decides.
     (KerberosError, Verdict.IF_IT_WORKED),
     (MechanismNotOffered, Verdict.IF_IT_WORKED),
-    # The server stopped, or the network: what reconnecting is for.  Wrong certificates are here too: they expire, and
-    # are replaced without a word to the clients.
+    # Certificates expire and are replaced, without a word to the other side.  At first it is the wrong authority.
+    (CertificateError, Verdict.IF_IT_WORKED),
+    (ClientCertificateRefused, Verdict.IF_IT_WORKED),
+    # The server stopped, or the network: what reconnecting is for.
     (ConnectionLost, Verdict.AGAIN),
     # Replication catches up.
     (ProviderBehind, Verdict.AGAIN),
@@ -79,6 +83,9 @@ _CODES: Final = {
     13: Verdict.STOP,
 }
 
+# KRB5KDC_ERR_PREAUTH_FAILED and KRB5KRB_AP_ERR_BAD_INTEGRITY: an older key, which a realm counts like a wrong password.
+_OLD_KEYS: Final = frozenset({-1765328360, -1765328353})
+
 
 def verdict(error: BaseException) -> Verdict:
     """Return what to do after an error."""
@@ -92,5 +99,7 @@ def verdict(error: BaseException) -> Verdict:
             return Verdict.STOP
         if error.code in _CODES:
             return _CODES[error.code]
+    if isinstance(error, KerberosError) and error.code in _OLD_KEYS:
+        return Verdict.STOP
     unlisted = Verdict.IF_IT_WORKED if isinstance(error, LDAPResultError) else Verdict.STOP
     return next((what for kind, what in _ERRORS if isinstance(error, kind)), unlisted)
