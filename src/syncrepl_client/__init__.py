@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from syncrepl_client.backoff import Backoff
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.heartbeat import Heartbeat
@@ -27,6 +28,7 @@ from syncrepl_client.transport.reservoir import Buffers
 __all__ = [
     "Added",
     "Attributes",
+    "Backoff",
     "BaseCallback",
     "Buffers",
     "Change",

@@ -150,6 +150,14 @@ class CallbackListener:
         if self._debug is not None:
             self._debug(message)
 
+    def connected(self, url: str) -> None:
+        """Tell of a connection that was made again."""
+        self.debug(f"connected to {url}")
+
+    def disconnected(self, error: Exception, *, url: str, delay: float, attempt: int) -> None:  # noqa: ARG002
+        """Tell that there is no connection."""
+        self.debug(f"{error}; the next try is in {delay:.1f} s")
+
     def bound(self, connection: BoundConnection) -> None:
         """Call `bind_complete`."""
         self._bind(self._make_cursor(), None, connection)

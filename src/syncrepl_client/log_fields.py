@@ -54,6 +54,9 @@ class Fields(TypedDict, total=False):
     code: int
     wal_bytes: int
     spool_after_bytes: int
+    # A connection that is made again
+    attempt: int
+    delay_seconds: float
     # At DEBUG alone
     dns: list[str]
 

@@ -1,35 +1,29 @@
 """The wiring: `Replica` joins a URL, a data file and a listener.
 
-It opens the store, connects and binds, and hands both to a consumer.  Nothing of the protocol and no SQL is here.
+It opens the store and lets a link to a provider work on it, once or for ever.  Nothing of the protocol and no SQL is
+here.
 """
 
 from __future__ import annotations
 
+import random
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client import journal
 from syncrepl_client.access import Access, Timeouts, credentials_of
-from syncrepl_client.client import BoundConnection
-from syncrepl_client.consumer import Consumer
-from syncrepl_client.contentsync.search import Search
-from syncrepl_client.contentsync.session import Mode
-from syncrepl_client.exceptions import (
-    CallbackError,
-    ClosedError,
-    Interrupted,
-    LDAPUrlConflict,
-    LDAPUrlError,
-    UsageError,
-)
+from syncrepl_client.backoff import Backoff
+from syncrepl_client.discovery import providers_of
+from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, LDAPUrlError
+from syncrepl_client.follow import Follower
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.heartbeat import Heartbeat
-from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
+from syncrepl_client.link import Link, Terms
+from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import SyncreplMode
-from syncrepl_client.resumption import read_server
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.store import Store
@@ -39,10 +33,9 @@ from syncrepl_client.transport.tls import TLS
 if TYPE_CHECKING:
     import os
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from syncrepl_client.client import Client
     from syncrepl_client.credentials import Credentials
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Report
@@ -50,13 +43,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Replica"]
 
-_MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND_PERSIST: Mode.REFRESH_AND_PERSIST}
+# The system's: what it deals out differs even in processes that were forked from one.
+_random: Final = random.SystemRandom().random
 
 
 class Replica:
     """A durable local copy of one LDAP search that stays in step with the server.
 
-    Use it as a context manager, or call `open` and `close`.  All calls but `stop` belong to one thread.
+    Use it as a context manager, or call `open`, or `follow`, and `close`.  All calls but `stop`, `finish` and `wake`
+    belong to one thread.
 
     Args:
         url: the server and the search, as text or parsed (also by python-ldap's ``ldapurl``); None means the one
@@ -64,8 +59,9 @@ class Replica:
         path: the data file; a folder gets a ``syncrepl.db`` in it.
         mode: whether to end when the refresh is complete or to go on listening.
         listener: an object with any of the methods ``bound(connection)``, ``change(change, *, origin, cursor)``,
-            ``refresh_done(entries, cursor)``, ``cookie(cookie)`` and ``debug(message)``; all but the first and the last
-            are called inside the transaction that makes the change durable, and raising in them undoes it.
+            ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, of which all but the first are called inside the
+            transaction that makes the change durable, and raising in them undoes it; ``debug(message)``; and, while it
+            follows, ``disconnected(error, *, url, delay, attempt)`` and ``connected(url)``.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
         password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
         credentials: who to be; overrides the URL's ``bindname``.
@@ -86,6 +82,11 @@ class Replica:
             nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
             delete beyond the default is confirmed by an independent search first.
+        providers: URLs of further servers that hold the same content, tried in this order after the first; they differ
+            in host and port only, and the search may be left out of them.
+        srv: a domain such as ``example.com``, in whose DNS the servers are looked up (RFC 2782) each time that one is
+            needed; the URL has no host then, as in ``ldap:///dc=example,dc=com``.
+        backoff: how long `follow` waits between tries.
     """
 
     def __init__(
@@ -110,6 +111,9 @@ class Replica:
         heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
         buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
         max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
+        providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
+        srv: str | None = None,
+        backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     ) -> None:
         try:
             self._url = None if url is None else urls.of(url)
@@ -119,26 +123,34 @@ class Replica:
             del url, password
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
-        self._listener = None if listener is None else _Relay(listener)
+        self._listener = None if listener is None else AnyListener(listener)
         self._starttls = starttls
         self._credentials = credentials
         self._tls = TLS.of(tls)
         self._cleartext_password = cleartext_password
         self._timeouts = timeouts
         self._on_behalf_of = on_behalf_of
-        self._access: Access | None = None
-        self._progress = progress
-        self._trace = trace
-        self._max_message = max_message
-        self._max_deletes = max_deletes
-        self._verify_every = verify_every
-        self._patience = patience
-        self._heartbeat = heartbeat
         self._buffers = buffers
+        self._others = [urls.of(provider) for provider in providers]
+        self._srv = srv
+        self._backoff = backoff
+        self._terms = Terms(
+            mode=self.mode,
+            max_message=max_message,
+            max_deletes=max_deletes,
+            verify_every=verify_every,
+            patience=patience,
+            heartbeat=heartbeat,
+            progress=progress,
+            trace=trace,
+        )
         self._store: Store | None = None
-        self._client: Client | None = None
-        self._consumer: Consumer | None = None
+        self._link: Link | None = None
+        self._follower: Follower | None = None
+        # Whether it was ever told to connect.
+        self._begun = False
         self._stop_asked = False
+        self._finish_asked = False
         self._closed = False
         # What ended the session, if anything did.
         self._failure = ""
@@ -158,14 +170,9 @@ class Replica:
             raise ClosedError
         try:
             self.open_store()
+            self._begun = True
             with self.store.working():
-                client, search = self._bind()
-                self.store.set_search(str(self.url), search.fingerprint)
-                if self._listener is not None:
-                    self.store.set_listener(self._listener.name)
-                    self._listener.bound(client)
-                self._consumer = self._make_consumer(client, search)
-                self._consumer.start()
+                self.following.open(self.link.connect)
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
@@ -188,7 +195,7 @@ class Replica:
                 )
             self._url = urls.parse(state.url)
         credentials = self._credentials or credentials_of(self._url, self._password)
-        self._access = Access(
+        access = Access(
             self._url,
             credentials,
             self._starttls,
@@ -198,6 +205,16 @@ class Replica:
             self._own_buffers(),
             self._on_behalf_of,
         )
+        self._link = Link(
+            access,
+            self._store,
+            self._listener,
+            self._terms,
+            stopping=lambda: self._stop_asked,
+            leaving=lambda: self._finish_asked,
+        )
+        providers = providers_of(self._url, self._others, self._srv, _random)
+        self._follower = Follower(self._link, providers, self._listener, self._backoff, random=_random)
 
     def _own_buffers(self) -> Buffers | None:
         """Put the file beside the data file, unless told otherwise: it holds the same data."""
@@ -214,42 +231,15 @@ class Replica:
         if stored is not None and urls.parse(stored).search_url() != self.url.search_url():
             raise LDAPUrlConflict(stored, str(self.url))
 
-    def _bind(self) -> tuple[Client, Search]:
-        """Connect and bind."""
-        url, access = self.url, self.access
-        # It is known before it binds, or a stop would not wake it.
-        self._client = client = access.connect(
-            max_message=self._max_message, trace=self._trace, stopping=lambda: self._stop_asked
-        )
-        access.identify(client)
-        journal.connected(access)
-        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
-
-    def _make_consumer(self, client: Client, search: Search) -> Consumer:
-        store, access = self.store, self.access
-        return Consumer(
-            client,
-            store,
-            search,
-            _MODES[self.mode],
-            self._listener,
-            server=read_server(client),
-            max_deletes=self._max_deletes,
-            renew=lambda: access.renew(client, lambda: self._stop_asked),
-            stopping=lambda: self._stop_asked,
-            verify_every=self._verify_every,
-            patience=self._patience,
-            heartbeat=self._heartbeat,
-            progress=self._progress,
-        )
-
     def close(self) -> None:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
         self._refuse_in_callback("closed")
         self._closed = True
         store, self._store = self._store, None
+        link, self._link = self._link, None
         try:
-            self._disconnect()
+            if link is not None:
+                link.close()
         finally:
             if store is not None:
                 store.close()
@@ -274,16 +264,21 @@ class Replica:
             SyncreplError: the session is over.  Whatever a step raises, also what a callback raised, closes the
                 replica; a new one resumes where it was.
         """
+        return self._step(lambda: self.link.listen(timeout))
+
+    def _step(self, work: Callable[[], bool]) -> bool:
+        """Do a part of the work; tells whether to go on."""
         if self._closed:
             raise ClosedError(self._failure or "the client is closed")
         if self._stop_asked:
             return False
-        consumer = self._consumer
-        if consumer is None:
+        if not self._begun:
             raise ClosedError("the replica was not opened yet")
+        if self._finish_asked and not self.link.connected:
+            return False
         try:
             with self._session():
-                return consumer.step(timeout)
+                return work()
         except Interrupted:
             return False
 
@@ -315,7 +310,7 @@ class Replica:
         Returns:
             The number of entries in the copy.
         """
-        while self._consumer is None or self._consumer.refreshing:
+        while not self._begun or self.refreshing:
             if not self.step():
                 break
         return len(self.entries)
@@ -340,58 +335,77 @@ class Replica:
         """
         if self._closed:
             raise ClosedError(self._failure or "the client is closed")
-        if self._consumer is not None:
+        self.open_store()
+        link = self.link
+        alone = not link.connected
+        if not alone:
             self.refresh()
-        else:
-            self.open_store()
         try:
             with self._session():
-                return (self._consumer or self._for_verification()).verify(repair=repair)
+                if alone:
+                    self.following.open(link.enter)
+                return link.verify(repair=repair)
         except Interrupted:
             raise ClosedError("the replica was stopped") from None
         finally:
-            if self._consumer is None:
-                self._disconnect()
-
-    def _disconnect(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-            journal.disconnected(self.url)
-
-    def _for_verification(self) -> Consumer:
-        """Connect for a verification alone."""
-        client, search = self._bind()
-        if self.store.state().fingerprint not in {None, search.fingerprint}:
-            # What another identity sees is another content.
-            raise UsageError(
-                f"the copy was made by another search or identity: {self.store.state().url}",
-                hint="verify it with the URL that it was made with",
-            )
-        return self._make_consumer(client, search)
+            if alone:
+                link.disconnect()
 
     def run(self) -> None:
         """Call `step` until it returns False."""
         while self.step():
             pass
 
+    def follow(self) -> None:
+        """Stay in step until `stop` or `finish`, whatever servers and networks do; also opens what is not open yet.
+
+        A connection that cannot be made or breaks is made again, with a provider that was not tried yet at once, or
+        else after a wait; see `Backoff`.  In between the copy stays as it was, and the data file open.  With refresh
+        only it is one refresh that is not given up.
+
+        Raises:
+            InvalidCredentials: a wrong password does not get better, and trying it again may lock the account.
+            SyncreplError: something else that does not get better by itself; the replica is closed.
+        """
+        while self.follow_step():
+            pass
+
+    def follow_step(self, timeout: float = 3.0) -> bool:
+        """Do a part of `follow`: handle what has arrived, or get connected again.
+
+        Args:
+            timeout: how many seconds to wait at most; connecting takes as long as the timeouts of the replica let it.
+
+        Returns:
+            Whether to go on calling.
+        """
+        if not self._closed:
+            try:
+                self.open_store()
+            except BaseException:
+                self.close()
+                raise
+            self._begun = True
+        return self._step(lambda: self.following.step(timeout))
+
     def finish(self) -> None:
-        """End once a refresh in progress is complete: go on with `step` until it returns False."""
-        if self._consumer is not None:
-            self._consumer.finish()
+        """End once a refresh in progress is complete: go on with `step` until it returns False.
+
+        For any thread and for signal handlers.
+        """
+        self._finish_asked = True
+        self.wake()
 
     def stop(self) -> None:
         """Make `step` return False at once and drop a refresh in progress; for any thread and for signal handlers."""
         self._stop_asked = True
-        client = self._client
-        if client is not None:
-            client.wake()
+        self.wake()
 
     def wake(self) -> None:
         """Make a `step` that waits return; for any thread and for signal handlers."""
-        client = self._client
-        if client is not None:
-            client.wake()
+        link = self._link
+        if link is not None:
+            link.wake()
 
     # --- what is here -------------------------------------------------------------------------------------------------
 
@@ -405,9 +419,21 @@ class Replica:
     @property
     def access(self) -> Access:
         """The way into the server."""
-        if self._access is None:
-            raise ClosedError("the replica was not opened yet")
-        return self._access
+        return self.link.access
+
+    @property
+    def link(self) -> Link:
+        """The link to a provider."""
+        if self._link is None:
+            raise ClosedError("the replica is not open")
+        return self._link
+
+    @property
+    def following(self) -> Follower:
+        """What chooses the provider."""
+        if self._follower is None:
+            raise ClosedError("the replica is not open")
+        return self._follower
 
     @property
     def store(self) -> Store:
@@ -424,31 +450,4 @@ class Replica:
     @property
     def refreshing(self) -> bool:
         """Whether a refresh is in progress."""
-        return self._consumer is not None and self._consumer.refreshing
-
-
-def _ignore(*_arguments: object, **_named: object) -> None:
-    """Stand in for a method that a listener does not have."""
-
-
-class _Relay:
-    """Calls those methods that a listener has."""
-
-    def __init__(self, listener: object) -> None:
-        self._bound = getattr(listener, "bound", None)
-        # Under this name it is remembered who was told of the changes.
-        self.name = str(getattr(listener, "name", "") or type(listener).__qualname__)
-        # The listener's own methods where it has them: a call in between would be paid once for each entry.
-        self.change = getattr(listener, "change", _ignore)
-        self.refresh_done = getattr(listener, "refresh_done", _ignore)
-        self.cookie = getattr(listener, "cookie", _ignore)
-        self.debug = getattr(listener, "debug", _ignore)
-        self.hears_changes = bool(getattr(listener, "hears_changes", self.change is not _ignore))
-
-    def bound(self, client: Client) -> None:
-        if self._bound is not None:
-            connection = BoundConnection(client)
-            try:
-                self._bound(connection)
-            finally:
-                connection.expire()
+        return self._link is not None and self._link.refreshing

@@ -34,9 +34,10 @@ class Syncrepl:
         mode: whether to end when the refresh is complete or to go on listening.
         ldap_url: the server and the search; None means the one stored in the data file.
         starttls: whether to encrypt an ``ldap://`` connection before binding.
+        reconnect: whether a connection that cannot be made, or breaks, is made again; see `Replica.follow`.
         kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``tls``,
             ``cleartext_password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``, ``verify_every``,
-            ``patience``, ``heartbeat``, ``buffers``.
+            ``patience``, ``heartbeat``, ``buffers``, ``providers``, ``srv``, ``backoff``.
 
     A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
     ``cleartext_password=False`` it is refused, with ``True`` nothing is said.
@@ -53,11 +54,13 @@ class Syncrepl:
         mode: SyncreplMode | str,
         ldap_url: str | LDAPUrl | SupportsUnparse | None = None,
         starttls: bool = False,  # noqa: FBT001, FBT002 - the seed's signature
+        *,
+        reconnect: bool = False,
         **kwargs: Any,  # noqa: ANN401 - passed on to Replica as they are
     ) -> None:
         self._listener = CallbackListener(callback, self._cursor)
         self._closed = False
-        self._please_stop = False
+        self._reconnect = reconnect
         decided = "cleartext_password" in kwargs
         options = {"cleartext_password": True, **kwargs}
         try:
@@ -79,7 +82,10 @@ class Syncrepl:
                     access.url.address,
                     extra=fields(what="password-in-clear", url=str(access.url)),
                 )
-            self._replica.open()
+            if reconnect:
+                self._replica.follow_step(0)
+            else:
+                self._replica.open()
         except BaseException:
             self._replica.close()
             raise
@@ -94,6 +100,8 @@ class Syncrepl:
     def poll(self, timeout: float = 3.0) -> bool:
         """Handle what has arrived, waiting at most `timeout` seconds for something.
 
+        Without a connection, where it is to be made again, that is waited for; a try may take longer than `timeout`.
+
         Returns:
             Whether to go on calling; not so when the refresh (refresh only) or the stop (persist) is complete.
 
@@ -103,9 +111,7 @@ class Syncrepl:
                 make a new one, which resumes where this one was.
         """
         self._check_open()
-        if self._please_stop:
-            self._replica.finish()
-        return self._replica.step(timeout)
+        return self._replica.follow_step(timeout) if self._reconnect else self._replica.step(timeout)
 
     def run(self) -> None:
         """Poll until there is nothing more to do; the target for a thread."""
@@ -119,8 +125,7 @@ class Syncrepl:
         A refresh in progress is finished first; go on polling until `poll` returns False.
         """
         self._check_open()
-        self._please_stop = True
-        self._replica.wake()
+        self._replica.finish()
 
     def sync(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 - the seed's signature
         """Do nothing: whatever was called back is durable already."""

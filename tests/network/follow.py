@@ -11,36 +11,25 @@ import json
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from syncrepl_client import Heartbeat, Syncrepl, SyncreplMode
+from syncrepl_client import Backoff, Heartbeat, Syncrepl, SyncreplMode
 from syncrepl_client.access import Timeouts
-from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, LDAPResultError
 from tests.convergence.mirror import Mirror
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_FIRST: Final = 0.1
-_LONGEST: Final = 1.0
+_BACKOFF: Final = Backoff(0.1, 1.0)
 
 
-def follow(open_client: Callable[[], Syncrepl]) -> None:
-    """Open a client, and another one when the connection is lost, for ever."""
-    delay = _FIRST
-    while True:
-        try:
-            with open_client() as client:
-                say("connected")
-                delay = _FIRST
-                while client.poll():
-                    pass
-        except (ConnectionLost, ConnectionFailed, LDAPResultError) as error:
-            say(f"{type(error).__name__}: {error}")
-            time.sleep(delay)
-            delay = min(2 * delay, _LONGEST)
+class Told(Mirror):
+    """Writes what becomes of the connection."""
+
+    @classmethod
+    def debug(cls, message: str) -> None:
+        if message.startswith("connected to"):
+            say("connected")
+        elif "the next try is in" in message:
+            say(message)
 
 
 def say(line: str) -> None:
@@ -67,11 +56,19 @@ def main(url: str, path: str, options: dict[str, Any]) -> None:
     heartbeat = Heartbeat(options["every"], options["answer"])
     timeouts = Timeouts(connect=1, bind=1, answer=1)
 
-    def open_client() -> Syncrepl:
-        mode = SyncreplMode.REFRESH_AND_PERSIST
-        return Syncrepl(path, Mirror, mode, url, heartbeat=heartbeat, timeouts=timeouts, patience=2.0)
-
-    follow(open_client)
+    mode = SyncreplMode.REFRESH_AND_PERSIST
+    with Syncrepl(
+        path,
+        Told,
+        mode,
+        url,
+        reconnect=True,
+        backoff=_BACKOFF,
+        heartbeat=heartbeat,
+        timeouts=timeouts,
+        patience=2.0,
+    ) as client:
+        client.run()
 
 
 if __name__ == "__main__":

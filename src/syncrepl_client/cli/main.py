@@ -20,7 +20,14 @@ from syncrepl_client.cli.exits import MEANINGS, ExitCode, exit_code
 from syncrepl_client.cli.identity import find_credentials
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
-from syncrepl_client.cli.options import identity_options, max_deletes_option, on_behalf_of_option, tls_options
+from syncrepl_client.cli.options import (
+    identity_options,
+    max_deletes_option,
+    on_behalf_of_option,
+    provider_option,
+    srv_option,
+    tls_options,
+)
 from syncrepl_client.cli.output import Format, OutputFailed, Printer, StandardOutput
 from syncrepl_client.cli.readable import Readable, dump
 from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
@@ -80,6 +87,9 @@ class _WithCommands(click.Command):
 
 @click.command(cls=_WithCommands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--persist", is_flag=True, help="Go on listening until SIGHUP, SIGINT or SIGTERM.")
+@click.option("--reconnect", is_flag=True, help="Connect again when there is no connection, for as long as it takes.")
+@provider_option
+@srv_option
 @click.option("--json", "as_json", is_flag=True, help="Print each change as one line of JSON.")
 @click.option("--ldif", "as_ldif", is_flag=True, help="Print each change as LDIF, such as ldapmodify reads.")
 @click.option("--nodir", is_flag=True, help="Do not print the directory at the end of the refresh.")
@@ -105,6 +115,9 @@ def main(
     url: str,
     data: str,
     persist: bool,
+    reconnect: bool,
+    providers: tuple[str, ...],
+    srv: str | None,
     as_json: bool,
     as_ldif: bool,
     nodir: bool,
@@ -131,7 +144,7 @@ def main(
     # Machines read UTF-8; a terminal says what it reads.
     encoding = "utf-8" if as_json or as_ldif else sys.stdout.encoding
     output = StandardOutput(sys.stdout.buffer, encoding=encoding)
-    printer = None if silent else Printer(form, output, progress)
+    printer = None if silent else Printer(form, output, progress, messages)
     try:
         parsed = urls.parse(url)
         replica = Replica(
@@ -147,9 +160,12 @@ def main(
             progress=progress,
             max_deletes=max_deletes,
             trace=messages.trace if trace else None,
+            providers=providers,
+            srv=srv,
         )
+        directory = isinstance(form, Readable) and not nodir
         with warnings_shown(messages), _stopped_by_signals(replica):
-            _run(replica, printer, output, messages, directory=isinstance(form, Readable) and not nodir)
+            _run(replica, printer, output, messages, directory=directory, reconnect=reconnect)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -162,17 +178,25 @@ def main(
 
 
 def _run(
-    replica: Replica, printer: Printer | None, output: StandardOutput, messages: Messages, *, directory: bool
+    replica: Replica,
+    printer: Printer | None,
+    output: StandardOutput,
+    messages: Messages,
+    *,
+    directory: bool,
+    reconnect: bool,
 ) -> None:
     with closing(replica):
         replica.open_store()
         # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
         replica.refuse_another_search()
         warn_of_clear_text(replica.access, messages)
-        replica.open()
+        if not reconnect:
+            replica.open()
+        step = replica.follow_step if reconnect else replica.step
         going = True
         while going:
-            going = replica.step(timeout=3.0)
+            going = step(timeout=3.0)
             if printer is not None and printer.refreshed:
                 printer.refreshed = False
                 if directory:

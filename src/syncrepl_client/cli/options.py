@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     _Command = Callable[..., None]
     _Option = Callable[[_Command], _Command]
 
-__all__ = ["identity_options", "max_deletes_option", "on_behalf_of_option", "tls_options"]
+__all__ = [
+    "identity_options",
+    "max_deletes_option",
+    "on_behalf_of_option",
+    "provider_option",
+    "srv_option",
+    "tls_options",
+]
 
 
 def _limit(_context: click.Context, _parameter: click.Parameter, value: str) -> MaxDeletes | None:
@@ -36,6 +43,18 @@ max_deletes_option: Final = click.option(
     default="10%,50",
     show_default=True,
     help="Hold a refresh that would delete more than both; 'none' holds nothing.",
+)
+provider_option: Final = click.option(
+    "--provider",
+    "providers",
+    metavar="URL",
+    multiple=True,
+    help="Another server with the same content, tried after the one in URL; may be given again.",
+)
+srv_option: Final = click.option(
+    "--srv",
+    metavar="DOMAIN",
+    help="Look the servers up in the DNS of DOMAIN; URL has no host then: ldap:///BASE.",
 )
 on_behalf_of_option: Final = click.option(
     "--on-behalf-of",

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from syncrepl_client.cli.terminal import ProgressLine
+    from syncrepl_client.cli.terminal import Messages, ProgressLine
     from syncrepl_client.model import Attributes, Change, Origin
 
 __all__ = ["COMMAND", "Format", "OutputFailed", "Printer", "StandardOutput"]
@@ -93,12 +93,16 @@ class Printer:
         form: what to print.
         output: where to.
         progress: the line to take away before something is printed.
+        messages: where connections that are lost and made again are told of; None for nowhere.
     """
 
     name = COMMAND
 
-    def __init__(self, form: Format, output: StandardOutput, progress: ProgressLine) -> None:
+    def __init__(
+        self, form: Format, output: StandardOutput, progress: ProgressLine, messages: Messages | None = None
+    ) -> None:
         self._form = form
+        self._messages = messages
         self._output = output
         self._progress = progress
         self._began = False
@@ -131,6 +135,11 @@ class Printer:
         """Print a cookie."""
         self._print(self._form.cookie(cookie))
         self._output.flush()
+
+    def connected(self, url: str) -> None:
+        """Say that there is a connection again."""
+        if self._messages is not None:
+            self._messages.note(f"connected to {url}")
 
     def _print(self, text: str) -> None:
         if text:

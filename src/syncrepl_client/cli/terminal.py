@@ -104,6 +104,11 @@ class Messages:
         if not self._quiet:
             self._line(f"warning: {text}")
 
+    def note(self, text: str) -> None:
+        """Say what is good to know."""
+        if not self._quiet:
+            self._line(text)
+
     def error(self, error: SyncreplError) -> None:
         """Say what went wrong, and what can be done about it."""
         self._line(f"error: {error}")

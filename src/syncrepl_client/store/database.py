@@ -129,6 +129,8 @@ class Database:
         # Inside a callback: what the authorizer refused last.
         self._guarded = False
         self._refused = ""
+        # Whether what was raised came out of a callback; it may look like an error of ours.
+        self.callback_failed = False
         self._lock_path = path.with_name(path.name + "-lock")
         self._lock = self._take_lock()
         try:
@@ -342,8 +344,10 @@ class Database:
         self._guarded = True
         self._refused = ""
         _in_callback[self._key] = threading.get_ident()
+        self.callback_failed = True
         try:
             yield
+            self.callback_failed = False
         except sqlite3.DatabaseError as error:
             if self._refused:
                 raise CallbackError(

@@ -26,6 +26,7 @@ __all__ = [
     "Held",
     "ask",
     "clear",
+    "decided",
     "execute",
     "hold",
     "holds",
@@ -53,6 +54,7 @@ _NOT_APPROVED: Final = "UPDATE syncrepl_state SET approved = 0"
 _REJECT: Final = "UPDATE syncrepl_state SET cookie = NULL, approved = 0"
 _ASK: Final = "INSERT INTO syncrepl_request (kind, held) VALUES (?, ?)"
 _ASKED: Final = "SELECT kind, held FROM syncrepl_request ORDER BY id"
+_DECIDED: Final = "SELECT 1 FROM syncrepl_request WHERE kind IN (?, ?) LIMIT 1"
 _ANSWERED: Final = "DELETE FROM syncrepl_request"
 
 
@@ -126,6 +128,11 @@ def clear(connection: sqlite3.Connection) -> None:
 def ask(connection: sqlite3.Connection, kind: str, number: int = 0) -> None:
     """Ask the consumer that owns the file for something; a decision is about the refresh of a number."""
     connection.execute(_ASK, (kind, number))
+
+
+def decided(connection: sqlite3.Connection) -> bool:
+    """Tell whether a decision waits to be executed."""
+    return connection.execute(_DECIDED, (APPROVE, REJECT)).fetchone() is not None
 
 
 def execute(connection: sqlite3.Connection) -> set[str]:

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import select
-import signal
 import socket
 import ssl
 import threading
@@ -22,9 +21,10 @@ from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, Interru
 from syncrepl_client.transport.drain import Drain
 from syncrepl_client.transport.encrypted import TLSStream, failure
 from syncrepl_client.transport.tls import TLS
+from syncrepl_client.transport.waking import woken_by_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from syncrepl_client.exceptions import EncryptionFailed
     from syncrepl_client.ldap.url import LDAPUrl
@@ -388,7 +388,7 @@ class SocketTransport:
         poller = select.poll()
         poller.register(self._sock, select.POLLIN)
         poller.register(self._wake_reader, select.POLLIN)
-        with _woken_by_signals(self._wake_writer.fileno()):
+        with woken_by_signals(self._wake_writer.fileno()):
             ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
         if self._wake_reader.fileno() in ready:
             with contextlib.suppress(BlockingIOError):
@@ -426,23 +426,3 @@ class SocketTransport:
             f"the connection to {self._where} broke: {error.strerror or error}",
             hint="start again: the client resumes where it was",
         )
-
-
-@contextlib.contextmanager
-def _woken_by_signals(pipe: int) -> Iterator[None]:
-    """Let a signal write to a pipe.
-
-    A signal that comes right before the process begins to wait does not end the waiting, and its handler runs after it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        # Handlers run in the main thread alone.
-        yield
-        return
-    former = signal.set_wakeup_fd(pipe, warn_on_full_buffer=False)
-    try:
-        if former >= 0:
-            # An event loop waits for signals by its own pipe.
-            signal.set_wakeup_fd(former)
-        yield
-    finally:
-        signal.set_wakeup_fd(former)

@@ -1,0 +1,240 @@
+"""What comes between a replica and one of its providers: the connection and the consumer on it.
+
+A link is made anew as often as needed, while the data file stays open: no other process takes it, and readers go on.
+Nothing passes from one connection to the next but what is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from syncrepl_client import journal
+from syncrepl_client.consumer import Consumer
+from syncrepl_client.contentsync.search import Search
+from syncrepl_client.contentsync.session import Mode
+from syncrepl_client.exceptions import ClosedError, UsageError
+from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import url as urls
+from syncrepl_client.model import SyncreplMode
+from syncrepl_client.resumption import read_server
+from syncrepl_client.retry import Verdict, verdict
+from syncrepl_client.transport.waking import Waker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syncrepl_client.access import Access
+    from syncrepl_client.client import Client
+    from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.heartbeat import Heartbeat
+    from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.listener import AnyListener
+    from syncrepl_client.model import Report
+    from syncrepl_client.store.store import Store
+
+__all__ = ["Link", "Terms"]
+
+_MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND_PERSIST: Mode.REFRESH_AND_PERSIST}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to synchronize, whichever provider it is with; see `Replica`."""
+
+    mode: SyncreplMode
+    max_message: int
+    max_deletes: MaxDeletes | None
+    verify_every: float | None
+    patience: float
+    heartbeat: Heartbeat | None
+    progress: Callable[[int], None] | None
+    trace: Callable[[str], None] | None
+
+
+class Link:
+    """The connection to one of the providers.
+
+    Args:
+        access: the way into a provider; its URL has the search.
+        store: the copy, which stays open.
+        listener: the program's; None if it has none.
+        terms: how to synchronize.
+        stopping: tells whether everything is to be dropped at once.
+        leaving: tells whether a connection that is still being made is not wanted any more.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        store: Store,
+        listener: AnyListener | None,
+        terms: Terms,
+        *,
+        stopping: Callable[[], bool],
+        leaving: Callable[[], bool],
+    ) -> None:
+        self.access = access
+        self._store = store
+        self._listener = listener
+        self._terms = terms
+        self._stopping = stopping
+        self._leaving = leaving
+        self._waker = Waker()
+        # The way into the provider that was chosen last.
+        self._there = access
+        self._client: Client | None = None
+        self._consumer: Consumer | None = None
+        # Whether the copy was in step before, with this very search: in an earlier run perhaps.
+        state = store.state()
+        self._worked = (
+            state.whole and state.url is not None and urls.parse(state.url).search_url() == access.url.search_url()
+        )
+
+    # --- making and ending it -----------------------------------------------------------------------------------------
+
+    def connect(self, url: LDAPUrl) -> None:
+        """Connect to a provider, bind and start the search.
+
+        Raises:
+            ConnectionFailed: no connection can be made.
+            LDAPResultError: the server refuses.
+            ProviderBehind: the server has not seen changes yet that the copy holds.
+            Interrupted: it is not wanted any more.
+        """
+        client, search = self._enter(url)
+        store, listener = self._store, self._listener
+        # Whichever provider it is, the copy is of the search that the program named.
+        store.set_search(str(self.access.url), search.fingerprint)
+        if listener is not None:
+            store.set_listener(listener.name)
+            listener.bound(client)
+        consumer = self._make_consumer(client, search, url)
+        consumer.start()
+        self._consumer = consumer
+
+    def enter(self, url: LDAPUrl) -> None:
+        """Connect to a provider for a verification alone; see `connect`.
+
+        Raises:
+            UsageError: the copy is of another search or identity.
+        """
+        client, search = self._enter(url)
+        state = self._store.state()
+        if state.fingerprint not in {None, search.fingerprint}:
+            # What another identity sees is another content.
+            raise UsageError(
+                f"the copy was made by another search or identity: {state.url}",
+                hint="verify it with the URL that it was made with",
+            )
+        self._consumer = self._make_consumer(client, search, url)
+
+    def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
+        """Connect and bind."""
+        access, terms = replace(self.access, url=url), self._terms
+        # It is known before it binds, or a stop would not wake it.
+        self._client = client = access.connect(
+            max_message=terms.max_message, trace=terms.trace, stopping=self._dropping
+        )
+        access.identify(client)
+        journal.connected(access)
+        # Whom the server takes us for decides what is to be seen.
+        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
+
+    def _make_consumer(self, client: Client, search: Search, url: LDAPUrl) -> Consumer:
+        access, terms = replace(self.access, url=url), self._terms
+        return Consumer(
+            client,
+            self._store,
+            search,
+            _MODES[terms.mode],
+            self._listener,
+            server=read_server(client),
+            max_deletes=terms.max_deletes,
+            renew=lambda: access.renew(client, self._dropping),
+            stopping=self._dropping,
+            verify_every=terms.verify_every,
+            patience=terms.patience,
+            heartbeat=terms.heartbeat,
+            progress=terms.progress,
+        )
+
+    def _dropping(self) -> bool:
+        return self._stopping() or (self._consumer is None and self._leaving())
+
+    def disconnect(self) -> None:
+        """End the connection; a refresh in progress is dropped."""
+        self._consumer = None
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+            journal.disconnected(self._there.url)
+
+    def close(self) -> None:
+        """End the connection for good."""
+        try:
+            self.disconnect()
+        finally:
+            self._waker.close()
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a consumer at work."""
+        return self._consumer is not None
+
+    @property
+    def refreshing(self) -> bool:
+        """Whether a refresh is in progress."""
+        return self._consumer is not None and self._consumer.refreshing
+
+    @property
+    def consumer(self) -> Consumer:
+        """The consumer.
+
+        Raises:
+            ClosedError: there is no connection.
+        """
+        if self._consumer is None:
+            raise ClosedError("there is no connection")
+        return self._consumer
+
+    def listen(self, timeout: float) -> bool:
+        """Handle what has arrived; see `Consumer.step`."""
+        consumer = self.consumer
+        if self._leaving():
+            consumer.finish()
+        more = consumer.step(timeout)
+        self._worked = self._worked or not consumer.refreshing
+        return more
+
+    def verify(self, *, repair: bool) -> Report:
+        """Compare the copy with the server; see `Consumer.verify`."""
+        return self.consumer.verify(repair=repair)
+
+    # --- waiting between two connections ------------------------------------------------------------------------------
+
+    def worth_another_try(self, error: Exception) -> bool:
+        """Tell whether to connect again after an error."""
+        if self._store.database.callback_failed:
+            # Whatever it looks like, it is the program's own.
+            return False
+        what = verdict(error)
+        return what in {Verdict.AGAIN, Verdict.DECISION} or (what is Verdict.IF_IT_WORKED and self._worked)
+
+    @property
+    def decided(self) -> bool:
+        """Whether somebody has decided about a refresh that is held."""
+        return self._store.decided()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, at most until woken or a signal comes."""
+        self._waker.wait(seconds)
+
+    def wake(self) -> None:
+        """Let whatever waits return at once; for any thread and for signal handlers."""
+        client = self._client
+        if client is not None:
+            client.wake()
+        self._waker.wake()
