@@ -1,128 +1,143 @@
-"""Servers found in the DNS, by a name server of the test's own."""
+"""Servers found in the DNS, by a small DNS server on this machine; and the order that weights ask for."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from typing import TYPE_CHECKING
+import random
+import socket
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Self
 
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.resolver
+import dns.rrset
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from syncrepl_client import discovery
-from syncrepl_client.discovery import providers_of
+from syncrepl_client import Replica, discovery
+from syncrepl_client.discovery import Discovered, providers_of
 from syncrepl_client.exceptions import ConnectionFailed, UsageError
 from syncrepl_client.ldap import url as urls
-from tests.nameserver import NameServer
+from syncrepl_client.providers import Target, by_weight
+from syncrepl_client.testing import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-BASE = "ldap:///dc=example,dc=com??sub?(cn=*)"
+SERVICE = "_ldap._tcp.example.com."
+TARGETS = st.lists(
+    st.builds(
+        Target, st.integers(0, 3), st.integers(0, 65535), st.sampled_from(["a", "b", "c"]), st.integers(1, 65535)
+    ),
+    max_size=12,
+)
+
+
+class NameServer(threading.Thread):
+    """Answers questions for SRV records; whatever it does not know does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[str, list[str]] = {}
+        self.asked: list[str] = []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def run(self) -> None:
+        while True:
+            data, sender = self._socket.recvfrom(4096)
+            if not data:
+                return
+            query = dns.message.from_wire(data)
+            name = query.question[0].name.to_text()
+            self.asked.append(name)
+            response = dns.message.make_response(query)
+            response.flags |= dns.flags.AA
+            if name in self.records:
+                response.answer.append(dns.rrset.from_text(name, 60, "IN", "SRV", *self.records[name]))
+            else:
+                response.set_rcode(dns.rcode.NXDOMAIN)
+            self._socket.sendto(response.to_wire(), sender)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self.join()
+        self._socket.close()
 
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     with NameServer() as server:
-        monkeypatch.setattr(discovery, "_resolver", server.resolver)
+
+        def resolver() -> dns.resolver.Resolver:
+            made = dns.resolver.Resolver(configure=False)
+            made.nameservers = ["127.0.0.1"]
+            made.port = server.port
+            return made
+
+        monkeypatch.setattr(discovery, "_resolver", resolver)
         yield server
 
 
-def found(url: str = BASE, domain: str = "example.com", share: float = 0.0) -> list[str]:
-    providers = providers_of(urls.parse(url), (), domain, lambda: share)
-    return [str(one) for one in providers.urls()]
+def found(domain: str = "example.com") -> list[str]:
+    return [url.address for url in Discovered(urls.parse("ldap:///dc=a"), domain, random.Random(1).random).urls()]
 
 
-def test_servers_come_in_the_order_of_their_records(names: NameServer) -> None:
-    names.set("_ldap._tcp.example.com", "20 0 389 last.test.", "10 1 3389 a.example.com.", "10 999 389 b.test.")
-
-    rest = "/dc=example,dc=com??sub?(cn=*)"
-    assert found(share=0.5) == [f"ldap://{host}{rest}" for host in ("b.test", "a.example.com:3389", "last.test")]
-
-
-def test_encrypted_servers_have_records_of_their_own(names: NameServer) -> None:
-    names.set("_ldaps._tcp.example.com", "0 0 636 secure.example.com.")
-
-    assert found(BASE.replace("ldap:", "ldaps:")) == ["ldaps://secure.example.com/dc=example,dc=com??sub?(cn=*)"]
-    assert names.asked == ["_ldaps._tcp.example.com"]
+def test_priorities_give_the_order_and_each_look_up_is_made_anew(names: NameServer) -> None:
+    names.records[SERVICE] = ["20 0 389 second.example.com.", "10 0 1389 first.example.com."]
+    assert found() == ["first.example.com:1389", "second.example.com:389"]
+    names.records[SERVICE] = ["0 0 389 third.example.com."]
+    assert found("example.com.") == ["third.example.com:389"]
+    assert names.asked == [SERVICE, SERVICE]
 
 
-def test_records_that_change_are_followed(names: NameServer) -> None:
-    providers = providers_of(urls.parse(BASE), (), "example.com", lambda: 0.0)
-    names.set("_ldap._tcp.example.com", "0 0 389 old.example.com.")
-    assert [one.host for one in providers.urls()] == ["old.example.com"]
-
-    names.set("_ldap._tcp.example.com", "0 0 389 new.example.com.")
-
-    assert [one.host for one in providers.urls()] == ["new.example.com"]
-
-
-def test_a_domain_without_records_is_an_error_that_may_pass(names: NameServer) -> None:
-    names.set("_ldap._tcp.empty.example.com")
-    for domain in ("example.com", "empty.example.com"):
-        with pytest.raises(ConnectionFailed, match="cannot find servers by _ldap") as caught:
-            found(domain=domain)
-        assert "SRV records" in caught.value.hint
-
-
-def test_a_domain_that_offers_no_such_service_says_so(names: NameServer) -> None:
-    """RFC 2782: a target of "."."""
-    names.set("_ldap._tcp.example.com", "0 0 0 .")
-
-    with pytest.raises(ConnectionFailed, match="says that there is no such service"):
-        found()
-
-
-def test_a_name_server_that_is_silent_is_not_waited_for_long(
-    names: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names.silent = True
-    monkeypatch.setattr(discovery, "_PATIENCE", 0.2)
-
+def test_a_domain_without_the_service_is_a_failure_that_may_pass(names: NameServer) -> None:
     with pytest.raises(ConnectionFailed, match="cannot find servers"):
         found()
-
-
-@pytest.mark.parametrize("domain", ["a..b", "x" * 64, "\N{SNOWMAN}" * 64])
-def test_what_is_no_domain_is_refused(domain: str) -> None:
-    with pytest.raises(UsageError, match="no name that the DNS can have"):
-        found(domain=domain)
-
-
-@pytest.mark.parametrize(
-    ("url", "others", "reason"),
-    [
-        ("ldap://a/dc=x", (), "names the host 'a'"),
-        ("ldapi:///dc=x", (), "is for no host"),
-        ("ldap:///dc=x", ("ldap://b",), "either listed or looked up"),
-    ],
-)
-def test_what_contradicts_a_look_up_is_refused(url: str, others: tuple[str, ...], reason: str) -> None:
-    with pytest.raises(UsageError, match=reason) as caught:
-        providers_of(urls.parse(url), map(urls.parse, others), "example.com", lambda: 0.0)
-    assert caught.value.hint
-
-
-def test_before_the_look_up_it_is_known_that_they_are_elsewhere() -> None:
-    (known,) = providers_of(urls.parse(BASE), (), "example.com", lambda: 0.0).known()
-
-    assert not known.is_local
-
-
-def test_the_resolver_is_made_from_what_the_system_says_now() -> None:
-    assert discovery._resolver() is not discovery._resolver()  # noqa: SLF001
-
-
-def test_what_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name == "dns" or name.startswith("dns.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "dns", None)
-
-    with pytest.raises(UsageError, match="dnspython") as caught:
+    names.records[SERVICE] = ["0 0 0 ."]
+    with pytest.raises(ConnectionFailed, match="no such service"):
         found()
-    assert caught.value.hint == 'pip install "syncrepl[srv]"'
 
 
-def test_who_lists_his_servers_does_not_load_it() -> None:
-    program = "import sys, syncrepl_client.replica; sys.exit('dns' in sys.modules)"
+def test_a_replica_goes_where_the_dns_sends_it(names: NameServer, tmp_path: Path) -> None:
+    with Provider() as provider:
+        port = provider.url.rpartition(":")[2]
+        names.records[SERVICE] = [f"0 0 {port} localhost."]
+        with Replica("ldap:///dc=example,dc=com", tmp_path / "data", srv="example.com") as replica:
+            assert replica.refresh() >= 1
 
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+@pytest.mark.parametrize("url", ["ldap://host/dc=a", "ldapi:///dc=a"])
+def test_what_contradicts_a_look_up_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        providers_of(urls.parse(url), (), "example.com", random.random)
+
+
+def test_servers_are_either_listed_or_looked_up() -> None:
+    with pytest.raises(UsageError, match="either"):
+        providers_of(urls.parse("ldap:///dc=a"), [urls.parse("ldap://b/")], "example.com", random.random)
+
+
+@given(TARGETS, st.randoms(use_true_random=False))
+def test_an_order_has_all_of_them_by_priority(targets: list[Target], chance: random.Random) -> None:
+    ordered = by_weight(targets, chance.random)
+    assert Counter(ordered) == Counter(targets)
+    assert [one.priority for one in ordered] == sorted(one.priority for one in targets)
+
+
+def test_weights_are_shares() -> None:
+    chance = random.Random(4533).random
+    targets = [Target(0, 30, "often", 389), Target(0, 10, "seldom", 389), Target(0, 0, "hardly", 389)]
+    first = Counter(by_weight(targets, chance)[0].host for _ in range(4000))
+    assert first["often"] == pytest.approx(3 * first["seldom"], rel=0.2)
+    assert 0 < first["hardly"] < 200

@@ -1,274 +1,377 @@
-"""Which provider is tried next, and when: with a clock that does not tick by itself."""
+"""Following: connections that are lost are made again, as long as that is worth it, and nothing is told twice."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import os
+import signal
+import threading
+import time
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from syncrepl_client import Backoff, follow
-from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, MassDeletionHeld, ProviderBehind, UsageError
-from syncrepl_client.follow import Follower
-from syncrepl_client.ldap import url as urls
-from syncrepl_client.providers import Listed
-from syncrepl_client.retry import Verdict, verdict
+from syncrepl_client import Added, Backoff, BaseCallback, MaxDeletes, Replica, Syncrepl, SyncreplMode, resumption
+from syncrepl_client.exceptions import (
+    ClosedError,
+    ConnectionLost,
+    InvalidCredentials,
+    LDAPResultError,
+    MassDeletionHeld,
+    ProviderBehind,
+    UsageError,
+)
+from syncrepl_client.store.decisions import Decisions
+from syncrepl_client.store.held import APPROVE
+from syncrepl_client.testing import Provider, script
+from tests.providers import Providers
+from tests.server import free_port
+from tests.slapd import SUFFIX, Slapd, empty_tree, sample_ldif
 
 if TYPE_CHECKING:
-    from syncrepl_client.ldap.url import LDAPUrl
-    from syncrepl_client.providers import Providers
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-HELD = MassDeletionHeld(60, 100)
-BEHIND = ProviderBehind(b"csn=2", b"csn=1")
+    from syncrepl_client.model import Change
 
-
-@dataclass
-class Line:
-    """A connection that does what a test says, and the time that passes with it."""
-
-    # By host, what comes of each try: None for a connection, and what comes of each listening: whether to go on.
-    tries: dict[str, deque[Exception | None]] = field(default_factory=dict)
-    heard: deque[Exception | bool] = field(default_factory=deque)
-    connected: bool = False
-    refreshing: bool = True
-    decided: bool = False
-    now: float = 1000.0
-    # What happened, with the seconds since the beginning.
-    log: list[tuple[float, str]] = field(default_factory=list)
-
-    def connect(self, url: LDAPUrl) -> None:
-        self.log.append((self.now - 1000, url.host))
-        row = self.tries.get(url.host)
-        outcome = row.popleft() if row else ConnectionFailed(f"{url.host} refuses")
-        if outcome is not None:
-            raise outcome
-        self.connected = self.refreshing = True
-
-    def disconnect(self) -> None:
-        self.connected = False
-
-    def listen(self, timeout: float) -> bool:
-        assert self.connected
-        outcome = self.heard.popleft()
-        if isinstance(outcome, Exception):
-            raise outcome
-        self.refreshing = False
-        return outcome
-
-    def worth_another_try(self, error: Exception) -> bool:
-        return verdict(error) is not Verdict.STOP
-
-    def pause(self, seconds: float) -> None:
-        assert not self.connected
-        self.now += seconds
+PATIENCE = 20.0
+SOON = Backoff(0.01, 0.1)
+LATE = Backoff(100_000.0, 100_000.0)
+"""A wait that nobody sits out: a thousandth of it is longer than any test."""
 
 
 class Heard:
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str, float, int]] = []
+    """A listener that remembers, and can be waited for."""
 
-    def connected(self, url: str) -> None:
-        self.told.append(("connected", urls.parse(url).host, 0.0, 0))
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.lost: list[tuple[Exception, str, float, int]] = []
+        self.made: list[str] = []
+        self.refreshes = 0
+        self._news = threading.Condition()
+
+    def change(self, change: Change, *, origin: object, cursor: object) -> None:
+        self._tell(lambda: self.changes.append(change))
+
+    def refresh_done(self, entries: object, cursor: object) -> None:
+        self.refreshes += 1
+        self._tell(lambda: None)
 
     def disconnected(self, error: Exception, *, url: str, delay: float, attempt: int) -> None:
-        self.told.append((type(error).__name__, urls.parse(url).host if url else "", delay, attempt))
+        self._tell(lambda: self.lost.append((error, url, delay, attempt)))
 
+    def connected(self, url: str) -> None:
+        self._tell(lambda: self.made.append(url))
 
-def listed(*hosts: str) -> Listed:
-    first, *others = (urls.parse(f"ldap://{host}/dc=x") for host in hosts)
-    return Listed(first, tuple(others))
+    def _tell(self, remember: Callable[[], None]) -> None:
+        with self._news:
+            remember()
+            self._news.notify_all()
+
+    def until(self, condition: Callable[[], object]) -> None:
+        with self._news:
+            assert self._news.wait_for(condition, PATIENCE), (self.lost, self.made, len(self.changes))
 
+    def added(self) -> list[str]:
+        return [str(change.after.dn) for change in self.changes if isinstance(change, Added)]
 
-def make(line: Line, providers: Providers, told: Heard | None = None, backoff: Backoff = Backoff(1, 8)) -> Follower:  # noqa: B008
-    return Follower(line, providers, told, backoff, random=lambda: 1.0, clock=lambda: line.now)
+
+class Following(threading.Thread):
+    """A thread that follows; ``with`` stops it and raises what it raised."""
 
+    def __init__(self, replica: Replica) -> None:
+        super().__init__()
+        self.replica = replica
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with closing(self.replica):
+                self.replica.follow()
+        except BaseException as error:  # noqa: BLE001 - raised by `done`
+            self.error = error
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.replica.stop()
+        self.done()
+
+    def done(self) -> None:
+        self.join(PATIENCE)
+        assert not self.is_alive()
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
 
-def run(follower: Follower, line: Line, seconds: float, timeout: float = 3.0) -> None:
-    """Step until so much time has passed, or nothing is left to be heard."""
-    until = line.now + seconds
-    while line.now < until and not (line.connected and not line.heard):
-        follower.step(timeout)
 
+def lost_more_than(heard: Heard, count: int) -> bool:
+    return len(heard.lost) > count
+
+
+def where(server: Slapd) -> str:
+    return f"{server.url}/{SUFFIX}"
+
 
-def test_one_server_is_tried_again_after_longer_and_longer_waits() -> None:
-    line, heard = Line(), Heard()
+def person(server: Slapd, name: str) -> str:
+    dn = f"cn={name},{SUFFIX}"
+    server.add(dn, {"objectClass": ["person"], "cn": [name], "sn": [name]})
+    return dn
+
+
+@pytest.fixture
+def slapd() -> Iterator[Slapd]:
+    with Slapd(debug="stats") as server:
+        server.load(empty_tree())
+        server.start()
+        yield server
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as one:
+        yield one
 
-    run(make(line, listed("a"), heard), line, 30)
 
-    assert [when for when, _ in line.log] == [0, 1, 3, 7, 15, 23]
-    assert heard.told[:3] == [
-        ("ConnectionFailed", "a", 1, 1),
-        ("ConnectionFailed", "a", 2, 2),
-        ("ConnectionFailed", "a", 4, 3),
-    ]
+@contextmanager
+def _late_signal(act: Callable[[], None]) -> Iterator[None]:
+    former = signal.signal(signal.SIGUSR1, lambda *_: act())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, former)
 
-
-def test_a_step_waits_no_longer_than_it_may() -> None:
-    line = Line()
-    follower = make(line, listed("a"), backoff=Backoff(4, 8))
-    follower.step(3)
-
-    waited = []
-    while len(line.log) < 2:
-        before = line.now
-        assert follower.step(1.5)
-        waited.append(line.now - before)
-
-    assert waited == [1.5, 1.5, 1.0, 0.0]
-
-
-def test_a_refresh_that_comes_to_its_end_begins_the_waits_anew() -> None:
-    line, heard = Line({"a": deque([ConnectionLost("x")] * 3 + [None, None])}), Heard()
-    line.heard.extend([True, ConnectionLost("broke"), True])
-
-    run(make(line, listed("a"), heard), line, 60)
-
-    assert [told[0::2] for told in heard.told] == [
-        ("ConnectionLost", 1),
-        ("ConnectionLost", 2),
-        ("ConnectionLost", 4),
-        ("connected", 0),
-        ("ConnectionLost", 1),
-        ("connected", 0),
-    ]
-
-
-def test_a_connection_alone_does_not_begin_them_anew() -> None:
-    """A server that accepts everybody and drops them in the middle of a refresh is not asked without a pause."""
-    line, heard = Line({"a": deque([None] * 9)}), Heard()
-    line.heard.extend([ConnectionLost("in the middle")] * 4)
-
-    run(make(line, listed("a"), heard), line, 60)
-
-    assert [told[2] for told in heard.told if told[0] != "connected"] == [1, 2, 4, 8]
-
-
-def test_another_server_is_tried_at_once_and_then_the_first_again() -> None:
-    line = Line()
-
-    run(make(line, listed("a", "b", "c")), line, 5)
-
-    assert line.log == [(0, "a"), (0, "b"), (0, "c"), (1, "a"), (1, "b"), (1, "c"), (3, "a"), (3, "b"), (3, "c")]
-
-
-def test_a_server_that_lags_is_left_for_another_and_come_back_to() -> None:
-    line = Line({"b": deque([BEHIND, None])})
-
-    run(make(line, listed("a", "b")), line, 60)
-
-    assert line.log == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
-    assert line.connected
-
-
-def test_servers_that_drop_in_turn_are_not_tried_as_fast_as_the_network_carries_it() -> None:
-    line = Line({host: deque([None] * 50) for host in "ab"})
-    line.heard.extend([True, ConnectionLost("dropped")] * 20)
-
-    run(make(line, listed("a", "b")), line, 5)
-
-    assert line.log == [(second, host) for second in range(5) for host in "ab"]
-
-
-def test_servers_are_looked_up_for_each_try() -> None:
-    class Changing:
-        """Loses a server and gets another one at each look."""
-
-        looks = 0
-
-        def known(self) -> list[LDAPUrl]:
-            return []
-
-        def urls(self) -> list[LDAPUrl]:
-            self.looks += 1
-            if self.looks == 3:
-                raise ConnectionFailed("the DNS does not answer")
-            return listed(*(f"h{number}" for number in range(self.looks, self.looks + 2))).urls()
-
-    line, heard = Line(), Heard()
-
-    run(make(line, Changing(), heard), line, 4)
-
-    # Each look tells of others, which makes no more tries without a wait than servers of one look.
-    assert line.log == [(0, "h1"), (0, "h2"), (3, "h4"), (3, "h5")]
-    assert ("ConnectionFailed", "", 2, 3) in heard.told
-
-
-def test_what_is_not_worth_another_try_is_raised() -> None:
-    line = Line({"a": deque([UsageError("no")])})
-
-    with pytest.raises(UsageError):
-        make(line, listed("a", "b")).step(3)
-    assert line.log == [(0, "a")]
-
-
-def test_a_search_that_is_over_is_over() -> None:
-    line = Line({"a": deque([None])})
-    line.heard.extend([True, False])
-    follower = make(line, listed("a"))
-
-    assert [follower.step(3) for _ in range(3)] == [True, True, False]
-
-
-def test_what_is_held_waits_until_somebody_has_decided() -> None:
-    line, heard = Line({"a": deque([None, None])}), Heard()
-    line.heard.append(HELD)
-    follower = make(line, listed("a", "b"), heard)
-    run(follower, line, 100)
-    assert line.log == [(0, "a")]
-
-    line.decided = True
-    before = line.now
-    follower.step(3)
-
-    # The first again: it is no failure of the server.
-    assert line.log[1:] == [(before - 1000, "a")]
-    assert heard.told == [
-        ("connected", "a", 0, 0),
-        ("MassDeletionHeld", "a", follow._HELD_FOR, 1),  # noqa: SLF001
-        ("connected", "a", 0, 0),
-    ]
-
-
-def test_a_decision_is_looked_for_often() -> None:
-    line = Line({"a": deque([None])}, deque([HELD]))
-    follower = make(line, listed("a"))
-    follower.step(3)
-    follower.step(3)
-
-    before = line.now
-    follower.step(3600)
-
-    assert line.now - before == 1.0
-
-
-def test_what_is_held_is_asked_for_once_more_after_a_while() -> None:
-    """What would be deleted may have come back."""
-    line = Line({"a": deque([None, None])}, deque([HELD, True]))
-
-    run(make(line, listed("a")), line, 2000)
-
-    assert line.log == [(0, "a"), (600, "a")]
-    assert line.connected
-    assert not line.refreshing
-
-
-def test_opening_takes_the_first_that_can_be_had() -> None:
-    line = Line({"b": deque([None])})
-    follower = make(line, listed("a", "b", "c"))
-
-    follower.open(line.connect)
-
-    assert line.log == [(0, "a"), (0, "b")]
-    line.heard.append(ConnectionLost("broke"))
-    run(follower, line, 0.5)
-    assert line.log[2:] == [(0, "c")]
-
-
-def test_opening_waits_for_none() -> None:
-    line = Line()
-
-    with pytest.raises(ConnectionFailed, match="b refuses"):
-        make(line, listed("a", "b")).open(line.connect)
-
-    assert line.log == [(0, "a"), (0, "b")]
+
+# --- back again -------------------------------------------------------------------------------------------------------
+
+
+def test_what_happens_while_the_server_is_away_arrives_exactly_once(slapd: Slapd, tmp_path: Path) -> None:
+    heard = Heard()
+    replica = Replica(where(slapd), tmp_path / "data", listener=heard, backoff=SOON)
+    wanted = [person(slapd, "zero")]
+    with Following(replica):
+        heard.until(lambda: heard.refreshes)
+        for number in range(3):
+            seen = len(heard.lost)
+            slapd.kill()
+            heard.until(partial(lost_more_than, heard, seen))
+            slapd.start()
+            wanted.append(person(slapd, f"n{number}"))
+            heard.until(lambda: set(wanted) <= set(heard.added()))
+    assert sorted(name for name in heard.added() if name.startswith("cn=")) == sorted(wanted)
+    assert len(heard.made) == 4
+    error, url, delay, attempt = heard.lost[0]
+    assert isinstance(error, ConnectionLost)
+    assert url in slapd.url
+    assert 0 <= delay <= SOON.base
+    assert attempt == 1
+
+
+def test_the_data_file_stays_locked_while_there_is_no_server(tmp_path: Path) -> None:
+    heard = Heard()
+    url = f"ldap://127.0.0.1:{free_port()}/{SUFFIX}"
+    with Following(Replica(url, tmp_path / "data", listener=heard, backoff=LATE)):
+        heard.until(lambda: heard.lost)
+        with pytest.raises(Exception, match=r"(?i)another|lock|use"):
+            Replica(url, tmp_path / "data").open_store()
+
+
+def test_attempts_are_counted_and_begin_anew_once_in_step(provider: Provider, tmp_path: Path) -> None:
+    heard = Heard()
+    provider.script(script.search_done(51, "busy"), times=3)
+    with Following(Replica(f"{provider.url}/{provider.suffix}", tmp_path / "data", listener=heard, backoff=SOON)):
+        heard.until(lambda: heard.refreshes)
+        assert [attempt for *_, attempt in heard.lost] == [1, 2, 3]
+        provider.wait_for_requests(4)
+        time.sleep(0.2)
+        provider.disconnect()
+        heard.until(lambda: len(heard.lost) == 4)
+    assert heard.lost[3][3] == 1
+
+
+@pytest.mark.parametrize(("code", "text"), [(51, "busy"), (53, "Too many active synchronization sessions")])
+def test_a_server_that_is_busy_is_asked_again(provider: Provider, tmp_path: Path, code: int, text: str) -> None:
+    heard = Heard()
+    provider.script(script.search_done(code, text), times=2)
+    with Following(Replica(f"{provider.url}/{provider.suffix}", tmp_path / "data", listener=heard, backoff=SOON)):
+        heard.until(lambda: heard.refreshes)
+    assert [error.code for error, *_ in heard.lost if isinstance(error, LDAPResultError)] == [code, code]
+
+
+# --- what is not worth it ---------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_password_is_tried_once(slapd: Slapd, tmp_path: Path) -> None:
+    url = f"{where(slapd)}????bindname=cn=admin%2C{SUFFIX.replace(',', '%2C')}"
+    before = slapd.log.count(" BIND dn=")
+    replica = Replica(url, tmp_path / "data", password="wrong", backoff=SOON)
+    with pytest.raises(InvalidCredentials):
+        replica.follow()
+    assert slapd.log.count(" BIND dn=") - before == 1
+    with pytest.raises(ClosedError):
+        replica.follow()
+
+
+def test_without_following_a_lost_connection_is_raised_and_the_replica_closed(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data") as replica:
+        replica.refresh()
+        slapd.kill()
+        with pytest.raises(ConnectionLost):
+            replica.run()
+        with pytest.raises(ClosedError):
+            replica.step()
+
+
+def test_what_a_callback_raises_ends_it_whatever_it_is(slapd: Slapd, tmp_path: Path) -> None:
+    class Breaks:
+        def change(self, *_: object, **__: object) -> None:
+            raise ConnectionLost("the program's own")
+
+    with pytest.raises(ConnectionLost, match="own"):
+        Replica(where(slapd), tmp_path / "data", listener=Breaks(), backoff=SOON).follow()
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["stop", "finish"])
+def test_a_thread_ends_the_wait(tmp_path: Path, how: str) -> None:
+    heard = Heard()
+    replica = Replica(f"ldap://127.0.0.1:{free_port()}/{SUFFIX}", tmp_path / "data", listener=heard, backoff=LATE)
+    following = Following(replica)
+    following.start()
+    heard.until(lambda: heard.lost)
+    getattr(replica, how)()
+    following.done()
+    assert len(heard.lost) == 1
+
+
+def test_a_signal_ends_the_wait(tmp_path: Path) -> None:
+    heard = Heard()
+    replica = Replica(f"ldap://127.0.0.1:{free_port()}/{SUFFIX}", tmp_path / "data", listener=heard, backoff=LATE)
+
+    def kill() -> None:
+        heard.until(lambda: heard.lost)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    with _late_signal(replica.stop), closing(replica):
+        killer = threading.Thread(target=kill)
+        killer.start()
+        replica.follow()
+        killer.join()
+
+
+def test_a_refused_port_costs_no_time_of_the_processor(tmp_path: Path) -> None:
+    heard = Heard()
+    url = f"ldap://127.0.0.1:{free_port()}/{SUFFIX}"
+    replica = Replica(url, tmp_path / "data", listener=heard, backoff=Backoff(0.2, 0.4))
+    with closing(replica):
+        replica.follow_step(0)
+        before, until = time.process_time(), time.monotonic() + 2
+        while time.monotonic() < until:
+            assert replica.follow_step(0.5)
+        assert time.process_time() - before < 0.7
+    assert len(heard.lost) < 100
+
+
+def test_poll_goes_on_while_there_is_no_server_and_ends_when_asked(slapd: Slapd, tmp_path: Path) -> None:
+    with Syncrepl(
+        tmp_path, BaseCallback, SyncreplMode.REFRESH_AND_PERSIST, where(slapd), reconnect=True, backoff=LATE
+    ) as client:
+        assert client.poll(0.1)
+        slapd.kill()
+        for _ in range(5):
+            assert client.poll(0.1)
+        client.please_stop()
+        assert not client.poll(PATIENCE)
+
+
+def test_poll_raises_by_default(slapd: Slapd, tmp_path: Path) -> None:
+    with Syncrepl(tmp_path, BaseCallback, SyncreplMode.REFRESH_AND_PERSIST, where(slapd)) as client:
+        client.poll(0.1)
+        slapd.kill()
+        with pytest.raises(ConnectionLost):
+            client.run()
+
+
+# --- held -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_held_is_served_as_it_was_until_somebody_decides(tmp_path: Path) -> None:
+    with Slapd() as slapd:
+        slapd.load(sample_ldif(20))
+        slapd.start()
+        path = tmp_path / "data"
+        with Replica(where(slapd), path, mode=SyncreplMode.REFRESH_ONLY) as replica:
+            entries = replica.refresh()
+        people = [dn for dn in slapd.search() if dn.lower().startswith("uid=")]
+        for dn in people[:10]:
+            slapd.delete(dn)
+        heard = Heard()
+        replica = Replica(where(slapd), path, listener=heard, max_deletes=MaxDeletes(0.1, 1), backoff=SOON)
+        with Following(replica):
+            heard.until(lambda: heard.lost)
+            assert isinstance(heard.lost[0][0], MassDeletionHeld)
+            with closing(Decisions(replica.path)) as decisions:
+                held = decisions.held()
+                assert held is not None
+                assert held.entries == entries
+                assert not heard.changes
+                decisions.ask(APPROVE, held)
+            heard.until(lambda: len(heard.changes) == 10)
+        assert len(heard.lost) == 1
+
+
+# --- several servers --------------------------------------------------------------------------------------------------
+
+
+def test_the_next_provider_is_tried_at_once(slapd: Slapd, tmp_path: Path) -> None:
+    heard = Heard()
+    url = f"ldap://127.0.0.1:{free_port()}/{SUFFIX}"
+    with Following(Replica(url, tmp_path / "data", listener=heard, providers=[slapd.url], backoff=LATE)):
+        heard.until(lambda: heard.refreshes)
+    assert [(delay, attempt) for _, _, delay, attempt in heard.lost] == [(0.0, 1)]
+    with Replica(url, tmp_path / "data", providers=[slapd.url]) as replica:
+        assert replica.refresh() >= 1
+
+
+def test_one_that_lags_takes_nothing_away_and_is_followed_when_it_has_caught_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumption, "_PATIENCE", 0.2)
+    monkeypatch.setattr(resumption, "_PAUSE", 0.05)
+    heard = Heard()
+    with Providers(sessionlog=100) as both:
+        first, second = both
+        both.load(empty_tree())
+        both.start()
+        person(first, "one")
+        person(second, "two")
+        both.wait_replicated()
+        replica = Replica(where(first), tmp_path / "data", listener=heard, providers=[second.url], backoff=SOON)
+        with Following(replica):
+            heard.until(lambda: heard.refreshes)
+            both.cut(second)
+            late = person(first, "late")
+            heard.until(lambda: late in heard.added())
+            # Not killed: it would forget how far it had come, and the other would not ask it for more.
+            first.stop()
+            heard.until(lambda: any(isinstance(error, ProviderBehind) for error, *_ in heard.lost))
+            assert len(heard.added()) == len(set(heard.added()))
+            first.start()
+            both.restore(second)
+            both.wait_replicated()
+            # Not killed: it would forget how far it had come, and the other would not ask it for more.
+            first.stop()
+            last = person(second, "last")
+            heard.until(lambda: last in heard.added())
+    assert len(heard.added()) == len(set(heard.added()))
+    assert len(heard.changes) == len(heard.added())
+
+
+def test_providers_of_another_search_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="another search"):
+        Replica("ldap://a/dc=a", tmp_path / "data", providers=["ldap://b/dc=b"]).open_store()

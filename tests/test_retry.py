@@ -1,118 +1,118 @@
-"""Which errors are worth another try."""
+"""What is worth another try, and what is not."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import exceptions
+from syncrepl_client import Backoff, Replica
 from syncrepl_client.exceptions import (
+    CallbackError,
     CertificateError,
-    ClientCertificateRefused,
     ConnectionFailed,
-    ConnectionLost,
     DBError,
     IdentityChanged,
-    Interrupted,
     KerberosError,
     MassDeletionHeld,
     MechanismNotOffered,
+    NoSuchBase,
     ProtocolError,
     ProviderBehind,
     ServerNotProven,
-    StartTLSRefused,
-    SyncreplError,
     TicketExpired,
     UsageError,
 )
+from syncrepl_client.ldap import results
 from syncrepl_client.ldap.messages import Result
-from syncrepl_client.ldap.results import error_of
 from syncrepl_client.retry import Verdict, verdict
+from tests.slapd import SUFFIX, Slapd, sample_ldif
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+QUICK = Backoff(base=0.05, cap=0.2)
 
 
-def kinds(base: type[SyncreplError]) -> Iterator[type[SyncreplError]]:
-    yield base
-    for kind in base.__subclasses__():
-        yield from kinds(kind)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ConnectionLost("gone"),
-        ConnectionFailed("refused"),
-        ProviderBehind(b"a", b"b"),
-        IdentityChanged("cn=a", "cn=b"),
-        StartTLSRefused("a:389", 52, "unavailable"),
-    ],
-)
-def test_what_passes_by_itself_is_tried_again(error: SyncreplError) -> None:
-    assert verdict(error) is Verdict.AGAIN
-
-
-@pytest.mark.parametrize("code", [3, 11, 51, 52, 53, 80])
-def test_a_server_that_has_too_much_to_do_is_asked_again(code: int) -> None:
-    assert verdict(error_of("sync search", Result(code))) is Verdict.AGAIN
-
-
-@pytest.mark.parametrize("code", [51, 52, 80])
-@pytest.mark.parametrize("operation", ["bind", "bind with SCRAM-SHA-256"])
-def test_a_bind_that_was_not_looked_at_is_tried_again(operation: str, code: int) -> None:
-    assert verdict(error_of(operation, Result(code))) is Verdict.AGAIN
-
-
-@pytest.mark.parametrize("code", [1, 7, 8, 13, 14, 19, 34, 48, 49, 50, 53, 123])
-@pytest.mark.parametrize("operation", ["bind", "bind with SCRAM-SHA-256"])
-def test_no_bind_that_failed_is_tried_again(operation: str, code: int) -> None:
-    """An account that is locked is told in many ways, and each try could be the one that locks it."""
-    assert verdict(error_of(operation, Result(code))) is Verdict.STOP
-
-
-@pytest.mark.parametrize("code", [8, 13])
-def test_a_password_is_not_shown_to_the_network_again_and_again(code: int) -> None:
-    assert verdict(error_of("sync search", Result(code))) is Verdict.STOP
-
-
-@pytest.mark.parametrize("code", [1, 2, 4, 10, 12, 32, 50, 123])
-def test_what_worked_before_may_work_again(code: int) -> None:
-    assert verdict(error_of("sync search", Result(code))) is Verdict.IF_IT_WORKED
+@pytest.fixture
+def server() -> Iterator[Slapd]:
+    with Slapd() as running:
+        running.load(sample_ldif(3))
+        running.start()
+        yield running
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "expected"),
     [
-        ProtocolError("not LDAP"),
-        CertificateError("a:636", "expired", 10),
-        ClientCertificateRefused("a:636", "expired"),
-        MechanismNotOffered("EXTERNAL"),
-        KerberosError("no server of the realm answers", -1765328228),
-        TicketExpired("expired"),
-        StartTLSRefused("a:389", 2, "protocolError"),
+        (ConnectionFailed("x"), Verdict.AGAIN),
+        (CertificateError("h", "it has expired", 10), Verdict.IF_IT_WORKED),
+        (ProviderBehind(b"a", b"b"), Verdict.AGAIN),
+        (IdentityChanged("a", "b"), Verdict.AGAIN),
+        (results.error_of("sync search", Result(11)), Verdict.AGAIN),
+        (results.error_of("sync search", Result(53)), Verdict.AGAIN),
+        (results.error_of("bind", Result(52)), Verdict.AGAIN),
+        (results.error_of("bind with SCRAM-SHA-256", Result(80)), Verdict.STOP),
+        (results.error_of("bind", Result(53)), Verdict.STOP),
+        (results.error_of("bind", Result(49)), Verdict.STOP),
+        (results.error_of("sync search", Result(8)), Verdict.STOP),
+        (results.error_of("sync search", Result(32)), Verdict.IF_IT_WORKED),
+        (results.error_of("sync search", Result(12)), Verdict.IF_IT_WORKED),
+        (results.error_of("sync search", Result(21)), Verdict.IF_IT_WORKED),
+        (ProtocolError("x"), Verdict.IF_IT_WORKED),
+        (TicketExpired("x"), Verdict.IF_IT_WORKED),
+        (MechanismNotOffered("PLAIN", ()), Verdict.IF_IT_WORKED),
+        (KerberosError("x", -1765328353), Verdict.STOP),
+        (KerberosError("x", -1765328360), Verdict.STOP),
+        (ServerNotProven("x"), Verdict.STOP),
+        (MassDeletionHeld(60, 100), Verdict.DECISION),
+        (UsageError("x"), Verdict.STOP),
+        (DBError("x"), Verdict.STOP),
+        (CallbackError("x"), Verdict.STOP),
+        (ValueError("x"), Verdict.STOP),
     ],
 )
-def test_what_somebody_is_perhaps_repairing_may_work_again(error: SyncreplError) -> None:
-    assert verdict(error) is Verdict.IF_IT_WORKED
+def test_each_error_is_worth_what_it_is_worth(error: Exception, expected: Verdict) -> None:
+    assert verdict(error) is expected
 
 
-@pytest.mark.parametrize("code", [-1765328360, -1765328353])
-def test_an_older_key_is_a_wrong_password(code: int) -> None:
-    assert verdict(KerberosError("preauthentication failed", code)) is Verdict.STOP
+def test_a_base_that_never_was_is_a_mistake(server: Slapd, tmp_path: Path) -> None:
+    url = f"{server.url}/ou=none,{SUFFIX}"
+    with closing(Replica(url, tmp_path / "data", backoff=QUICK)) as replica, pytest.raises(NoSuchBase):
+        replica.follow()
 
 
-def test_what_somebody_decides_about_waits_for_it() -> None:
-    assert verdict(MassDeletionHeld(60, 100)) is Verdict.DECISION
+def test_a_base_that_was_there_is_waited_for(server: Slapd, tmp_path: Path) -> None:
+    base = f"ou=new,{SUFFIX}"
+    unit = {"objectClass": ["organizationalUnit"]}
+    server.add(base, unit)
+    url, data = f"{server.url}/{base}", tmp_path / "data"
+    with Replica(url, data) as replica:
+        replica.refresh()
+    server.delete(base)
+    lost: list[str] = []
+    again = threading.Event()
 
+    class Listener:
+        def disconnected(self, error: Exception, **_: object) -> None:
+            lost.append(type(error).__name__)
+            if len(lost) == 2:
+                again.set()
 
-@pytest.mark.parametrize("base", [UsageError, DBError, exceptions.CallbackError])
-def test_what_is_wrong_on_this_side_stays_wrong(base: type[SyncreplError]) -> None:
-    for kind in kinds(base):
-        assert verdict(kind.__new__(kind)) is Verdict.STOP
+        def refresh_done(self, *_: object) -> None:
+            replica.finish()
 
+    def put_back() -> None:
+        again.wait(30)
+        server.add(base, unit)
 
-@pytest.mark.parametrize("error", [LookupError("a callback's own"), Interrupted(), ServerNotProven("no proof")])
-def test_everything_else_is_passed_on(error: Exception) -> None:
-    assert verdict(error) is Verdict.STOP
+    other = threading.Thread(target=put_back)
+    other.start()
+    with closing(Replica(url, data, listener=Listener(), backoff=QUICK)) as replica:
+        replica.follow()
+    other.join()
+    assert len(lost) >= 2
+    assert set(lost) == {"NoSuchBase"}

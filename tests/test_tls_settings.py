@@ -134,3 +134,18 @@ def test_secrets_in_files_that_others_can_read_are_known(authority: Authority, t
     # An encrypted key is no secret.
     assert list(TLS(certificate=cert, key=key, key_password=kept).exposed_files()) == [file]
     assert list(TLS(certificate=cert, key=key, key_password=Secret("x")).exposed_files()) == []
+
+
+def test_a_key_in_the_file_of_its_certificate_is_a_secret_too(authority: Authority, tmp_path: Path) -> None:
+    cert, key = authority.issue("h")
+    both = tmp_path / "both.pem"
+    both.write_bytes(cert.read_bytes() + key.read_bytes())
+    settings = TLS(certificate=both)
+    settings.make_context()
+    both.chmod(0o600)
+    assert list(settings.exposed_files()) == []
+
+    both.chmod(0o640)
+    assert list(settings.exposed_files()) == [both]
+    # What is missing is told by who needs it.
+    assert list(TLS(certificate=tmp_path / "none").exposed_files()) == []

@@ -115,11 +115,13 @@ class Client:
             ProtocolError: what came is not LDAP.
         """
         data = self._transport.read(timeout, patient=patient)
-        if data is not None and self._layer is not None:
-            data = self._layer.unwrap(data)
-        if not data:
+        if data is None:
             return []
         self.heard = time.monotonic()
+        if self._layer is not None:
+            data = self._layer.unwrap(data)
+            if not data:
+                return []
         items = self._connection.receive_data(data)
         for item in items:
             if self._trace is not None:
@@ -157,18 +159,15 @@ class Client:
         """
         timeout = self._patience if timeout is None else timeout
         message_id = self.send(operation, controls)
-        if self._stopping():
-            # Who asked for it may have woken the connection before this one.
-            raise Interrupted
         answer: list[Message | EntryRun] = []
-        heard = time.monotonic()
+        asked = time.monotonic()
         while True:
-            items = self.receive(max(0.0, heard + timeout - time.monotonic()))
+            # Any part of a message counts: a large one takes its time.
+            until = max(asked, self.heard) + timeout
+            items = self.receive(max(0.0, until - time.monotonic()))
             if self._stopping():
                 raise Interrupted
-            if items or self.in_message:
-                heard = time.monotonic()
-            elif time.monotonic() >= heard + timeout:
+            if not items and time.monotonic() >= max(asked, self.heard) + timeout:
                 raise ConnectionLost(f"no answer within {timeout:g} s", hint="the server is overloaded or hangs")
             answer += (item for item in items if item.message_id == message_id)
             if answer and isinstance(answer[-1], Message) and isinstance(answer[-1].operation, _RESULTS):

@@ -15,6 +15,7 @@ from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, UsageError
 from syncrepl_client.ldap import filter as filters
+from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.resumption import read_server
 from syncrepl_client.retry import Verdict, verdict
@@ -55,8 +56,7 @@ class Link:
     """The connection to one of the providers.
 
     Args:
-        access: the way into a provider.
-        url: the search as the program named it.
+        access: the way into a provider; its URL has the search.
         store: the copy, which stays open.
         listener: the program's; None if it has none.
         terms: how to synchronize.
@@ -67,7 +67,6 @@ class Link:
     def __init__(
         self,
         access: Access,
-        url: LDAPUrl,
         store: Store,
         listener: AnyListener | None,
         terms: Terms,
@@ -75,21 +74,22 @@ class Link:
         stopping: Callable[[], bool],
         leaving: Callable[[], bool],
     ) -> None:
-        self._access = access
-        self._url = url
-        # That of the connection there is, or was last.
-        self._current = access
+        self.access = access
         self._store = store
         self._listener = listener
         self._terms = terms
         self._stopping = stopping
         self._leaving = leaving
         self._waker = Waker()
+        # The way into the provider that was chosen last.
+        self._there = access
         self._client: Client | None = None
         self._consumer: Consumer | None = None
-        # Whether the copy was in step before, in an earlier run perhaps, as what is searched now.
+        # Whether the copy was in step before, with this very search: in an earlier run perhaps.
         state = store.state()
-        self._worked = state.whole and state.url is not None and state.url == str(url)
+        self._worked = (
+            state.whole and state.url is not None and urls.parse(state.url).search_url() == access.url.search_url()
+        )
 
     # --- making and ending it -----------------------------------------------------------------------------------------
 
@@ -104,14 +104,12 @@ class Link:
         """
         client, search = self._enter(url)
         store, listener = self._store, self._listener
-        if store.state().fingerprint != search.fingerprint:
-            self._worked = False
         # Whichever provider it is, the copy is of the search that the program named.
-        store.set_search(str(self._url), search.fingerprint)
+        store.set_search(str(self.access.url), search.fingerprint)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
-        consumer = self._make_consumer(client, search)
+        consumer = self._make_consumer(client, search, url)
         consumer.start()
         self._consumer = consumer
 
@@ -129,22 +127,22 @@ class Link:
                 f"the copy was made by another search or identity: {state.url}",
                 hint="verify it with the URL that it was made with",
             )
-        self._consumer = self._make_consumer(client, search)
+        self._consumer = self._make_consumer(client, search, url)
 
     def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""
-        self._current = access = replace(self._access, url=url)
-        terms = self._terms
+        access, terms = replace(self.access, url=url), self._terms
         # It is known before it binds, or a stop would not wake it.
         self._client = client = access.connect(
             max_message=terms.max_message, trace=terms.trace, stopping=self._dropping
         )
         access.identify(client)
         journal.connected(access)
+        # Whom the server takes us for decides what is to be seen.
         return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
 
-    def _make_consumer(self, client: Client, search: Search) -> Consumer:
-        access, terms = self._current, self._terms
+    def _make_consumer(self, client: Client, search: Search, url: LDAPUrl) -> Consumer:
+        access, terms = replace(self.access, url=url), self._terms
         return Consumer(
             client,
             self._store,
@@ -170,7 +168,7 @@ class Link:
         client, self._client = self._client, None
         if client is not None:
             client.close()
-            journal.disconnected(self._current.url)
+            journal.disconnected(self._there.url)
 
     def close(self) -> None:
         """End the connection for good."""

@@ -52,11 +52,11 @@ class Fields(TypedDict, total=False):
     # What went wrong
     error: str
     code: int
-    # What follows
-    delay: float
-    attempt: int
     wal_bytes: int
     spool_after_bytes: int
+    # A connection that is made again
+    attempt: int
+    delay_seconds: float
     # At DEBUG alone
     dns: list[str]
 

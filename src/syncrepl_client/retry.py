@@ -15,13 +15,16 @@ from syncrepl_client.exceptions import (
     ClientCertificateRefused,
     ConnectionLost,
     IdentityChanged,
+    InsufficientAccess,
     InvalidCredentials,
     KerberosError,
     LDAPResultError,
     MassDeletionHeld,
     MechanismNotOffered,
+    NoSuchBase,
     ProtocolError,
     ProviderBehind,
+    SyncNotSupported,
 )
 
 __all__ = ["Verdict", "verdict"]
@@ -39,6 +42,11 @@ class Verdict(Enum):
 _ERRORS: Final[tuple[tuple[type[Exception], Verdict], ...]] = (
     # Each bind with a wrong password counts towards the lock of the account.
     (InvalidCredentials, Verdict.STOP),
+    # Whoever opens anew reads everything as who he is now.
+    (IdentityChanged, Verdict.AGAIN),
+    # A ticket is fetched and renewed by somebody else; what the server offers, its administrator decides.
+    (KerberosError, Verdict.IF_IT_WORKED),
+    (MechanismNotOffered, Verdict.IF_IT_WORKED),
     # Certificates expire and are replaced, without a word to the other side.  At first it is the wrong authority.
     (CertificateError, Verdict.IF_IT_WORKED),
     (ClientCertificateRefused, Verdict.IF_IT_WORKED),
@@ -48,13 +56,10 @@ _ERRORS: Final[tuple[tuple[type[Exception], Verdict], ...]] = (
     (ProviderBehind, Verdict.AGAIN),
     # Somebody looks at what would be deleted; see `store.held`.
     (MassDeletionHeld, Verdict.DECISION),
-    # A base, a right, a limit or an overlay is not what it was while a directory is restored or set up anew.
-    (LDAPResultError, Verdict.IF_IT_WORKED),
-    (MechanismNotOffered, Verdict.IF_IT_WORKED),
-    # Another program renews tickets, and the servers of the realm come and go.
-    (KerberosError, Verdict.IF_IT_WORKED),
-    # The copy is read anew as what the new identity may see.
-    (IdentityChanged, Verdict.AGAIN),
+    # A base, a right or an overlay that was there is missing while a directory is restored or set up anew.
+    (NoSuchBase, Verdict.IF_IT_WORKED),
+    (InsufficientAccess, Verdict.IF_IT_WORKED),
+    (SyncNotSupported, Verdict.IF_IT_WORKED),
     # A proxy that answers for its server, or a server with a defect: the copy is intact.  At first it is a wrong port.
     (ProtocolError, Verdict.IF_IT_WORKED),
 )
@@ -77,6 +82,7 @@ _CODES: Final = {
     8: Verdict.STOP,
     13: Verdict.STOP,
 }
+
 # KRB5KDC_ERR_PREAUTH_FAILED and KRB5KRB_AP_ERR_BAD_INTEGRITY: an older key, which a realm counts like a wrong password.
 _OLD_KEYS: Final = frozenset({-1765328360, -1765328353})
 
@@ -84,13 +90,16 @@ _OLD_KEYS: Final = frozenset({-1765328360, -1765328353})
 def verdict(error: BaseException) -> Verdict:
     """Return what to do after an error."""
     if isinstance(error, LDAPResultError):
-        if error.code in _PASSING:
+        bind = "bind" in error.operation
+        if error.code in _PASSING and not (bind and error.code == _OTHER):
             return Verdict.AGAIN
-        if error.operation.startswith("bind"):
+        if bind:
+            # slapd says 'other' of a user that SASL does not know.
             # Some servers say by other codes than invalidCredentials that an account is locked or has expired.
             return Verdict.STOP
         if error.code in _CODES:
             return _CODES[error.code]
     if isinstance(error, KerberosError) and error.code in _OLD_KEYS:
         return Verdict.STOP
-    return next((what for kind, what in _ERRORS if isinstance(error, kind)), Verdict.STOP)
+    unlisted = Verdict.IF_IT_WORKED if isinstance(error, LDAPResultError) else Verdict.STOP
+    return next((what for kind, what in _ERRORS if isinstance(error, kind)), unlisted)

@@ -99,8 +99,11 @@ class Stream:
                 return
             timeout = min(timeout, left)
         items = self._taken() or self._own(self._client.receive(timeout, patient=refreshing))
-        if items or self._client.in_message:
+        if items:
             self.heard = time.monotonic()
+        elif self._client.in_message:
+            # A large message takes its time, as long as something of it comes.
+            self.heard = max(self.heard, self._client.heard)
         if refreshing:
             self._watch.refreshing(self.heard)
         else:

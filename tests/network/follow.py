@@ -12,29 +12,23 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from syncrepl_client import Backoff, Heartbeat, Syncrepl, SyncreplMode
 from syncrepl_client.access import Timeouts
 from tests.convergence.mirror import Mirror
 
-if TYPE_CHECKING:
-    import sqlite3
-
-    from syncrepl_client.client import BoundConnection
+_BACKOFF: Final = Backoff(0.1, 1.0)
 
 
-class Saying(Mirror):
-    """The mirror, which also says what becomes of the connection."""
-
-    @classmethod
-    def bind_complete(cls, ldap: BoundConnection, cursor: sqlite3.Cursor) -> None:
-        super().bind_complete(ldap, cursor)
-        say("connected")
+class Told(Mirror):
+    """Writes what becomes of the connection."""
 
     @classmethod
     def debug(cls, message: str) -> None:
-        if "the next try" in message:
+        if message.startswith("connected to"):
+            say("connected")
+        elif "the next try is in" in message:
             say(message)
 
 
@@ -57,17 +51,21 @@ def main(url: str, path: str, options: dict[str, Any]) -> None:
     """Follow."""
     if options["hosts"]:
         look_up_in(Path(options["hosts"]))
-    # Whatever goes on, also while connecting.
+    # Whatever goes on, also the opening of a client.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    heartbeat = Heartbeat(options["every"], options["answer"])
+    timeouts = Timeouts(connect=1, bind=1, answer=1)
+
+    mode = SyncreplMode.REFRESH_AND_PERSIST
     with Syncrepl(
         path,
-        Saying,
-        SyncreplMode.REFRESH_AND_PERSIST,
+        Told,
+        mode,
         url,
         reconnect=True,
-        backoff=Backoff(base=0.1, cap=1.0),
-        heartbeat=Heartbeat(options["every"], options["answer"]),
-        timeouts=Timeouts(connect=1, bind=1, answer=1),
+        backoff=_BACKOFF,
+        heartbeat=heartbeat,
+        timeouts=timeouts,
         patience=2.0,
     ) as client:
         client.run()

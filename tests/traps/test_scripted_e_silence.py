@@ -54,6 +54,17 @@ def running(replica: Replica) -> Iterator[threading.Thread]:
 
 @pytest.mark.trap("E10", server="scripted")
 @both_modes
+def test_half_a_message_is_no_sign_of_life_for_ever(lab: Laboratory, mode: SyncreplMode) -> None:
+    before = lab.copy()
+    lab.provider.script(script.raw(lab.sent(1).encode(4)[:20]), script.stall())
+
+    with lab.replica(mode, patience=0.5) as replica, pytest.raises(ConnectionLost, match="no word"):
+        replica.run()
+    assert lab.copy() == before
+
+
+@pytest.mark.trap("E10", server="scripted")
+@both_modes
 @pytest.mark.parametrize("after", ["nothing", "an entry", "half a message"])
 def test_a_client_of_a_server_that_says_nothing_can_be_stopped(lab: Laboratory, mode: SyncreplMode, after: str) -> None:
     begun: dict[str, list[Step]] = {

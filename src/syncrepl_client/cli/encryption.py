@@ -40,10 +40,7 @@ def make_tls(asked: AskedTLS, messages: Messages) -> TLS:
     if password_file is None and asked.cert is not None:
         password_file = credential(_KEY_PASSWORD_CREDENTIAL)
     password = None if password_file is None else read_secret(password_file, "file of the key's password", messages)
-    if password is None:
-        # An encrypted key is no secret, only its password is.
-        warn_if_exposed(asked.key or "", "key", messages)
-    return TLS(
+    tls = TLS(
         ca_file=asked.ca_file,
         ca_folder=asked.ca_folder,
         certificate=asked.cert,
@@ -51,6 +48,10 @@ def make_tls(asked: AskedTLS, messages: Messages) -> TLS:
         key_password=password,
         insecure_skip_verification=asked.insecure_skip_verification,
     )
+    if password is None:
+        # An encrypted key is no secret, only its password is.
+        warn_if_exposed(str(tls.key_file or ""), "key", messages)
+    return tls
 
 
 def warn_of_clear_text(access: Access, messages: Messages) -> None:

@@ -163,13 +163,9 @@ def main(
             providers=providers,
             srv=srv,
         )
-        with warnings_shown(messages), _stopped_by_signals(replica), closing(replica):
-            replica.open_store()
-            # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
-            replica.refuse_another_search()
-            for access in replica.opened.accesses:
-                warn_of_clear_text(access, messages)
-            _run(replica, printer, output, directory=isinstance(form, Readable) and not nodir, reconnect=reconnect)
+        directory = isinstance(form, Readable) and not nodir
+        with warnings_shown(messages), _stopped_by_signals(replica):
+            _run(replica, printer, output, messages, directory=directory, reconnect=reconnect)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -182,21 +178,32 @@ def main(
 
 
 def _run(
-    replica: Replica, printer: Printer | None, output: StandardOutput, *, directory: bool, reconnect: bool
+    replica: Replica,
+    printer: Printer | None,
+    output: StandardOutput,
+    messages: Messages,
+    *,
+    directory: bool,
+    reconnect: bool,
 ) -> None:
-    if not reconnect:
-        replica.open()
-    step = replica.follow_step if reconnect else replica.step
-    going = True
-    while going:
-        going = step(timeout=3.0)
-        if printer is not None and printer.refreshed:
-            printer.refreshed = False
-            if directory:
-                # Outside of the transaction: who looks at it with a pager takes his time.
-                for text in dump(replica.entries):
-                    output.write(text)
-                output.flush()
+    with closing(replica):
+        replica.open_store()
+        # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
+        replica.refuse_another_search()
+        warn_of_clear_text(replica.access, messages)
+        if not reconnect:
+            replica.open()
+        step = replica.follow_step if reconnect else replica.step
+        going = True
+        while going:
+            going = step(timeout=3.0)
+            if printer is not None and printer.refreshed:
+                printer.refreshed = False
+                if directory:
+                    # Outside of the transaction: who looks at it with a pager takes his time.
+                    for text in dump(replica.entries):
+                        output.write(text)
+                    output.flush()
 
 
 @contextmanager

@@ -44,12 +44,6 @@ max_deletes_option: Final = click.option(
     show_default=True,
     help="Hold a refresh that would delete more than both; 'none' holds nothing.",
 )
-on_behalf_of_option: Final = click.option(
-    "--on-behalf-of",
-    metavar="AUTHZID",
-    default="",
-    help="Search in the name of 'dn:DN' or 'u:NAME', by the proxied authorization control.",
-)
 provider_option: Final = click.option(
     "--provider",
     "providers",
@@ -61,6 +55,12 @@ srv_option: Final = click.option(
     "--srv",
     metavar="DOMAIN",
     help="Look the servers up in the DNS of DOMAIN; URL has no host then: ldap:///BASE.",
+)
+on_behalf_of_option: Final = click.option(
+    "--on-behalf-of",
+    metavar="AUTHZID",
+    default="",
+    help="Search in the name of 'dn:DN' or 'u:NAME', by the proxied authorization control.",
 )
 _IDENTITY: Final = (
     click.option(

@@ -93,7 +93,7 @@ class Printer:
         form: what to print.
         output: where to.
         progress: the line to take away before something is printed.
-        messages: where it is said that a connection was made again; None for nowhere.
+        messages: where connections that are lost and made again are told of; None for nowhere.
     """
 
     name = COMMAND

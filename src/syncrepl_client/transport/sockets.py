@@ -21,7 +21,7 @@ from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, Interru
 from syncrepl_client.transport.drain import Drain
 from syncrepl_client.transport.encrypted import TLSStream, failure
 from syncrepl_client.transport.tls import TLS
-from syncrepl_client.transport.waking import Waker
+from syncrepl_client.transport.waking import woken_by_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -232,7 +232,10 @@ class SocketTransport:
         # What is encrypted first must be sent first.
         self._sending = threading.Lock()
         sock.settimeout(0)
-        self._waker = Waker()
+        # Sockets rather than a pipe: written to by other threads, they cannot be mistaken for another file once closed.
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.settimeout(0)
+        self._wake_writer.settimeout(0)
 
     def start_tls(self, hostname: str) -> None:
         """Encrypt the stream from here on; see `Transport.start_tls`."""
@@ -350,7 +353,7 @@ class SocketTransport:
             piece = self._receive(_BATCH - size)
             if piece is None:
                 if not pieces:
-                    if not self._waker.wait(timeout, self._sock):
+                    if not self._wait(timeout):
                         return None
                     timeout = 0
                 elif patient and not paused and size < _SMALL:
@@ -380,16 +383,30 @@ class SocketTransport:
             self._broken.__cause__ = error
             return b""
 
+    def _wait(self, timeout: float) -> bool:
+        """Wait until the socket may be read; False after the time, or when woken."""
+        poller = select.poll()
+        poller.register(self._sock, select.POLLIN)
+        poller.register(self._wake_reader, select.POLLIN)
+        with woken_by_signals(self._wake_writer.fileno()):
+            ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
+        if self._wake_reader.fileno() in ready:
+            with contextlib.suppress(BlockingIOError):
+                self._wake_reader.recv(4096)
+            return False
+        return bool(ready)
+
     def wake(self) -> None:
         """End a `read` that waits; see `Transport.wake`."""
-        self._waker.wake()
+        with contextlib.suppress(OSError):
+            self._wake_writer.send(b"\0")
 
     def close(self) -> None:
         """Close the socket; what was taken from it and not read is lost."""
         if self._drain is not None:
             self._drain.close()
-        self._sock.close()
-        self._waker.close()
+        for sock in (self._sock, self._wake_reader, self._wake_writer):
+            sock.close()
 
     def _closed(self) -> ConnectionLost:
         return (

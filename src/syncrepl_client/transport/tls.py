@@ -34,6 +34,7 @@ __all__ = ["TLS"]
 _log = logging.getLogger("syncrepl_client.transport.tls")
 
 _CERTIFICATE: Final = b"CERTIFICATE-----"
+_KEY: Final = b"PRIVATE KEY-----"
 _SKIPPED: Final = "certificates are not verified: whoever is on the way can read and change everything"
 
 
@@ -94,9 +95,20 @@ class TLS:
     def exposed_files(self) -> Iterator[Path]:
         """Iterate over the files with our secrets that other users can read."""
         # An encrypted key is no secret, only its password is.
-        secret = self.key if self.key_password is None else self.key_password.path
+        secret = self.key_file if self.key_password is None else self.key_password.path
         if secret is not None and is_exposed(secret):
             yield Path(secret)
+
+    @property
+    def key_file(self) -> Path | None:
+        """The file that holds our key, which may be that of the certificate; None if there is none."""
+        if self.key is not None or self.certificate is None:
+            return None if self.key is None else Path(self.key)
+        try:
+            return Path(self.certificate) if _KEY in Path(self.certificate).read_bytes() else None
+        except OSError:
+            # Who loads it says why.
+            return None
 
     def make_context(self) -> ssl.SSLContext:
         """Make the context of one connection from what the files hold now.

@@ -16,45 +16,43 @@ __all__ = ["Waker", "woken_by_signals"]
 
 
 class Waker:
-    """Waits for the time, and for a socket perhaps, until somebody wakes it."""
+    """Waits for nothing but the time, until somebody wakes it."""
 
     def __init__(self) -> None:
         # Sockets rather than a pipe: written to by other threads, they cannot be mistaken for another file once closed.
-        self._reader, self._writer = socket.socketpair()
-        self._reader.settimeout(0)
-        self._writer.settimeout(0)
+        # They are made for the first wait: most programs never wait here.
+        self._pair: tuple[socket.socket, socket.socket] | None = None
+        self._woken = False
 
-    def wait(self, timeout: float, sock: socket.socket | None = None) -> bool:
-        """Wait for some seconds, or less when woken, or when a signal comes.
-
-        Args:
-            timeout: seconds.
-            sock: a socket that ends the waiting, too, when it can be read.
-
-        Returns:
-            Whether it can be read, and nobody has woken this one.
-        """
+    def wait(self, timeout: float) -> None:
+        """Wait for some seconds, or less when woken, or when a signal came."""
+        if self._pair is None:
+            self._pair = socket.socketpair()
+            for end in self._pair:
+                end.settimeout(0)
+        reader, writer = self._pair
         poller = select.poll()
-        poller.register(self._reader, select.POLLIN)
-        if sock is not None:
-            poller.register(sock, select.POLLIN)
-        with woken_by_signals(self._writer.fileno()):
-            ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
-        if self._reader.fileno() in ready:
-            with contextlib.suppress(BlockingIOError):
-                self._reader.recv(4096)
-            return False
-        return bool(ready)
+        poller.register(reader, select.POLLIN)
+        # Looked at after there is something to write to: who wakes sets it before he looks for that.
+        if not self._woken:
+            with woken_by_signals(writer.fileno()):
+                # Rounded up, or the last part of a millisecond would be waited for in a circle.
+                poller.poll(int(max(0.0, timeout) * 1000) + 1)
+        self._woken = False
+        with contextlib.suppress(BlockingIOError):
+            reader.recv(4096)
 
     def wake(self) -> None:
         """End a `wait`, also one that has not begun; for any thread and for signal handlers."""
-        with contextlib.suppress(OSError):
-            self._writer.send(b"\0")
+        self._woken = True
+        if self._pair is not None:
+            with contextlib.suppress(OSError):
+                self._pair[1].send(b"\0")
 
     def close(self) -> None:
         """Give up what it needs to be woken."""
-        self._reader.close()
-        self._writer.close()
+        for end in self._pair or ():
+            end.close()
 
 
 @contextlib.contextmanager

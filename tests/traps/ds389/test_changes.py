@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import ldap
 import pytest
 
+from syncrepl_client import Replica
 from syncrepl_client.contentsync.dialects import DS389
 from syncrepl_client.exceptions import ConnectionLost
 from syncrepl_client.ldap.messages import Message, SearchResultEntry
@@ -244,10 +245,16 @@ def test_a_tombstone_is_no_entry(tmp_path: Path, mode: SyncreplMode, *, live: bo
         gone = add_person(server, "cn=gone", base)
         with Copy(server, tmp_path / "data", mode, base, verify_every=0) as copy:
             copy.sync()
+            url, behind = f"{copy.url},x-bindpw={copy.password}", tmp_path / "behind"
+            with Replica(url, behind, mode=REFRESH) as replica:
+                replica.refresh()
             if not live:
                 copy.close()
             server.delete(gone)
             assert copy.sync() == [("delete", gone)]
+            # Nor does it answer to its UUID, by which who still has it asks.
+            with closing(Replica(url, behind, mode=REFRESH)) as replica:
+                assert not replica.verify().drift
             if not live:
                 copy.close()
             [tombstone] = server.search(filter="(&(objectClass=nsTombstone)(cn=gone))", attrs=["entryUUID"]).values()

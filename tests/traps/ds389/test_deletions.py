@@ -55,6 +55,8 @@ def test_an_update_is_no_present_phase_whatever_its_end_says(server: NsSlapd, ba
         for title in ("one", "two"):
             server.replace(f"cn=a,{base}", "title", [title])
             assert copy.sync() == [("change", f"cn=a,{base}")]
+            # Those who were not mentioned are not even asked for: besides the root DSE there was the refresh alone.
+            assert sum(line.startswith("> ") and " search " in line for line in copy.trace) == 2
         assert copy.sync() == []
 
 
@@ -95,7 +97,7 @@ def test_a_content_that_the_size_limit_cuts_is_none(server: NsSlapd, base: str, 
         names = copy.names()
         copy.bind_dn = size_limited(server, 2)
 
-        with pytest.raises(LDAPResultError, match="sizeLimitExceeded"):
+        with pytest.raises(LDAPResultError, match=r"^sync search failed: sizeLimitExceeded"):
             copy.run()
 
         assert (copy.names(), copy.news()) == (names, [])
@@ -169,9 +171,14 @@ def test_a_full_refresh_that_the_server_wants_replaces_the_copy_at_its_end(
 
 
 @BOTH
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM syncrepl_entry", "UPDATE syncrepl_state\n"],
+    ids=["before its first deletion", "after its last change"],
+)
 @pytest.mark.trap("A8", server="389")
 def test_a_full_refresh_that_is_killed_leaves_the_copy(
-    server: NsSlapd, base: str, tmp_path: Path, mode: SyncreplMode
+    server: NsSlapd, base: str, tmp_path: Path, mode: SyncreplMode, statement: str
 ) -> None:
     with Copy(server, tmp_path / "data", mode, base, verify_every=0) as copy, Clients() as clients:
         copy.sync()
@@ -180,7 +187,7 @@ def test_a_full_refresh_that_is_killed_leaves_the_copy(
         copy.execute("UPDATE syncrepl_state SET cookie = ?", b"elsewhere:389#cn=nobody:dc=x:(cn=y)#1")
         server.delete(f"cn=b,{base}")
 
-        assert clients.run(replace(job_of(copy), kill_at=1, counting="DELETE FROM syncrepl_entry")).killed
+        assert clients.run(replace(job_of(copy), kill_at=1, counting=statement)).killed
 
         assert copy.names() == names
         assert copy.sync() == [("delete", f"cn=b,{base}")]
@@ -337,25 +344,38 @@ def first_change(server: NsSlapd) -> int:
     return int(root["firstchangenumber"][0])
 
 
-@pytest.mark.parametrize("committed", [True, False], ids=["after the commit", "before the commit"])
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted since", "still there"])
+@pytest.mark.parametrize(
+    ("kill_at", "committed"),
+    [(0, True), (1, False), (2, True)],
+    ids=["after the commit", "before the commit", "before another commit"],
+)
 @pytest.mark.trap("B9", server="389")
 def test_an_entry_that_was_seen_before_a_kill_and_deleted_since_is_gone(
-    server: NsSlapd, base: str, tmp_path: Path, *, committed: bool
+    server: NsSlapd, base: str, tmp_path: Path, *, kill_at: int, committed: bool, deleted: bool
 ) -> None:
-    """Between a cookie from before it came and one from after it went, the server tells neither."""
+    """Between a cookie from before it came and one from after it went, the server tells neither.
+
+    So the change and its cookie are one commit: the next one is of another change.
+    """
     with Copy(server, tmp_path / "data", PERSIST, base, verify_every=0) as copy, Clients() as clients:
         copy.sync()
         copy.close()
-        job = replace(job_of(copy), kill_at=0 if committed else 1, counting="COMMIT", later=True)
+        job = replace(job_of(copy), kill_at=kill_at, counting="COMMIT", later=True)
         run = clients.start(job)
         marker = add_person(server, "cn=marker", base)
         copy.wait_until(lambda: marker in copy.names())
         run.send(signal.SIGUSR1)
         seen = add_person(server, "cn=seen", base)
-        copy.wait_until(lambda: run.ended or seen in copy.names())
+        if kill_at:
+            add_person(server, "cn=another", base)
+            copy.wait_until(lambda: run.ended)
+        else:
+            copy.wait_until(lambda: seen in copy.names())
         assert run.kill().killed
         assert committed is (seen in copy.names())
-        server.delete(seen)
+        if deleted:
+            server.delete(seen)
 
         copy.run()
 

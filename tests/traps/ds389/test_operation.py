@@ -108,6 +108,8 @@ def test_what_was_not_asked_for_is_no_change(
         if live and mode is PERSIST:
             copy.step_until(lambda: bool(copy.listener.told))
         assert copy.news() == [("change", f"cn=b,{base}")]
+        # Whoever did not find the entries that were sent would begin again and read everything.
+        assert sum(line.startswith("> ") and " bind " in line for line in copy.trace) == 1
 
 
 @BOTH
@@ -149,6 +151,8 @@ def test_after_a_restart_the_copy_goes_on_from_its_cookie(own: NsSlapd, tmp_path
         copy.run()
         copy.check()
         assert all("(4096)" not in line for line in copy.trace)
+        # Only what changed was sent.
+        assert not any(f'entry "{base}"' in line and "Sync State" in line for line in copy.trace)
 
 
 @pytest.mark.trap("E10", server="389")
