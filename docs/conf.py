@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
     # Names that a module imports for its annotations alone.
     ("py:class", r"UUID|Path|Control|Credentials|Timeouts|LDAPUrl|syncrepl_client\.client\.Client|SupportsUnparse"),
     # What a replica is made of.
-    ("py:class", r"syncrepl_client\.(?:link\.Link|follow\.Follower)"),
+    ("py:class", r"Opened"),
     # The steps of a script are made by its functions; what they are made of is nobody's business.
     ("py:class", r"Step|Values|Response|syncrepl_client\.testing\.(?:script|wire)\.\w+"),
 ]

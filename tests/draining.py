@@ -14,7 +14,7 @@ __all__ = ["reservoir_of", "wait_until_taken"]
 
 def reservoir_of(replica: Replica) -> Reservoir:
     """Return where it is, of a client that is connected."""
-    reservoir: Reservoir = replica.link._client._transport._drain._reservoir  # type: ignore[union-attr]  # noqa: SLF001
+    reservoir: Reservoir = replica.opened.link._client._transport._drain._reservoir  # type: ignore[union-attr]  # noqa: SLF001
     return reservoir
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -28,10 +27,10 @@ def waker() -> Iterator[Waker]:
 def test_a_wait_takes_its_time(waker: Waker) -> None:
     began = time.monotonic()
 
-    assert not waker.wait(0.05)
+    waker.wait(0.05)
 
     assert time.monotonic() - began >= 0.05
-    assert not waker.wait(-1)
+    waker.wait(-1)
 
 
 def test_a_wait_that_was_ended_before_it_began_is_none(waker: Waker) -> None:
@@ -39,30 +38,20 @@ def test_a_wait_that_was_ended_before_it_began_is_none(waker: Waker) -> None:
     waker.wake()
     began = time.monotonic()
 
-    assert not waker.wait(3600)
+    waker.wait(3600)
 
     assert time.monotonic() - began < PROMPT
     # Once is enough, however often it was woken.
-    assert not waker.wait(0.01)
+    waker.wait(0.01)
 
 
 def test_another_thread_ends_it(waker: Waker) -> None:
     threading.Timer(0.05, waker.wake).start()
     began = time.monotonic()
 
-    assert not waker.wait(3600)
+    waker.wait(3600)
 
     assert time.monotonic() - began < PROMPT
-
-
-def test_a_socket_ends_it(waker: Waker) -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        assert not waker.wait(0, one)
-        other.send(b"x")
-        assert waker.wait(3600, one)
-        waker.wake()
-        assert not waker.wait(3600, one)
 
 
 def test_a_signal_ends_it(waker: Waker) -> None:

@@ -159,6 +159,9 @@ class Client:
         """
         timeout = self._patience if timeout is None else timeout
         message_id = self.send(operation, controls)
+        if self._stopping():
+            # Who asked for it may have woken the connection before this one.
+            raise Interrupted
         answer: list[Message | EntryRun] = []
         asked = time.monotonic()
         while True:

@@ -73,6 +73,10 @@ class Discovered:
                 hint=f"write {self.url.scheme}:///BASE, without a host",
             )
 
+    def known(self) -> list[LDAPUrl]:
+        """Return a URL that stands for them: they are somewhere else than on this machine."""
+        return [replace(self.url, host=self.domain)]
+
     def urls(self) -> list[LDAPUrl]:
         """Look them up.
 

@@ -10,11 +10,10 @@ made again when somebody has decided, or after a while, for what would be delete
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from syncrepl_client.log_fields import fields
+from syncrepl_client import journal
 from syncrepl_client.retry import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from syncrepl_client.providers import Providers
 
 __all__ = ["Connection", "Follower", "Told"]
-
-_log = logging.getLogger("syncrepl_client.follow")
 
 # How often to look for a decision about what is held, and when to ask the server once more without one, in seconds.
 _LOOK_EVERY: Final = 1.0
@@ -129,8 +126,7 @@ class Follower:
             except Exception as error:
                 if not self._more or not self._connection.worth_another_try(error):
                     raise
-                extra = fields(what="provider-skipped", url=str(url), error=type(error).__name__)
-                _log.warning("%s: %s; trying another provider", url.address, error, extra=extra)
+                journal.tried(url, error, delay=0.0, attempt=len(self._tried))
                 self._connection.disconnect()
             else:
                 return
@@ -176,8 +172,7 @@ class Follower:
             self._failed(error)
             return True
         if self._failures and not self._connection.refreshing:
-            extra = fields(what="in-step-again", url=str(self._url or ""), attempt=self._failures)
-            _log.info("in step again after %d failures", self._failures, extra=extra)
+            journal.in_step_again(self._url, self._failures)
             self._failures = 0
             self._delays = self._backoff.delays(self._random)
         return more
@@ -206,19 +201,7 @@ class Follower:
         delay = self._delay(error)
         self._due = self._clock() + delay
         where = "" if self._url is None else self._url.address
-        _log.warning(
-            "%s: %s; the next try is in %.1f s",
-            where or "no provider",
-            error,
-            delay,
-            extra=fields(
-                what="try-failed",
-                url=str(self._url or ""),
-                error=type(error).__name__,
-                delay_seconds=round(delay, 3),
-                attempt=self._failures,
-            ),
-        )
+        journal.tried(self._url, error, delay=delay, attempt=self._failures)
         if self._told is not None:
             self._told.disconnected(error, url=where, delay=delay, attempt=self._failures)
 

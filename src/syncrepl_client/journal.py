@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Counts
 
-__all__ = ["Journal", "connected", "disconnected", "failed", "repaired", "verified"]
+__all__ = ["Journal", "connected", "disconnected", "failed", "in_step_again", "repaired", "tried", "verified"]
 
 _replica = logging.getLogger("syncrepl_client.replica")
 _consumer = logging.getLogger("syncrepl_client.consumer")
+_follow = logging.getLogger("syncrepl_client.follow")
 _upkeep = logging.getLogger("syncrepl_client.upkeep")
 
 _MOST_NAMES: Final = 20
@@ -144,13 +145,36 @@ def failed(url: LDAPUrl | None, error: BaseException) -> None:
 
     What a callback raised, and what quotes the server, is said in full at DEBUG alone.
     """
-    where, kind = str(url or ""), type(error).__name__
-    tells = isinstance(error, SyncreplError) and not isinstance(error, _QUOTING)
-    extra = fields(what="session-failed", url=where, error=kind)
+    extra = _told("session-failed", url, error)
     if isinstance(error, LDAPResultError):
         extra |= fields(code=error.code)
-    _replica.warning("the session ended: %s%s", kind, f": {error}" if tells else "", extra=extra)
-    _replica.debug("it ended with this error", exc_info=error, extra=fields(what="error", url=where, error=kind))
+    _replica.warning("the session ended: %s", _named(error), extra=extra)
+    _replica.debug("it ended with this error", exc_info=error, extra=_told("error", url, error))
+
+
+def tried(url: LDAPUrl | None, error: Exception, *, delay: float, attempt: int) -> None:
+    """Say why there is no connection, and when it is tried again; see `failed`."""
+    extra = _told("try-failed", url, error) | fields(delay_seconds=round(delay, 3), attempt=attempt)
+    where = "no provider" if url is None else url.address
+    then = f"the next try is in {delay:.1f} s" if delay else "another provider is tried"
+    _follow.warning("%s: %s; %s", where, _named(error), then, extra=extra)
+    _follow.debug("the try ended with this error", exc_info=error, extra=_told("error", url, error))
+
+
+def in_step_again(url: LDAPUrl | None, attempt: int) -> None:
+    """Say that a refresh came to its end after failures."""
+    extra = fields(what="in-step-again", url=str(url or ""), attempt=attempt)
+    _follow.info("in step again after %d failures", attempt, extra=extra)
+
+
+def _named(error: BaseException) -> str:
+    """Return what may be said of an error above DEBUG."""
+    tells = isinstance(error, SyncreplError) and not isinstance(error, _QUOTING)
+    return f"{type(error).__name__}: {error}" if tells else type(error).__name__
+
+
+def _told(what: str, url: LDAPUrl | None, error: BaseException) -> dict[str, object]:
+    return fields(what=what, url=str(url or ""), error=type(error).__name__)
 
 
 def repaired(url: str, counts: Counts) -> None:

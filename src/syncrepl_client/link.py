@@ -56,7 +56,8 @@ class Link:
     """The connection to one of the providers.
 
     Args:
-        access: the way into a provider; its URL has the search.
+        access: the way into a provider.
+        url: the search as the program named it.
         store: the copy, which stays open.
         listener: the program's; None if it has none.
         terms: how to synchronize.
@@ -67,6 +68,7 @@ class Link:
     def __init__(
         self,
         access: Access,
+        url: LDAPUrl,
         store: Store,
         listener: AnyListener | None,
         terms: Terms,
@@ -74,7 +76,8 @@ class Link:
         stopping: Callable[[], bool],
         leaving: Callable[[], bool],
     ) -> None:
-        self.access = access
+        self._access = access
+        self._url = url
         self._store = store
         self._listener = listener
         self._terms = terms
@@ -87,9 +90,7 @@ class Link:
         self._consumer: Consumer | None = None
         # Whether the copy was in step before, with this very search: in an earlier run perhaps.
         state = store.state()
-        self._worked = (
-            state.whole and state.url is not None and urls.parse(state.url).search_url() == access.url.search_url()
-        )
+        self._worked = state.whole and state.url is not None and urls.parse(state.url).search_url() == url.search_url()
 
     # --- making and ending it -----------------------------------------------------------------------------------------
 
@@ -104,12 +105,15 @@ class Link:
         """
         client, search = self._enter(url)
         store, listener = self._store, self._listener
+        if store.state().fingerprint != search.fingerprint:
+            # That was another search, or somebody else.
+            self._worked = False
         # Whichever provider it is, the copy is of the search that the program named.
-        store.set_search(str(self.access.url), search.fingerprint)
+        store.set_search(str(self._url), search.fingerprint)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
-        consumer = self._make_consumer(client, search, url)
+        consumer = self._make_consumer(client, search)
         consumer.start()
         self._consumer = consumer
 
@@ -127,11 +131,12 @@ class Link:
                 f"the copy was made by another search or identity: {state.url}",
                 hint="verify it with the URL that it was made with",
             )
-        self._consumer = self._make_consumer(client, search, url)
+        self._consumer = self._make_consumer(client, search)
 
     def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""
-        access, terms = replace(self.access, url=url), self._terms
+        self._there = access = replace(self._access, url=url)
+        terms = self._terms
         # It is known before it binds, or a stop would not wake it.
         self._client = client = access.connect(
             max_message=terms.max_message, trace=terms.trace, stopping=self._dropping
@@ -141,8 +146,8 @@ class Link:
         # Whom the server takes us for decides what is to be seen.
         return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
 
-    def _make_consumer(self, client: Client, search: Search, url: LDAPUrl) -> Consumer:
-        access, terms = replace(self.access, url=url), self._terms
+    def _make_consumer(self, client: Client, search: Search) -> Consumer:
+        access, terms = self._there, self._terms
         return Consumer(
             client,
             self._store,

@@ -22,6 +22,9 @@ __all__ = ["Listed", "Providers", "Target", "by_weight"]
 class Providers(Protocol):
     """The servers that hold the content."""
 
+    def known(self) -> list[LDAPUrl]:
+        """Return what is known of them without asking anybody."""
+
     def urls(self) -> list[LDAPUrl]:
         """Return the URL of each, in the order in which they are to be tried now; there is one at least.
 
@@ -66,6 +69,10 @@ class Listed:
                 f"the provider {other} names another identity than {first}",
                 hint="who to be stands in the first URL alone",
             )
+
+    def known(self) -> list[LDAPUrl]:
+        """Return them."""
+        return self.urls()
 
     def urls(self) -> list[LDAPUrl]:
         """Return them."""

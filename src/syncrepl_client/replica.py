@@ -1,32 +1,28 @@
-"""The wiring: `Replica` joins a URL, a data file and a listener.
+"""`Replica`: a durable local copy of one search, as programs use it.
 
-It opens the store and lets a link to a provider work on it, once or for ever.  Nothing of the protocol and no SQL is
-here.
+It lets a link to a provider work on the data file, once or for ever, and closes both when something goes wrong that
+does not get better.  Nothing of the protocol and no SQL is here.
 """
 
 from __future__ import annotations
 
-import random
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from syncrepl_client import journal
-from syncrepl_client.access import Access, Timeouts, credentials_of
+from syncrepl_client.access import Timeouts
 from syncrepl_client.backoff import Backoff
-from syncrepl_client.discovery import providers_of
-from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, LDAPUrlError
-from syncrepl_client.follow import Follower
+from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
-from syncrepl_client.link import Link, Terms
+from syncrepl_client.link import Terms
 from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import SyncreplMode
+from syncrepl_client.opening import Settings
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.database import data_file
-from syncrepl_client.store.store import Store
 from syncrepl_client.transport.reservoir import Buffers
 from syncrepl_client.transport.tls import TLS
 
@@ -39,12 +35,11 @@ if TYPE_CHECKING:
     from syncrepl_client.credentials import Credentials
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Report
+    from syncrepl_client.opening import Opened
     from syncrepl_client.store.entries import Entries
+    from syncrepl_client.store.store import Store
 
 __all__ = ["Replica"]
-
-# The system's: what it deals out differs even in processes that were forked from one.
-_random: Final = random.SystemRandom().random
 
 
 class Replica:
@@ -117,36 +112,38 @@ class Replica:
     ) -> None:
         try:
             self._url = None if url is None else urls.of(url)
-            self._password = password if password is None or isinstance(password, Secret) else Secret(password)
+            others = tuple(urls.of(provider) for provider in providers)
+            secret = password if password is None or isinstance(password, Secret) else Secret(password)
         finally:
             # Tools print the variables of a traceback: no password may be among them.
-            del url, password
+            del url, password, providers
         self.path = data_file(path)
         self.mode = SyncreplMode(mode)
         self._listener = None if listener is None else AnyListener(listener)
-        self._starttls = starttls
-        self._credentials = credentials
-        self._tls = TLS.of(tls)
-        self._cleartext_password = cleartext_password
-        self._timeouts = timeouts
-        self._on_behalf_of = on_behalf_of
-        self._buffers = buffers
-        self._others = [urls.of(provider) for provider in providers]
-        self._srv = srv
-        self._backoff = backoff
-        self._terms = Terms(
-            mode=self.mode,
-            max_message=max_message,
-            max_deletes=max_deletes,
-            verify_every=verify_every,
-            patience=patience,
-            heartbeat=heartbeat,
-            progress=progress,
-            trace=trace,
+        self._settings = Settings(
+            terms=Terms(
+                mode=self.mode,
+                max_message=max_message,
+                max_deletes=max_deletes,
+                verify_every=verify_every,
+                patience=patience,
+                heartbeat=heartbeat,
+                progress=progress,
+                trace=trace,
+            ),
+            others=others,
+            srv=srv,
+            backoff=backoff,
+            credentials=credentials,
+            password=secret,
+            starttls=starttls,
+            tls=TLS.of(tls),
+            cleartext_password=cleartext_password,
+            timeouts=timeouts,
+            on_behalf_of=on_behalf_of,
+            buffers=buffers,
         )
-        self._store: Store | None = None
-        self._link: Link | None = None
-        self._follower: Follower | None = None
+        self._opened: Opened | None = None
         # Whether it was ever told to connect.
         self._begun = False
         self._stop_asked = False
@@ -172,7 +169,7 @@ class Replica:
             self.open_store()
             self._begun = True
             with self.store.working():
-                self.following.open(self.link.connect)
+                self.opened.follower.open(self.opened.link.connect)
         except Interrupted:
             # Stopped already: `step` will say so.
             pass
@@ -184,42 +181,15 @@ class Replica:
 
     def open_store(self) -> None:
         """Open the data file alone, and find out which search it is for."""
-        if self._store is not None:
-            return
-        self._store = Store(self.path, lambda: self._stop_asked)
-        state = self._store.state()
-        if self._url is None:
-            if state.url is None:
-                raise LDAPUrlError(
-                    f"no URL was given, and {self.path} holds none", hint="give the URL of the search the first time"
-                )
-            self._url = urls.parse(state.url)
-        credentials = self._credentials or credentials_of(self._url, self._password)
-        access = Access(
-            self._url,
-            credentials,
-            self._starttls,
-            self._timeouts,
-            self._tls,
-            self._cleartext_password,
-            self._own_buffers(),
-            self._on_behalf_of,
-        )
-        self._link = Link(
-            access,
-            self._store,
-            self._listener,
-            self._terms,
-            stopping=lambda: self._stop_asked,
-            leaving=lambda: self._finish_asked,
-        )
-        providers = providers_of(self._url, self._others, self._srv, _random)
-        self._follower = Follower(self._link, providers, self._listener, self._backoff, random=_random)
-
-    def _own_buffers(self) -> Buffers | None:
-        """Put the file beside the data file, unless told otherwise: it holds the same data."""
-        buffers = self._buffers
-        return buffers if buffers is None or buffers.folder is not None else replace(buffers, folder=self.path.parent)
+        if self._opened is None:
+            self._opened = self._settings.open(
+                self._url,
+                self.path,
+                self._listener,
+                stopping=lambda: self._stop_asked,
+                leaving=lambda: self._finish_asked,
+            )
+            self._url = self._opened.url
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -235,14 +205,9 @@ class Replica:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
         self._refuse_in_callback("closed")
         self._closed = True
-        store, self._store = self._store, None
-        link, self._link = self._link, None
-        try:
-            if link is not None:
-                link.close()
-        finally:
-            if store is not None:
-                store.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -264,7 +229,7 @@ class Replica:
             SyncreplError: the session is over.  Whatever a step raises, also what a callback raised, closes the
                 replica; a new one resumes where it was.
         """
-        return self._step(lambda: self.link.listen(timeout))
+        return self._step(lambda: self.opened.link.listen(timeout))
 
     def _step(self, work: Callable[[], bool]) -> bool:
         """Do a part of the work; tells whether to go on."""
@@ -274,7 +239,7 @@ class Replica:
             return False
         if not self._begun:
             raise ClosedError("the replica was not opened yet")
-        if self._finish_asked and not self.link.connected:
+        if self._finish_asked and not self.opened.link.connected:
             return False
         try:
             with self._session():
@@ -298,7 +263,7 @@ class Replica:
             raise
 
     def _refuse_in_callback(self, done: str) -> None:
-        if self._store is not None and self._store.in_callback:
+        if self._opened is not None and self._opened.store.in_callback:
             raise CallbackError(
                 f"the client was {done} inside one of its own callbacks",
                 hint="a callback may ask for a stop; everything else has to wait until it has returned",
@@ -336,14 +301,14 @@ class Replica:
         if self._closed:
             raise ClosedError(self._failure or "the client is closed")
         self.open_store()
-        link = self.link
+        link = self.opened.link
         alone = not link.connected
         if not alone:
             self.refresh()
         try:
             with self._session():
                 if alone:
-                    self.following.open(link.enter)
+                    self.opened.follower.open(link.enter)
                 return link.verify(repair=repair)
         except Interrupted:
             raise ClosedError("the replica was stopped") from None
@@ -380,13 +345,9 @@ class Replica:
             Whether to go on calling.
         """
         if not self._closed:
-            try:
-                self.open_store()
-            except BaseException:
-                self.close()
-                raise
+            self.open_store()
             self._begun = True
-        return self._step(lambda: self.following.step(timeout))
+        return self._step(lambda: self.opened.follower.step(timeout))
 
     def finish(self) -> None:
         """End once a refresh in progress is complete: go on with `step` until it returns False.
@@ -403,9 +364,9 @@ class Replica:
 
     def wake(self) -> None:
         """Make a `step` that waits return; for any thread and for signal handlers."""
-        link = self._link
-        if link is not None:
-            link.wake()
+        opened = self._opened
+        if opened is not None:
+            opened.link.wake()
 
     # --- what is here -------------------------------------------------------------------------------------------------
 
@@ -417,30 +378,16 @@ class Replica:
         return self._url
 
     @property
-    def access(self) -> Access:
-        """The way into the server."""
-        return self.link.access
-
-    @property
-    def link(self) -> Link:
-        """The link to a provider."""
-        if self._link is None:
+    def opened(self) -> Opened:
+        """What stands behind it; for the fronts."""
+        if self._opened is None:
             raise ClosedError("the replica is not open")
-        return self._link
-
-    @property
-    def following(self) -> Follower:
-        """What chooses the provider."""
-        if self._follower is None:
-            raise ClosedError("the replica is not open")
-        return self._follower
+        return self._opened
 
     @property
     def store(self) -> Store:
         """The store; for the fronts."""
-        if self._store is None:
-            raise ClosedError("the replica is not open")
-        return self._store
+        return self.opened.store
 
     @property
     def entries(self) -> Entries:
@@ -450,4 +397,4 @@ class Replica:
     @property
     def refreshing(self) -> bool:
         """Whether a refresh is in progress."""
-        return self._link is not None and self._link.refreshing
+        return self._opened is not None and self._opened.link.refreshing

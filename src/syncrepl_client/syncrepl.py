@@ -75,13 +75,8 @@ class Syncrepl:
         try:
             self._replica.open_store()
             self._replica.refuse_another_search()
-            access = self._replica.access
-            if access.gives_password_away and not decided:
-                _log.warning(
-                    "the password for %s goes over the network in clear; use StartTLS or ldaps://",
-                    access.url.address,
-                    extra=fields(what="password-in-clear", url=str(access.url)),
-                )
+            if not decided:
+                self._warn_of_clear_text()
             if reconnect:
                 self._replica.follow_step(0)
             else:
@@ -89,6 +84,15 @@ class Syncrepl:
         except BaseException:
             self._replica.close()
             raise
+
+    def _warn_of_clear_text(self) -> None:
+        for access in self._replica.opened.accesses:
+            if access.gives_password_away:
+                _log.warning(
+                    "the password for %s goes over the network in clear; use StartTLS or ldaps://",
+                    access.url.address,
+                    extra=fields(what="password-in-clear", url=str(access.url)),
+                )
 
     def _cursor(self) -> sqlite3.Cursor:
         return self._replica.store.database.connection.cursor()

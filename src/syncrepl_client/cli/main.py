@@ -190,7 +190,8 @@ def _run(
         replica.open_store()
         # A mistyped URL must not replace a copy, which would look as if everything in it were deleted.
         replica.refuse_another_search()
-        warn_of_clear_text(replica.access, messages)
+        for access in replica.opened.accesses:
+            warn_of_clear_text(access, messages)
         if not reconnect:
             replica.open()
         step = replica.follow_step if reconnect else replica.step

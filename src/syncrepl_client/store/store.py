@@ -230,18 +230,10 @@ class Store:
         held_now = self.held()
         if held_now is None or not held_now.approved:
             return staged.gone_count()
-        return self._news(staged)
-
-    def _news(self, staged: Update) -> int:
-        """Tell how many deletions of a refresh are not among those that are held."""
         return sum(not held.holds(self.database.connection, uuid) for uuid, _ in staged.gone())
 
     def hold(self, staged: Update, entries: int, origin: Origin = Origin.REFRESH) -> None:
         """Hold a refresh: what it would delete is kept for those who decide, and nothing of it is applied."""
-        now = self.held()
-        if now is not None and now.deletions == staged.gone_count() and not self._news(staged):
-            # Who is deciding now has seen all of it.
-            return
         with self.database.transaction() as connection:
             held.hold(connection, staged.gone, entries, origin)
 
