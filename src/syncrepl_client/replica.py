@@ -281,7 +281,7 @@ class Replica:
         return len(self.entries)
 
     def verify(self, *, repair: bool = False) -> Report:
-        """Compare the copy with what the server holds, without relying on the cookie.
+        """Compare the copy with what the server holds, without relying on the cookie; tells what was found.
 
         A difference counts only if it is still there after the stream has passed it.  A replica that is open completes
         a refresh in progress first; one that is not connects for this alone, and neither searches nor applies what the
@@ -290,9 +290,6 @@ class Replica:
         Args:
             repair: whether to make the copy equal, in one transaction; the listener is told of each change with
                 `Origin.VERIFICATION`.  Nothing is repaired while a refresh is held.
-
-        Returns:
-            What was found.
 
         Raises:
             UsageError: there is no copy yet, or it is of another search or identity.
