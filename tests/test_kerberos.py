@@ -199,4 +199,4 @@ def test_a_keytab_that_others_can_read_is_warned_about(
         (realm.directory / "alice.keytab").chmod(0o600)
 
     assert [one.args for one in caplog.records if one.levelno == logging.WARNING]
-    assert done.stderr.startswith("warning: others can read the keytab")
+    assert done.stderr.startswith(f"warning: others can read {keytab}")

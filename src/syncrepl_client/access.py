@@ -40,8 +40,6 @@ __all__ = ["Access", "Timeouts", "credentials_of"]
 
 _log = logging.getLogger("syncrepl_client.access")
 _secret_log = logging.getLogger("syncrepl_client.secret")
-# The command says it in its own words; a program that listens to no log has asked for silence.
-_secret_log.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,8 @@ class Client:
 
     def send(self, operation: bytes, controls: Iterable[Control] = ()) -> int:
         """Send a request; returns its message id."""
-        if self._proxied is not None and operation[0] == _SEARCH:
-            controls = (*controls, self._proxied)
-        controls = tuple(controls)
+        proxied = () if self._proxied is None or operation[0] != _SEARCH else (self._proxied,)
+        controls = (*controls, *proxied)
         message_id, data = self._connection.request(operation, controls)
         if self._trace is not None:
             self._trace.sent(message_id, operation, controls)

@@ -118,8 +118,6 @@ class Consumer:
         self._progress_at = 0.0
         # What a refresh in progress has staged; None in the persist stage.
         self._staged: FirstLoad | Update | None = None
-        # Whether what a refresh left out of what is there is known all the same.
-        self._knows_all = True
         self._restarts = Restarts()
         self._journal = Journal(store.state().url or "")
         watch = Watch(client, patience=patience, heartbeat=heartbeat)
@@ -178,7 +176,6 @@ class Consumer:
             self._dialect,
             Selection(self._search.attributes, operational) if operational else None,
         )
-        self._knows_all = True
         self._staged = self._store.begin_refresh(self._listener, brought)
         self._stream.begin(session)
         self._journal.refresh_begins(session)
@@ -284,12 +281,11 @@ class Consumer:
         if isinstance(staged, Update):
             if not self._settled(staged, swept=swept):
                 return
-            doubtful = end.sweep is Sweep.DOUBTFUL
+            doubtful = end.sweep is Sweep.DOUBTFUL or self._may_have_left_out
             known = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
-            self._knows_all = self._knows_all and known
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
-            forget = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
-            forget = forget or not self._knows_all
+            lags = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
+            forget = lags or not known
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
@@ -307,6 +303,12 @@ class Consumer:
                 self.verify(repair=True)
             self._finish()
 
+    @property
+    def _may_have_left_out(self) -> bool:
+        """Whether who was not sent by a refresh of everything may still be there: slapd withholds what changed."""
+        last_word = self._mode is Mode.REFRESH_ONLY
+        return self._session.sent_cookie is None and (last_word or self._session.dialect.withholds)
+
     def _stage_what_was_left_out(self, staged: FirstLoad | Update) -> None:
         """Ask for all that is there, where a refresh does not tell; nothing of the refresh itself is staged then."""
         if self._session.dialect.omits_entries:
@@ -316,15 +318,11 @@ class Consumer:
 
     def _settled(self, staged: Update, *, swept: bool) -> bool:
         """Settle what a refresh over a copy leaves open; tells whether it may be kept."""
+        if self._session.sent_cookie is None:
+            return True
         last_word = self._mode is Mode.REFRESH_ONLY
         try:
-            if self._session.sent_cookie is not None:
-                doubts.settle_refresh(
-                    staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word
-                )
-            elif (last_word or self._session.dialect.withholds) and staged.gone_count():
-                # slapd withholds what changed while it ran: who was not sent may still be there.
-                self._knows_all = guard.confirm(staged, self._asking())
+            doubts.settle_refresh(staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word)
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False
@@ -375,10 +373,11 @@ class Consumer:
 
     def _let_live(self, passed: Callable[[], bool]) -> None:
         """Apply what the stream brings until it has come far enough, or nothing more comes."""
-        self._stream.heard = started = time.monotonic()
+        started = time.monotonic()
         while not self.finished and (self.refreshing or not passed()):
             now = time.monotonic()
-            if not self.refreshing and (now > self._stream.heard + _QUIET or now > started + _MOST_LIVE):
+            heard = max(started, self._stream.heard)
+            if not self.refreshing and (now > heard + _QUIET or now > started + _MOST_LIVE):
                 return
             if self._stopping():
                 raise Interrupted

@@ -44,6 +44,9 @@ The tree, with whose fault each branch is::
 
 ``DBConsistencyWarning`` is a warning, not an error.  Every error carries a ``hint``: what the reader can do about it,
 or an empty string.
+
+This module is longer than others because the tree is one thing: who catches an error looks for it here, whatever part
+of the package raises it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["MaxDeletes", "check", "confirm", "is_bulk"]
+__all__ = ["MaxDeletes", "check", "is_bulk"]
 
 _log = logging.getLogger("syncrepl_client.guard")
 
@@ -85,7 +85,7 @@ def is_bulk(events: Iterable[Event], store: Store, limit: MaxDeletes | None, in_
     return deletions >= entries or (limit or MaxDeletes()).exceeded(deletions, entries)
 
 
-def confirm(staged: Update, inquiry: Inquiry) -> bool:
+def _confirm(staged: Update, inquiry: Inquiry) -> bool:
     """Take off the deletions of a refresh whatever an independent search finds.
 
     Who is found was left out of the refresh, so its attributes may have been, too: they are fetched.
@@ -128,7 +128,8 @@ def check(
         origin: what found them.
 
     Returns:
-        Whether the refresh told of everything that is there; see `confirm`.
+        Whether the refresh told of everything that is there; where so many were left out that their attributes were not
+        fetched, only another refresh can tell.
 
     Raises:
         MassDeletionHeld: nothing of the refresh was applied.
@@ -138,7 +139,7 @@ def check(
     if deletions and (doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries)):
         extra = fields(what="deletions-doubted", url=store.state().url or "", deleted=deletions, entries=entries)
         _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries, extra=extra)
-        known = confirm(staged, inquiry)
+        known = _confirm(staged, inquiry)
         deletions = staged.gone_count()
     if limit is None or not deletions or not limit.exceeded(store.not_approved(staged), entries):
         return known

@@ -141,14 +141,15 @@ class Upkeep:
         if report.complete:
             staged.sent(list(found.values()))
             staged.deleted(tuple(one.uuid_octets for one in report.differences if one.server_dn is None))
-        if not report.complete or any(staged.displaced()):
+        whole = not report.complete or any(staged.displaced())
+        if whole:
             # Or a name has gone from an entry that changes all the time to one that differs.
             staged = Update(self._store.database)
             for rows in self._inquiry.everything(self._search.attributes):
                 staged.sent(rows)
             staged.present_phase_ended()
-            guard.confirm(staged, self._inquiry)
-        guard.check(staged, self._store, self._inquiry, self._max_deletes, origin=Origin.VERIFICATION)
+        # Who was not found by reading everything may have been left out.
+        guard.check(staged, self._store, self._inquiry, self._max_deletes, doubtful=whole, origin=Origin.VERIFICATION)
         staged.settle()
         counts = staged.counts()
         ending = Ending(self._search.fingerprint, origin=Origin.VERIFICATION)

@@ -46,13 +46,6 @@ def test_a_file_holds_it_on_its_line(secret: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == ""
 
 
-def test_a_file_that_others_can_read_is_warned_about(secret: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    secret.chmod(0o644)
-
-    assert find(NAMED, str(secret)) == b"pass word"
-    assert "chmod 600" in capsys.readouterr().err
-
-
 def test_standard_input_may_be_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"secret\n")))
 

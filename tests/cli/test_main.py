@@ -259,7 +259,7 @@ def test_a_password_file_is_read(server: Slapd, data: str, tmp_path: Path) -> No
     secret.chmod(0o644)
     code, said = outcome(run("--password-file", str(secret), url, data))
     assert code == ExitCode.OK
-    assert said.startswith("warning: others can read the password file")
+    assert said == f"warning: others can read {secret}; chmod 600 keeps it secret\n"
     assert outcome(run("--quiet", "--password-file", str(secret), url, data)) == (ExitCode.OK, "")
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.cli.readable import Readable, dump
-from syncrepl_client.cli.terminal import printable
 from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Origin, Renamed
+from syncrepl_client.trace.words import printable
 from tests.cli.entries import entry
 
 

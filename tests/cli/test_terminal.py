@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
+from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.exceptions import SyncreplError
+from syncrepl_client.trace.words import printable
 
 CLEAR = "\r\x1b[2K"
 

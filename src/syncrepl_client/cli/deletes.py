@@ -11,11 +11,12 @@ from uuid import UUID
 import click
 
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable
+from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.exceptions import SyncreplError, UsageError
 from syncrepl_client.store import held
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions
+from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from syncrepl_client.store.held import Held

@@ -15,12 +15,13 @@ from syncrepl_client.cli.encryption import make_tls
 from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.identity import find_credentials
 from syncrepl_client.cli.options import identity_options, on_behalf_of_option, tls_options
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable, warnings_shown
+from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
 from syncrepl_client.diagnosis.finding import Severity
 from syncrepl_client.diagnosis.table import diagnose, works
 from syncrepl_client.examination.examine import examine
 from syncrepl_client.exceptions import SyncreplError
 from syncrepl_client.ldap import url as urls
+from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ def doctor(*, url: str, as_json: bool, starttls: bool, tls: AskedTLS, identity: 
             parsed,
             credentials,
             starttls,
-            tls=make_tls(tls, messages),
+            tls=make_tls(tls),
             # It is one of the findings.
             cleartext_password=True,
             on_behalf_of=on_behalf_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.cli.identity import credential, read_secret, warn_if_exposed
+from syncrepl_client.cli.identity import credential, read_secret
 from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class AskedTLS:
     insecure_skip_verification: bool = False
 
 
-def make_tls(asked: AskedTLS, messages: Messages) -> TLS:
+def make_tls(asked: AskedTLS) -> TLS:
     """Return how to encrypt.
 
     Raises:
@@ -39,8 +39,8 @@ def make_tls(asked: AskedTLS, messages: Messages) -> TLS:
     password_file = asked.key_password_file
     if password_file is None and asked.cert is not None:
         password_file = credential(_KEY_PASSWORD_CREDENTIAL)
-    password = None if password_file is None else read_secret(password_file, "file of the key's password", messages)
-    tls = TLS(
+    password = None if password_file is None else read_secret(password_file)
+    return TLS(
         ca_file=asked.ca_file,
         ca_folder=asked.ca_folder,
         certificate=asked.cert,
@@ -48,10 +48,6 @@ def make_tls(asked: AskedTLS, messages: Messages) -> TLS:
         key_password=password,
         insecure_skip_verification=asked.insecure_skip_verification,
     )
-    if password is None:
-        # An encrypted key is no secret, only its password is.
-        warn_if_exposed(str(tls.key_file or ""), "key", messages)
-    return tls
 
 
 def warn_of_clear_text(access: Access, messages: Messages) -> None:

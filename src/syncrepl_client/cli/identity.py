@@ -18,7 +18,7 @@ from syncrepl_client.access import credentials_of
 from syncrepl_client.credentials import LAYERS, Choice, External, Kerberos, Plain, Scram
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.sasl.scram import SCRAM_MECHANISMS
-from syncrepl_client.secret import Secret, is_exposed, without_newline
+from syncrepl_client.secret import Secret, without_newline
 
 if TYPE_CHECKING:
     from syncrepl_client.cli.terminal import Messages
@@ -33,7 +33,6 @@ __all__ = [
     "find_credentials",
     "find_password",
     "read_secret",
-    "warn_if_exposed",
 ]
 
 _GSSAPI: Final = "GSSAPI"
@@ -78,12 +77,12 @@ def find_credentials(url: LDAPUrl, asked: Asked, messages: Messages) -> Credenti
         )
     if mechanism == _GSSAPI:
         _refuse(asked, "with --sasl GSSAPI", "user", "password_file")
-        return _kerberos(asked, messages)
+        return _kerberos(asked)
     _refuse(asked, "without --sasl GSSAPI", "keytab", "principal", "sasl_layer")
     if mechanism == _EXTERNAL:
         _refuse(asked, "with --sasl EXTERNAL", "user", "password_file")
         return External(asked.authzid)
-    return _with_password(mechanism, asked, messages)
+    return _with_password(mechanism, asked)
 
 
 def _refuse(asked: Asked, when: str, *names: str) -> None:
@@ -92,16 +91,15 @@ def _refuse(asked: Asked, when: str, *names: str) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} is of no use {when}")
 
 
-def _kerberos(asked: Asked, messages: Messages) -> Kerberos:
+def _kerberos(asked: Asked) -> Kerberos:
     keytab = asked.keytab or credential(_KEYTAB_CREDENTIAL) or ""
-    warn_if_exposed(keytab, "keytab", messages)
     return Kerberos(keytab, asked.principal, asked.sasl_layer or "", authzid=asked.authzid)
 
 
-def _with_password(mechanism: str, asked: Asked, messages: Messages) -> Credentials:
+def _with_password(mechanism: str, asked: Asked) -> Credentials:
     if not asked.user:
         raise click.UsageError(f"--sasl {mechanism} needs --user")
-    password = _password(asked.user, asked.password_file, messages)
+    password = _password(asked.user, asked.password_file)
     if password is None:
         raise click.UsageError(f"no password for {asked.user}; --password-file names a file that holds it")
     weakest = Plain(asked.user, password, asked.authzid)
@@ -126,17 +124,17 @@ def find_password(url: LDAPUrl, file: str | None, messages: Messages) -> Secret 
         if file is not None:
             messages.warn("the password is not used, for the URL has no bindname")
         return None
-    return _password(url.bind_name, file, messages, prompt=not url.bind_password)
+    return _password(url.bind_name, file, prompt=not url.bind_password)
 
 
-def _password(name: str, file: str | None, messages: Messages, *, prompt: bool = True) -> Secret | None:
+def _password(name: str, file: str | None, *, prompt: bool = True) -> Secret | None:
     file = file or credential(_PASSWORD_CREDENTIAL)
     if file is not None:
-        return read_secret(file, "password file", messages)
+        return read_secret(file)
     return Secret(_from_terminal(name)) if prompt and sys.stdin.isatty() else None
 
 
-def read_secret(file: str, what: str, messages: Messages) -> Secret:
+def read_secret(file: str) -> Secret:
     """Return the secret in a file; ``-`` is standard input.
 
     Raises:
@@ -145,7 +143,6 @@ def read_secret(file: str, what: str, messages: Messages) -> Secret:
     try:
         if file == "-":
             return Secret(without_newline(sys.stdin.buffer.read()))
-        warn_if_exposed(file, what, messages)
         return Secret.from_file(file)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
@@ -156,12 +153,6 @@ def credential(name: str) -> str | None:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder, name) if folder else None
     return str(path) if path is not None and path.exists() else None
-
-
-def warn_if_exposed(file: str, what: str, messages: Messages) -> None:
-    """Say that a file with a secret is one that other users can read."""
-    if file and is_exposed(file):
-        messages.warn(f"others can read the {what} {file!r}; chmod 600 keeps it secret")
 
 
 def _from_terminal(name: str) -> bytes:

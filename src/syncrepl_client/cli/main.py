@@ -153,7 +153,7 @@ def main(
             mode=SyncreplMode.REFRESH_AND_PERSIST if persist else SyncreplMode.REFRESH_ONLY,
             listener=printer,
             starttls=starttls,
-            tls=make_tls(tls, messages),
+            tls=make_tls(tls),
             cleartext_password=True,
             credentials=find_credentials(parsed, identity, messages),
             on_behalf_of=on_behalf_of,

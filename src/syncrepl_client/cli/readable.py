@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from syncrepl_client.cli.terminal import printable
 from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Origin, Renamed
+from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from syncrepl_client.trace.words import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,21 +22,11 @@ if TYPE_CHECKING:
 
     from syncrepl_client.exceptions import SyncreplError
 
-__all__ = ["Messages", "ProgressLine", "printable", "warnings_shown"]
+__all__ = ["Messages", "ProgressLine", "warnings_shown"]
 
 _CLEAR_LINE: Final = "\r\x1b[2K"
-# What is raised as an error too, and said as one; and what the command says in its own words.
-_SAID_ANYHOW: Final = frozenset({"session-failed", "refresh-held", "secret-exposed"})
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal would obey, or not show, by escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+# What is raised as an error too, and said as one.
+_SAID_ANYHOW: Final = frozenset({"session-failed", "refresh-held"})
 
 
 class ProgressLine:

@@ -17,13 +17,14 @@ from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.identity import find_credentials
 from syncrepl_client.cli.options import identity_options, max_deletes_option, on_behalf_of_option, tls_options
 from syncrepl_client.cli.output import COMMAND
-from syncrepl_client.cli.terminal import Messages, ProgressLine, printable, warnings_shown
+from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
 from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.replica import Replica
 from syncrepl_client.store import held
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions, copy_file
+from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from syncrepl_client.cli.encryption import AskedTLS
@@ -86,7 +87,7 @@ def verify(
             parsed,
             find_credentials(parsed, identity, messages),
             starttls,
-            tls=make_tls(tls, messages),
+            tls=make_tls(tls),
             cleartext_password=True,
             on_behalf_of=on_behalf_of,
         )

@@ -104,11 +104,14 @@ def deleted_in_bulk(connection: sqlite3.Connection, events: Iterable[Event], in_
     for event in events:
         if not isinstance(event, EntriesDeleted):
             continue
+        moved_out = event.dn is not None and not in_content(text(event.dn))
+        if len(event.uuids) == 1 and not moved_out:
+            continue
         found = [connection.execute(_FIND, (uuid,)).fetchone() for uuid in event.uuids]
         here = [row[1] for row in found if row is not None]
         if len(event.uuids) > 1:
             count += len(here)
-        if event.dn is not None and not in_content(text(event.dn)):
+        if moved_out:
             below = sum(1 for dn in here for _ in descendants(connection, dn))
             count += below + 1 if below else 0
     return count

@@ -7,21 +7,19 @@ each packet at once, and is faster on the whole.
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import select
 import socket
 import ssl
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, Interrupted
+from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost
+from syncrepl_client.transport.connecting import Patience, connected_socket
 from syncrepl_client.transport.drain import Drain
 from syncrepl_client.transport.encrypted import TLSStream, failure
 from syncrepl_client.transport.tls import TLS
-from syncrepl_client.transport.waking import woken_by_signals
+from syncrepl_client.transport.waking import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,14 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SocketTransport", "connect"]
 
-_RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 _BATCH: Final = 1024 * 1024
 _SMALL: Final = 256 * 1024
 _PAUSE: Final = 0.003
-# How long a stop may go unnoticed while connecting, in seconds.
-_SLICE: Final = 0.05
-# How often the kernel asks whether the peer is still there.
-_QUESTIONS: Final = 6
 
 _T = TypeVar("_T")
 
@@ -72,7 +65,7 @@ def connect(
     """
     where = url.address
     try:
-        sock = _first_connected(_addresses(url), _Patience(timeout, stopping), keepalive)
+        sock = connected_socket(url, Patience(timeout, stopping), keepalive)
     except (socket.gaierror, UnicodeError) as error:
         reason = getattr(error, "strerror", "") or error
         raise ConnectionFailed(f"cannot find the host {url.host!r}: {reason}", hint="check its name") from error
@@ -85,111 +78,6 @@ def connect(
     if url.scheme == "ldaps":
         transport.start_tls(url.host or "localhost")
     return transport
-
-
-_Address = tuple[int, object]
-"""An address family and an address of it."""
-
-
-def _addresses(url: LDAPUrl) -> list[_Address]:
-    if url.scheme == "ldapi":
-        return [(socket.AF_UNIX, url.socket_path)]
-    found = socket.getaddrinfo(url.host or "localhost", url.port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
-
-
-def _first_connected(addresses: list[_Address], patience: _Patience, keepalive: float) -> socket.socket:
-    """Connect to the first address that accepts."""
-    for number, (family, address) in enumerate(addresses, 1):
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(0)
-            if family != socket.AF_UNIX:
-                _prepare(sock)
-                _keep_alive(sock, keepalive)
-            _connect(sock, address, patience)
-        except OSError:
-            sock.close()
-            if number == len(addresses):
-                raise
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise OSError("the name has no address")
-
-
-def _prepare(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if _may_have(_RECEIVE_BUFFER):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-
-
-def _keep_alive(sock: socket.socket, seconds: float) -> None:
-    """Let the kernel ask whether the peer is still there: who only listens would never know."""
-    if not seconds:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    options = {
-        "TCP_KEEPIDLE": max(1, round(seconds)),
-        "TCP_KEEPINTVL": max(1, round(seconds / _QUESTIONS)),
-        "TCP_KEEPCNT": _QUESTIONS,
-        # Milliseconds until what was sent must have arrived.
-        "TCP_USER_TIMEOUT": round(2000 * seconds),
-    }
-    for name, value in options.items():
-        # Not every system has all of them.
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _connect(sock: socket.socket, address: object, patience: _Patience) -> None:
-    code = sock.connect_ex(address)  # type: ignore[arg-type]  # of the family's own form
-    if code in {errno.EINPROGRESS, errno.EAGAIN}:
-        patience.wait(sock, select.POLLOUT)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        raise OSError(code, os.strerror(code))
-
-
-class _Patience:
-    """Waits for a socket, a little at a time, so that a stop is noticed.
-
-    Args:
-        timeout: seconds in all.
-        stopping: tells whether a stop was asked for.
-    """
-
-    def __init__(self, timeout: float, stopping: Callable[[], bool]) -> None:
-        self._deadline = time.monotonic() + timeout
-        self._stopping = stopping
-
-    def wait(self, sock: socket.socket, event: int) -> None:
-        """Wait for an event.
-
-        Raises:
-            TimeoutError: it took too long.
-            Interrupted: a stop was asked for.
-        """
-        poller = select.poll()
-        poller.register(sock, event)
-        while not poller.poll(_SLICE * 1000):
-            if self._stopping():
-                raise Interrupted
-            if time.monotonic() > self._deadline:
-                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-
-
-def _may_have(size: int) -> bool:
-    """Tell whether a socket may have a receive buffer of a size.
-
-    Linux grants less without a word, and from then on the buffer does not grow by itself: better left alone.
-    """
-    try:
-        return int(Path("/proc/sys/net/core/rmem_max").read_text(encoding="ascii")) >= size
-    except (OSError, ValueError):
-        return False
 
 
 class SocketTransport:
@@ -232,10 +120,7 @@ class SocketTransport:
         # What is encrypted first must be sent first.
         self._sending = threading.Lock()
         sock.settimeout(0)
-        # Sockets rather than a pipe: written to by other threads, they cannot be mistaken for another file once closed.
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.settimeout(0)
-        self._wake_writer.settimeout(0)
+        self._waker = Waker()
 
     def start_tls(self, hostname: str) -> None:
         """Encrypt the stream from here on; see `Transport.start_tls`."""
@@ -256,7 +141,7 @@ class SocketTransport:
             raise
 
     def _shake_hands(self, stream: TLSStream) -> None:
-        patience = _Patience(self._tls_timeout, self._stopping)
+        patience = Patience(self._tls_timeout, self._stopping)
         data: bytes | None = b""
         complete = False
         while not complete:
@@ -276,7 +161,7 @@ class SocketTransport:
         """How the stream is encrypted; see `Transport.encryption`."""
         return None if self._tls is None else self._tls.describe()
 
-    def _patiently(self, step: Callable[[], _T], patience: _Patience, event: int = select.POLLIN) -> _T:
+    def _patiently(self, step: Callable[[], _T], patience: Patience, event: int = select.POLLIN) -> _T:
         """Do something again until the socket is ready for it."""
         while True:
             try:
@@ -286,7 +171,7 @@ class SocketTransport:
 
     def send(self, data: bytes) -> None:
         """Send all of `data`; see `Transport.send`."""
-        patience = _Patience(self._timeout, self._stopping)
+        patience = Patience(self._timeout, self._stopping)
         try:
             with self._sending:
                 if self._tls is not None:
@@ -296,7 +181,7 @@ class SocketTransport:
         except OSError as error:
             raise self._lost(error) from error
 
-    def _send_raw(self, data: bytes, patience: _Patience) -> None:
+    def _send_raw(self, data: bytes, patience: Patience) -> None:
         rest = memoryview(data)
         while rest:
             piece = rest
@@ -343,7 +228,7 @@ class SocketTransport:
         """Send what TLS itself has to say."""
         with self._sending, contextlib.suppress(OSError):
             # If the connection is broken, reading tells it.
-            self._send_raw(stream.outgoing(), _Patience(self._timeout, self._stopping))
+            self._send_raw(stream.outgoing(), Patience(self._timeout, self._stopping))
 
     def _read_raw(self, timeout: float, *, patient: bool) -> bytes | None:
         pieces: list[bytes] = []
@@ -353,7 +238,7 @@ class SocketTransport:
             piece = self._receive(_BATCH - size)
             if piece is None:
                 if not pieces:
-                    if not self._wait(timeout):
+                    if not self._waker.wait(timeout, self._sock):
                         return None
                     timeout = 0
                 elif patient and not paused and size < _SMALL:
@@ -383,30 +268,16 @@ class SocketTransport:
             self._broken.__cause__ = error
             return b""
 
-    def _wait(self, timeout: float) -> bool:
-        """Wait until the socket may be read; False after the time, or when woken."""
-        poller = select.poll()
-        poller.register(self._sock, select.POLLIN)
-        poller.register(self._wake_reader, select.POLLIN)
-        with woken_by_signals(self._wake_writer.fileno()):
-            ready = [fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)]
-        if self._wake_reader.fileno() in ready:
-            with contextlib.suppress(BlockingIOError):
-                self._wake_reader.recv(4096)
-            return False
-        return bool(ready)
-
     def wake(self) -> None:
         """End a `read` that waits; see `Transport.wake`."""
-        with contextlib.suppress(OSError):
-            self._wake_writer.send(b"\0")
+        self._waker.wake()
 
     def close(self) -> None:
         """Close the socket; what was taken from it and not read is lost."""
         if self._drain is not None:
             self._drain.close()
-        for sock in (self._sock, self._wake_reader, self._wake_writer):
-            sock.close()
+        self._sock.close()
+        self._waker.close()
 
     def _closed(self) -> ConnectionLost:
         return (

@@ -12,20 +12,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Waker", "woken_by_signals"]
+__all__ = ["Waker"]
 
 
 class Waker:
-    """Waits for nothing but the time, until somebody wakes it."""
+    """Waits for the time, or a socket, until somebody wakes it."""
 
     def __init__(self) -> None:
         # Sockets rather than a pipe: written to by other threads, they cannot be mistaken for another file once closed.
-        # They are made for the first wait: most programs never wait here.
+        # They are made for the first wait: some never come to one.
         self._pair: tuple[socket.socket, socket.socket] | None = None
         self._woken = False
 
-    def wait(self, timeout: float) -> None:
-        """Wait for some seconds, or less when woken, or when a signal came."""
+    def wait(self, timeout: float, sock: socket.socket | None = None) -> bool:
+        """Wait for some seconds, or less when woken, or when a signal came.
+
+        Args:
+            timeout: seconds.
+            sock: may end it as well.
+
+        Returns:
+            Whether there is something to read from `sock`; not when woken.
+        """
         if self._pair is None:
             self._pair = socket.socketpair()
             for end in self._pair:
@@ -33,14 +41,19 @@ class Waker:
         reader, writer = self._pair
         poller = select.poll()
         poller.register(reader, select.POLLIN)
+        if sock is not None:
+            poller.register(sock, select.POLLIN)
+        ready: list[int] = []
         # Looked at after there is something to write to: who wakes sets it before he looks for that.
         if not self._woken:
-            with woken_by_signals(writer.fileno()):
-                # Rounded up, or the last part of a millisecond would be waited for in a circle.
-                poller.poll(int(max(0.0, timeout) * 1000) + 1)
-        self._woken = False
-        with contextlib.suppress(BlockingIOError):
-            reader.recv(4096)
+            with _woken_by_signals(writer.fileno()):
+                ready = [file for file, _ in poller.poll(max(0.0, timeout) * 1000)]
+        woken = self._woken or reader.fileno() in ready
+        if woken:
+            self._woken = False
+            with contextlib.suppress(BlockingIOError):
+                reader.recv(4096)
+        return bool(ready) and not woken
 
     def wake(self) -> None:
         """End a `wait`, also one that has not begun; for any thread and for signal handlers."""
@@ -56,7 +69,7 @@ class Waker:
 
 
 @contextlib.contextmanager
-def woken_by_signals(pipe: int) -> Iterator[None]:
+def _woken_by_signals(pipe: int) -> Iterator[None]:
     """Let a signal write to a pipe.
 
     A signal that comes right before the process begins to wait does not end the waiting, and its handler runs after it.
