@@ -3,56 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import threading
-from typing import Self
+from typing import TYPE_CHECKING
+
+from tests.between import SIZE, Between, shut
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["Eavesdropper"]
 
 
-class Eavesdropper:
+class Eavesdropper(Between):
     """Passes on what comes in both directions; `requests` and `answers` are what crossed so far.
 
     Args:
-        port: of the server, on this machine.
+        port: of the server.
     """
 
     def __init__(self, port: int) -> None:
         self.requests = bytearray()
         self.answers = bytearray()
-        self._server_port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets = [self._listener]
-        self._threads = [threading.Thread(target=self._accept)]
-        self.port = int(self._listener.getsockname()[1])
+        super().__init__(port)
 
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
+    def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
+        self._overhear(client, server, self.requests)
 
-    def __exit__(self, *_: object) -> None:
-        for each in self._sockets:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        for thread in self._threads:
-            thread.join()
+    def pass_answers(self, server: socket.socket, client: socket.socket) -> None:
+        self._overhear(server, client, self.answers)
 
-    def _accept(self) -> None:
+    def _overhear(self, source: socket.socket, target: socket.socket, heard: bytearray) -> None:
         with contextlib.suppress(OSError):
-            while True:
-                client = self._listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self._server_port))
-                self._sockets += (client, server)
-                for ends in ((client, server, self.requests), (server, client, self.answers)):
-                    thread = threading.Thread(target=self._pass, args=ends)
-                    self._threads.append(thread)
-                    thread.start()
-
-    def _pass(self, source: socket.socket, target: socket.socket, heard: bytearray) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
+            while data := source.recv(SIZE):
                 heard += data
                 target.sendall(data)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
+        shut(source, target)

@@ -33,6 +33,7 @@ from syncrepl_client.secret import Secret
 from syncrepl_client.transport.encrypted import TLSStream
 from syncrepl_client.transport.sockets import connect
 from syncrepl_client.transport.tls import TLS
+from tests.between import SIZE, shut
 from tests.certificates import KEY_PASSWORD, Authority, encrypted
 from tests.eavesdropper import Eavesdropper
 from tests.slapd import SUFFIX, Slapd, empty_tree
@@ -440,19 +441,15 @@ class Stripper(Eavesdropper):
         super().__init__(port)
         self._strips = list(answers)
 
-    def _pass(self, source: socket.socket, target: socket.socket, heard: bytearray) -> None:
-        if heard is not self.requests:
-            super()._pass(source, target, heard)
-            return
+    def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                heard += data
+            while data := client.recv(SIZE):
+                self.requests += data
                 if self._strips:
-                    source.sendall(self._strips.pop(0))
+                    client.sendall(self._strips.pop(0))
                 else:
-                    target.sendall(data)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
+                    server.sendall(data)
+        shut(client, server)
 
 
 def extended(code: int, message_id: int = 1) -> bytes:

@@ -5,19 +5,19 @@ Searches are kept that ask for synchronization, with all that the server answere
 
 from __future__ import annotations
 
-import socket
-import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync import controls
 from syncrepl_client.contentsync.controls import EntryState, IdSet
 from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap.messages import IntermediateResponse, Message, SearchResultEntry
+from tests.between import SIZE, Between, shut
 from tests.recordings import split_messages
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from tests.server import Server
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Line", "deletes_of", "presents_of", "state_of"]
 
 _SEARCH: Final = 0x63
-_SIZE: Final = 65536
 
 
 @dataclass
@@ -70,7 +69,7 @@ def _named(message: Message, *, deletes: bool) -> int:
     return len(info.uuids) if isinstance(info, IdSet) and info.deletes is deletes else 0
 
 
-class Line:
+class Line(Between):
     """Passes on what clients and the server say.
 
     ``asked`` are the searches so far.  Each answer to one that begins from now on is given to the function of ``hear``
@@ -79,32 +78,13 @@ class Line:
     """
 
     def __init__(self, server: Server) -> None:
-        self._server = server
         self.asked: list[Asked] = []
         self._hear: Callable[[Message], bool] | None = None
         self.delay: Callable[[Message], bool] | None = None
         self._delayed = b""
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._run(self._accept)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._shut(self._listener)
-        # Who is being accepted now is shut as well.
-        self._threads[0].join()
-        self.cut()
-        for thread in self._threads:
-            thread.join()
-        for one in (self._listener, *self._sockets):
-            one.close()
-
-    @property
-    def url(self) -> str:
-        return f"ldap://127.0.0.1:{self._listener.getsockname()[1]}"
+        # By the connection to the server: the searches on it, by message id.
+        self._searches: dict[socket.socket, dict[int, Asked]] = {}
+        super().__init__(server.port)
 
     def take(self) -> list[Asked]:
         """Return the searches since this was called last."""
@@ -118,34 +98,14 @@ class Line:
         """
         self._hear = function
 
-    def cut(self) -> None:
-        """End all connections."""
-        for one in self._sockets:
-            self._shut(one)
+    def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
+        self._pump(client, server, self._searches.setdefault(server, {}), self._request)
 
-    def _run(self, target: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def pass_answers(self, server: socket.socket, client: socket.socket) -> None:
+        self._pump(server, client, self._searches.setdefault(server, {}), self._answer)
 
     @staticmethod
-    def _shut(one: socket.socket) -> None:
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self._sockets.append(client)
-                server = socket.create_connection(("127.0.0.1", self._server.port))
-                self._sockets.append(server)
-                searches: dict[int, Asked] = {}
-                self._run(self._pump, client, server, searches, self._request)
-                self._run(self._pump, server, client, searches, self._answer)
-
     def _pump(
-        self,
         source: socket.socket,
         sink: socket.socket,
         searches: dict[int, Asked],
@@ -153,12 +113,11 @@ class Line:
     ) -> None:
         rest = b""
         with suppress(OSError):
-            while data := source.recv(_SIZE):
+            while data := source.recv(SIZE):
                 whole, rest = split_messages(rest + data)
                 for message in whole:
                     handle(message, sink, searches)
-        self._shut(source)
-        self._shut(sink)
+        shut(source, sink)
 
     def _request(self, data: bytes, sink: socket.socket, searches: dict[int, Asked]) -> None:
         _, start, end = ber.read(data, 0, len(data))
