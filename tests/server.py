@@ -21,6 +21,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ def find_program(name: str, package: str) -> str:
 
 
 @dataclass(kw_only=True)
-class Server:
+class Server(ABC):
     """One server; ``close`` (or ``with``) stops it and removes its folder.
 
     Port and folder are known from the beginning: two servers that replicate each other must name each other.
@@ -192,9 +193,9 @@ class Server:
         self.kill()
         self._folder.cleanup()
 
+    @abstractmethod
     def _prepare(self) -> list[str]:
         """Write the configuration, and return the command that starts the server in the foreground."""
-        raise NotImplementedError
 
     def _accepts(self) -> bool:
         with socket.socket(socket.AF_UNIX) as local, socket.socket() as tcp:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,17 +15,13 @@ from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.exceptions import UsageError
 from tests.cli.command import run
 from tests.slapd import SUFFIX, Slapd, sample_ldif
+from tests.verification import PEOPLE, person, reports_under_a_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PEOPLE = 60
 ONCE = SyncreplMode.REFRESH_ONLY
-
-
-def person(number: int) -> str:
-    return f"uid=u{number:06},ou=people,{SUFFIX}"
 
 
 @pytest.fixture
@@ -129,24 +124,8 @@ def test_what_was_never_loaded_cannot_be_verified(url: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("mode", list(SyncreplMode))
 def test_a_writer_at_full_speed_is_no_drift(server: Slapd, url: str, data: str, mode: SyncreplMode) -> None:
-    stop = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            server.replace(person(number % 20 + 1), "title", [str(number % 3)])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with Replica(url, data, mode=mode) as replica:
-            replica.refresh()
-            reports = [replica.verify() for _ in range(50)]
-    finally:
-        stop.set()
-        writer.join()
-
+    reports = reports_under_a_writer(server, url, data, mode, 50)
+    assert len(reports) == 50
     assert [report.differences for report in reports if report.drift] == []
 
 

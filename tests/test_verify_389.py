@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,19 +15,15 @@ from syncrepl_client.exceptions import MassDeletionHeld
 from tests.cli.command import run
 from tests.ns_slapd import NsSlapd
 from tests.slapd import SUFFIX, sample_ldif
+from tests.verification import PEOPLE, person, reports_under_a_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PEOPLE = 60
 EXTRA = 55
 ONCE = SyncreplMode.REFRESH_ONLY
 BOTH = pytest.mark.parametrize("mode", list(SyncreplMode))
-
-
-def person(number: int) -> str:
-    return f"uid=u{number:06},ou=people,{SUFFIX}"
 
 
 @pytest.fixture
@@ -78,24 +73,8 @@ def tamper(data: str) -> None:
 @pytest.mark.timeout(900)
 @BOTH
 def test_a_writer_at_full_speed_is_no_drift(server: NsSlapd, url: str, data: str, mode: SyncreplMode) -> None:
-    stop = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            server.replace(person(number % 20 + 1), "title", [str(number % 3)])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with Replica(url, data, mode=mode, verify_every=0) as replica:
-            replica.refresh()
-            reports = [replica.verify() for _ in range(50)]
-    finally:
-        stop.set()
-        writer.join()
-
+    reports = reports_under_a_writer(server, url, data, mode, 50)
+    assert len(reports) == 50
     assert [report.differences for report in reports if report.drift] == []
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.network.following import Following, Idleness, until
+from tests.server import find_program
 from tests.slapd import Slapd, sample_ldif
 
 if TYPE_CHECKING:
@@ -77,8 +76,9 @@ class DistantSlapd(Slapd):
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    if os.geteuid() or sys.platform != "linux" or not shutil.which("ip"):
-        pytest.skip("network namespaces need root, Linux and the Debian package iproute2")
+    find_program("ip", "iproute2")
+    if os.geteuid():
+        pytest.skip("network namespaces are for root alone")
     with ExitStack() as stack:
         try:
             made = Wire(stack)
