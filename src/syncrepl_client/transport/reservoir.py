@@ -4,8 +4,9 @@ The newest bytes gather in memory until they make a piece.  A whole piece stays 
 goes to a place of its own in the file after that; a place whose piece was taken is used again.  So the file never grows
 beyond its limit, and pieces are taken in the order in which they came, wherever they are.
 
-The file has no name from the beginning, and so goes away with the process that opened it.  It holds what the server
-sent, in clear.  Nothing here knows of sockets or threads: who calls takes turns.
+The file has no name from the beginning, and so goes away with the process that opened it.  It holds what crossed the
+network, in clear where the connection is not encrypted.  Nothing here knows of sockets or threads: who calls takes
+turns.
 """
 
 from __future__ import annotations
