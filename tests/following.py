@@ -46,7 +46,7 @@ class Heard:
     def bound(self, connection: BoundConnection) -> None:
         self._note("bound")
 
-    def change(self, change: Any, *, origin: object, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
         match change:
             case Added(after=entry):
                 self._note(f"add {entry.dn}")

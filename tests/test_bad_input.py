@@ -254,7 +254,7 @@ class _Callback:
     def __init__(self, act: Any) -> None:
         self.act = act
 
-    def change(self, change: Any, *, origin: Any, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
         self.act(cursor)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from syncrepl_client.callbacks import BaseCallback, CallbackListener, LoggingCallback
-from syncrepl_client.model import Added, Attributes, Deleted, Entry, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Deleted, Entry, Modified, Renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def cursor() -> Iterator[sqlite3.Cursor]:
 def tell(callback: object, cursor: sqlite3.Cursor, *changes: Change) -> CallbackListener:
     listener = CallbackListener(callback, lambda: cursor)
     for change in changes:
-        listener.change(change, origin=Origin.REFRESH, cursor=cursor)
+        listener.change(change, cursor)
     return listener
 
 

@@ -224,7 +224,7 @@ def test_no_traceback_shows_the_password_not_even_with_variables(  # noqa: PLR09
 
 def test_what_a_callback_raises_is_not_quoted_above_debug(server: Slapd, tmp_path: Path, log: Records) -> None:
     class Breaks:
-        def change(self, change: Any, *, origin: object, cursor: object) -> None:
+        def change(self, change: Any, cursor: object) -> None:
             raise ValueError(f"{change.entry.dn} {VALUE}")
 
     with (

@@ -32,7 +32,7 @@ class Noting:
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
 
-    def change(self, change: Change, *, origin: Any, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
         match change:
             case Renamed(before, after):
                 self.told.append(("rename", before.dn, after.dn))

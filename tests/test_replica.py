@@ -126,8 +126,8 @@ class Everything:
         self.heard.append(f"bound {connection.whoami_s()}")
         self.connection = connection
 
-    def change(self, change: Any, *, origin: Any, cursor: sqlite3.Cursor) -> None:
-        self.heard.append(f"{type(change).__name__} {origin}")
+    def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
+        self.heard.append(f"{type(change).__name__} {change.origin}")
 
     def refresh_done(self, entries: Mapping[str, Any], cursor: sqlite3.Cursor) -> None:
         self.heard.append(f"done {len(entries)}")

@@ -49,8 +49,8 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[tuple[Origin, str, str]] = []
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
-        self.told.append((origin, type(change).__name__, change.entry.dn))
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+        self.told.append((change.origin, type(change).__name__, change.entry.dn))
 
 
 def tamper(data: str) -> None:

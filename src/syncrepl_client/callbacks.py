@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.client import BoundConnection
     from syncrepl_client.ldap.attributes import Attributes
-    from syncrepl_client.model import Change, Entry, Origin
+    from syncrepl_client.model import Change, Entry
 
 __all__ = ["BaseCallback", "CallbackListener", "LoggingCallback"]
 
@@ -162,12 +162,15 @@ class CallbackListener:
         """Call `bind_complete`."""
         self._bind(self._make_cursor(), None, connection)
 
+    by_name = True
+    """Its methods are called with names, so that a program can follow them on a plain dict."""
+
     @property
     def hears_changes(self) -> bool:
         """Whether the program has a method that changes are told by."""
         return any(method is not _ignore for method in (self._add, self._delete, self._rename, self._modify))
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:  # noqa: ARG002
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
         """Call the method that fits."""
         match change:
             case Added(after):

@@ -34,6 +34,8 @@ class AnyListener:
         self.debug = getattr(listener, "debug", _ignore)
         self.connected = getattr(listener, "connected", _ignore)
         self.disconnected = getattr(listener, "disconnected", _ignore)
+        # Whether it knows entries by the spelling of their names alone.
+        self.by_name = bool(getattr(listener, "by_name", False))
         self.hears_changes = bool(getattr(listener, "hears_changes", self.change is not _ignore))
 
     def bound(self, client: Client) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from syncrepl_client.ldap.attributes import Attributes
@@ -18,6 +19,7 @@ __all__ = [
     "Entry",
     "Modified",
     "Origin",
+    "Provenance",
     "Renamed",
     "Report",
     "SyncreplMode",
@@ -57,11 +59,75 @@ class Entry(NamedTuple):
         return UUID(bytes=self.uuid_octets)
 
 
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class Added:
+class Provenance:
+    """Where a change was found, and its place in the changelog.
+
+    Args:
+        origin: where it was found.
+        sequence: its number in the changelog, or, for an entry of a snapshot, that of the last change which the
+            snapshot contains; None if no changelog is kept.
+        stored: when it was stored, in microseconds since 1970; None if no changelog is kept.
+    """
+
+    origin: Origin
+    sequence: int | None = None
+    stored: int | None = None
+
+
+_FOUND: Final = Provenance(Origin.REFRESH)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Found:
+    """What all changes have in common."""
+
+    __slots__ = ()
+
+    provenance: Provenance
+
+    @property
+    def origin(self) -> Origin:
+        """Where the change was found."""
+        return self.provenance.origin
+
+    @property
+    def sequence(self) -> int | None:
+        """The number in the changelog; see `Provenance`."""
+        return self.provenance.sequence
+
+    @property
+    def stored_at(self) -> datetime | None:
+        """When the change was stored, which is never earlier than the change before it; None without a changelog."""
+        stored = self.provenance.stored
+        return None if stored is None else _EPOCH + timedelta(microseconds=stored)
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that the change is about, as it is now; one that was deleted as it was last."""
+        raise NotImplementedError
+
+    @property
+    def uuid(self) -> UUID:
+        """The entryUUID, or what the server uses in its place."""
+        return self.entry.uuid
+
+    @property
+    def dn(self) -> str:
+        """The name of the entry."""
+        return self.entry.dn
+
+
+@dataclass(frozen=True, slots=True)
+class Added(_Found):
     """An entry is new in the content."""
 
     after: Entry
+    provenance: Provenance = field(default=_FOUND, compare=False)
+    before: ClassVar[None] = None
 
     @property
     def entry(self) -> Entry:
@@ -70,23 +136,26 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(_Found):
     """An entry is gone, or no longer in the content; `before` is what it was last."""
 
     before: Entry
+    provenance: Provenance = field(default=_FOUND, compare=False)
+    after: ClassVar[None] = None
 
     @property
     def entry(self) -> Entry:
-        """The entry that the change is about."""
+        """The entry that the change is about, as it was last."""
         return self.before
 
 
 @dataclass(frozen=True, slots=True)
-class Modified:
-    """The attributes of an entry changed; its name did not."""
+class Modified(_Found):
+    """The attributes of an entry changed, or the spelling of its name; the name itself did not."""
 
     before: Entry
     after: Entry
+    provenance: Provenance = field(default=_FOUND, compare=False)
 
     @property
     def entry(self) -> Entry:
@@ -95,16 +164,26 @@ class Modified:
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
-    """The name of an entry changed by at least one octet; its attributes may have changed as well."""
+class Renamed(_Found):
+    """The name of an entry changed; its attributes may have changed as well.
+
+    Who knows entries by the spelling of their names is told so for any changed octet.
+    """
 
     before: Entry
     after: Entry
+    provenance: Provenance = field(default=_FOUND, compare=False)
 
     @property
     def entry(self) -> Entry:
         """The entry that the change is about, as it is now."""
         return self.after
+
+
+Change = Added | Modified | Renamed | Deleted
+
+
+# --- verification -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +230,3 @@ class Report:
     def drift(self) -> bool:
         """Whether the copy was not what the server holds."""
         return bool(self.differences) or not self.complete
-
-
-Change = Added | Modified | Renamed | Deleted

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.cli.json_lines import JsonLines
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Provenance, Renamed
 from tests.cli.entries import UUID_TEXT, entry
 
 ALICE = entry("cn=Alice,dc=x", cn=b"Alice", mail=[b"a@x", b"b@x"])
 ALICE_TEXT = {"dn": "cn=Alice,dc=x", "attributes": {"cn": ["Alice"], "mail": ["a@x", "b@x"]}}
 
 
-def line(change: Change, *, origin: Origin = Origin.REFRESH) -> Any:
-    text = JsonLines().change(change, origin=origin)
+def line(change: Change) -> Any:
+    text = JsonLines().change(change)
     assert text.endswith("\n")
     assert text.count("\n") == 1
     return json.loads(text)
@@ -27,7 +27,7 @@ def test_an_added_entry_is_created() -> None:
 
 
 def test_an_entry_of_a_first_load_is_read() -> None:
-    assert line(Added(ALICE), origin=Origin.SNAPSHOT) == {
+    assert line(Added(ALICE, Provenance(Origin.SNAPSHOT))) == {
         "op": "r",
         "entryUUID": UUID_TEXT,
         "before": None,

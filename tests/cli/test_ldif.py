@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.cli.ldif import Ldif, attribute_line, fold
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Renamed
 from tests.cli.entries import UUID_TEXT, entry
 
 HEAD = f"# entryUUID: {UUID_TEXT}\n"
@@ -19,7 +19,7 @@ KINDS = {ldap.MOD_ADD: "add", ldap.MOD_DELETE: "delete", ldap.MOD_REPLACE: "repl
 
 
 def text(change: Change) -> str:
-    return Ldif().change(change, origin=Origin.REFRESH)
+    return Ldif().change(change)
 
 
 class Reader(ldif.LDIFRecordList):  # type: ignore[misc]
@@ -131,20 +131,20 @@ def test_entries_below_a_renamed_one_are_not_renamed_again() -> None:
     parent = Renamed(entry("ou=A,dc=x", ou=b"A"), entry("ou=B,dc=x", ou=b"B"))
     child = Renamed(entry("cn=a,ou=a,dc=x", cn=b"a"), entry("cn=a,ou=B,dc=x", cn=b"a"))
     other = Renamed(entry("cn=b,ou=A,dc=x", cn=b"b"), entry("cn=c,ou=B,dc=x", cn=b"c"))
-    assert "changetype: modrdn" in form.change(parent, origin=Origin.REFRESH)
-    assert form.change(child, origin=Origin.REFRESH) == ""
+    assert "changetype: modrdn" in form.change(parent)
+    assert form.change(child) == ""
     expected = f"{HEAD}dn: cn=b,ou=B,dc=x\nchangetype: modrdn\nnewrdn: cn=c\ndeleteoldrdn: 1\n\n"
-    assert expected == form.change(other, origin=Origin.REFRESH)
+    assert expected == form.change(other)
     form.cookie(b"1")
-    assert "dn: cn=a,ou=a,dc=x" in form.change(child, origin=Origin.REFRESH)
+    assert "dn: cn=a,ou=a,dc=x" in form.change(child)
 
 
 def test_names_that_move_up_one_after_the_other_keep_what_is_below() -> None:
     """In a refresh ou=B becomes ou=C before ou=A becomes ou=B; what was below ou=B is below ou=C then."""
     form = Ldif()
-    form.change(Renamed(entry("ou=B", ou=b"B"), entry("ou=C", ou=b"C")), origin=Origin.REFRESH)
-    form.change(Renamed(entry("ou=A", ou=b"A"), entry("ou=B", ou=b"B")), origin=Origin.REFRESH)
-    assert form.change(Renamed(entry("cn=b,ou=B", cn=b"b"), entry("cn=b,ou=C", cn=b"b")), origin=Origin.REFRESH) == ""
+    form.change(Renamed(entry("ou=B", ou=b"B"), entry("ou=C", ou=b"C")))
+    form.change(Renamed(entry("ou=A", ou=b"A"), entry("ou=B", ou=b"B")))
+    assert form.change(Renamed(entry("cn=b,ou=B", cn=b"b"), entry("cn=b,ou=C", cn=b"b"))) == ""
 
 
 # The lines
@@ -231,7 +231,7 @@ def test_an_entry_that_cannot_be_named_is_written_as_well_as_it_can_be() -> None
     """A name that is no DN, as a server in pieces might send it, has no pairs to take away."""
     before, after = entry("odd", cn=b"a", sn=b"1"), entry("cn=a", cn=b"a", sn=b"2")
 
-    printed = Ldif().change(Renamed(before, after), origin=Origin.PERSIST)
+    printed = Ldif().change(Renamed(before, after))
 
     assert "changetype: modrdn" in printed
     assert "newrdn: cn=a" in printed

@@ -12,7 +12,7 @@ from syncrepl_client.cli.ldif import Ldif
 from syncrepl_client.cli.output import OutputFailed, Printer, StandardOutput
 from syncrepl_client.cli.readable import Readable
 from syncrepl_client.cli.terminal import ProgressLine
-from syncrepl_client.model import Added, Deleted, Origin
+from syncrepl_client.model import Added, Deleted, Origin, Provenance
 from tests.cli.entries import entry
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_first_load_is_printed_in_blocks_and_changes_at_once(pipe: Pipe, print
     printer.bound(None)
     assert pipe.read() == "bound\n"
 
-    printer.change(Added(ENTRY), origin=Origin.SNAPSHOT, cursor=None)
+    printer.change(Added(ENTRY, Provenance(Origin.SNAPSHOT)), None)
     assert pipe.read() == ""
     printer.cookie(b"c")
     assert pipe.read().splitlines()[0] == "added cn=a,dc=x"
@@ -60,7 +60,7 @@ def test_a_first_load_is_printed_in_blocks_and_changes_at_once(pipe: Pipe, print
     assert pipe.read() == "refresh done: 1 entries\n"
     assert printer.refreshed
 
-    printer.change(Deleted(ENTRY), origin=Origin.PERSIST, cursor=None)
+    printer.change(Deleted(ENTRY), None)
     assert pipe.read().splitlines()[0] == "deleted cn=a,dc=x"
 
 

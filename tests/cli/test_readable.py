@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.cli.readable import Readable, dump
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Renamed
 from syncrepl_client.trace.words import printable
 from tests.cli.entries import entry
 
 
 def text(change: Change) -> str:
-    return Readable().change(change, origin=Origin.REFRESH)
+    return Readable().change(change)
 
 
 def test_an_added_and_a_deleted_entry_are_a_line_each() -> None:

@@ -81,6 +81,7 @@ class Noting:
     """Notes what it is told."""
 
     hears_changes = True
+    by_name = True
 
     def __init__(self) -> None:
         self.told: list[Told] = []
@@ -89,8 +90,8 @@ class Noting:
         self.messages: list[str] = []
         self.refreshes: list[dict[str, Attributes]] = []
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
-        self.snapshots += origin is Origin.SNAPSHOT
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+        self.snapshots += change.origin is Origin.SNAPSHOT
         match change:
             case Added(after):
                 self.told.append(("add", after.dn))
@@ -123,8 +124,8 @@ class Mirror(Noting):
         super().__init__()
         self.held: dict[str, Attributes] = {}
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
-        super().change(change, origin=origin, cursor=cursor)
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+        super().change(change, cursor)
         if not isinstance(change, Added):
             assert change.before.attributes == self.held.pop(change.before.dn), change
         if not isinstance(change, Deleted):

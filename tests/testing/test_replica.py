@@ -27,7 +27,7 @@ class Recorder:
         self.changes: list[tuple[str, ...]] = []
         self._heard = threading.Condition()
 
-    def change(self, change: Any, *, origin: object, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
         match change:
             case Added(after=entry):
                 noted: tuple[str, ...] = ("add", entry.dn)

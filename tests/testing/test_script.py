@@ -343,7 +343,7 @@ def test_misbehaviour_in_the_persist_stage_keeps_what_came_before(filled: Provid
     stall = script.stall()
 
     class Listener:
-        def change(self, change: object, *, origin: object, cursor: sqlite3.Cursor) -> None:
+        def change(self, change: object, cursor: sqlite3.Cursor) -> None:
             if isinstance(change, Deleted):
                 deleted.append(change.before.dn)
                 # What comes in one piece is handled as one piece.

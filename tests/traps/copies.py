@@ -49,19 +49,19 @@ class Listener:
     def bound(self, connection: BoundConnection) -> None:
         """Nothing to ask."""
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
         self.before(change)
         cursor.execute("CREATE TABLE IF NOT EXISTS mirror (dn TEXT PRIMARY KEY, attrs TEXT NOT NULL) STRICT")
         match change:
             case Added(after):
-                self.told.append((("add", after.dn), origin))
+                self.told.append((("add", after.dn), change.origin))
                 cursor.execute("INSERT INTO mirror VALUES (?, ?)", (after.dn, dump(after.attributes)))
             case Deleted(before):
-                self.told.append((("delete", before.dn), origin))
+                self.told.append((("delete", before.dn), change.origin))
                 cursor.execute("DELETE FROM mirror WHERE dn = ? AND attrs = ?", (before.dn, dump(before.attributes)))
             case Renamed(before, after) | Modified(before, after):
                 renamed = isinstance(change, Renamed)
-                self.told.append((("rename", before.dn, after.dn) if renamed else ("change", after.dn), origin))
+                self.told.append((("rename", before.dn, after.dn) if renamed else ("change", after.dn), change.origin))
                 cursor.execute(
                     "UPDATE mirror SET dn = ?, attrs = ? WHERE dn = ? AND attrs = ?",
                     (after.dn, dump(after.attributes), before.dn, dump(before.attributes)),

@@ -114,7 +114,7 @@ def test_a_first_load_cut_after_any_octet_is_none(make: MakeLaboratory) -> None:
 @both_modes
 def test_a_callback_that_fails_leaves_a_refresh_unmade(lab: Laboratory, mode: SyncreplMode) -> None:
     class Failing:
-        def change(self, change: Any, *, origin: object, cursor: sqlite3.Cursor) -> None:
+        def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
             raise LookupError
 
     before = lab.copy()

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from syncrepl_client.exceptions import ConnectionLost
-from syncrepl_client.model import Origin
+from syncrepl_client.model import Change, Origin
 from syncrepl_client.testing import Provider, script
 from tests.traps.laboratory import (
     APACHEDS,
@@ -235,7 +235,7 @@ def test_a_change_that_could_not_be_applied_is_told_again(lab: Laboratory, fails
     class Listener:
         told = 0
 
-        def change(self, change: Any, *, origin: object, cursor: sqlite3.Cursor) -> None:
+        def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
             self.told += 1
             if self.told == fails_at:
                 raise LookupError
@@ -268,8 +268,8 @@ def test_a_change_that_apacheds_loses_is_found_by_verification_while_it_listens(
     origins: list[Origin] = []
 
     class Listener:
-        def change(self, change: object, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
-            origins.append(origin)
+        def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+            origins.append(change.origin)
 
     with lab.replica(FOLLOW, verify_every=0.1, listener=Listener()) as replica:
         replica.refresh()

@@ -29,7 +29,7 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
 
-    def change(self, change: Any, *, origin: object, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
         match change:
             case Added(after=entry):
                 self.told.append(("add", entry.dn))
@@ -64,7 +64,7 @@ def test_names_may_go_round_inside_a_refresh(lab: Laboratory, mode: SyncreplMode
     class ByName:
         """Follows changes by name, as a program does that knows no UUIDs."""
 
-        def change(self, change: Any, *, origin: object, cursor: sqlite3.Cursor) -> None:
+        def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
             match change:
                 case Added(after=entry):
                     assert entry.dn not in names

@@ -102,7 +102,7 @@ def test_what_changes_nothing_is_told_to_nobody(lab: Laboratory) -> None:
     told: list[object] = []
 
     class Listener:
-        def change(self, change: object, *, origin: object, cursor: sqlite3.Cursor) -> None:
+        def change(self, change: object, cursor: sqlite3.Cursor) -> None:
             told.append(change)
 
     values = {**lab.attributes(2)}

@@ -59,13 +59,13 @@ class JsonLines:
         """Return what comes first: nothing."""
         return ""
 
-    def change(self, change: Change, *, origin: Origin) -> str:
+    def change(self, change: Change) -> str:
         """Return the line of a change."""
         op: Operation
         before = after = None
         match change:
             case Added():
-                op, after = ("r" if origin is Origin.SNAPSHOT else "c"), _state(change.after)
+                op, after = ("r" if change.origin is Origin.SNAPSHOT else "c"), _state(change.after)
             case Modified() | Renamed():
                 op, before, after = "u", _state(change.before), _state(change.after)
             case Deleted():

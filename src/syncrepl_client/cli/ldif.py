@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client.exceptions import DNError
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class Ldif:
         """Return the line that every LDIF file begins with."""
         return "version: 1\n\n"
 
-    def change(self, change: Change, *, origin: Origin) -> str:  # noqa: ARG002 - the record is the same
+    def change(self, change: Change) -> str:
         """Return the record of a change: two if a rename also changed attributes, none if there is nothing to apply."""
         match change:
             case Added(after):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syncrepl_client.cli.terminal import Messages, ProgressLine
-    from syncrepl_client.model import Attributes, Change, Origin
+    from syncrepl_client.model import Attributes, Change
 
 __all__ = ["COMMAND", "Format", "OutputFailed", "Printer", "StandardOutput"]
 
@@ -29,8 +29,8 @@ class Format(Protocol):
     def begin(self) -> str:
         """Return what comes before everything else."""
 
-    def change(self, change: Change, *, origin: Origin) -> str:
-        """Return the text of a change; and where it was found."""
+    def change(self, change: Change) -> str:
+        """Return the text of a change."""
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:
         """Return what marks the end of a refresh, given the whole copy."""
@@ -98,6 +98,9 @@ class Printer:
 
     name = COMMAND
 
+    by_name = True
+    """What is printed can be followed by who knows entries by their names alone."""
+
     def __init__(
         self, form: Format, output: StandardOutput, progress: ProgressLine, messages: Messages | None = None
     ) -> None:
@@ -118,9 +121,9 @@ class Printer:
             self._print(self._form.begin())
             self._output.flush()
 
-    def change(self, change: Change, *, origin: Origin, cursor: object) -> None:  # noqa: ARG002 - the same
+    def change(self, change: Change, cursor: object) -> None:  # noqa: ARG002 - the same
         """Print a change."""
-        self._print(self._form.change(change, origin=origin))
+        self._print(self._form.change(change))
         if self._live:
             self._output.flush()
 

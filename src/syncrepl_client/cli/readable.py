@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Change, Deleted, Modified, Renamed
 from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Readable:
         """Return the line that says that the server let us in."""
         return "bound\n"
 
-    def change(self, change: Change, *, origin: Origin) -> str:  # noqa: ARG002 - the line is the same
+    def change(self, change: Change) -> str:
         """Return the line of a change; two if an entry got a new name and new attributes."""
         match change:
             case Added(after):

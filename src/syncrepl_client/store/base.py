@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syncrepl_client.ldap.attributes import Attributes
-    from syncrepl_client.model import Change, Origin
+    from syncrepl_client.model import Change
 
 __all__ = ["Counts", "Listener"]
 
@@ -30,11 +30,15 @@ class Listener(Protocol):
     """
 
     @property
+    def by_name(self) -> bool:
+        """Whether it knows entries by the spelling of their names alone; see `telling`."""
+
+    @property
     def hears_changes(self) -> bool:
         """Whether `change` has an effect; if not it is never called."""
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
-        """One change, and where it was found."""
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+        """One change."""
 
     def refresh_done(self, entries: Mapping[str, Attributes], cursor: sqlite3.Cursor) -> None:
         """All changes of a refresh were told; `entries` is the copy, readable inside the call."""

@@ -31,7 +31,7 @@ from syncrepl_client.exceptions import (
     SchemaVersionError,
 )
 from syncrepl_client.log_fields import fields
-from syncrepl_client.store import schema
+from syncrepl_client.store import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -193,18 +193,18 @@ class Database:
     def _check_file(self) -> None:
         """Refuse a file that is not ours before the first byte of it is changed."""
         execute = self.connection.execute
-        tables = [name for (name,) in execute("SELECT name FROM sqlite_master")]
+        held = [name for (name,) in execute("SELECT name FROM sqlite_master")]
         (application,) = execute("PRAGMA application_id").fetchone()
         (version,) = execute("PRAGMA user_version").fetchone()
-        if application == schema.APPLICATION_ID:
-            if version > schema.SCHEMA_VERSION:
-                raise SchemaVersionError(version, schema.SCHEMA_VERSION)
-        elif any(name.startswith("syncrepl") for name in tables):
+        if application == tables.APPLICATION_ID:
+            if version > tables.SCHEMA_VERSION:
+                raise SchemaVersionError(version, tables.SCHEMA_VERSION)
+        elif any(name.startswith("syncrepl") for name in held):
             raise DBSchemaError(
                 f"{self.path} was made by another implementation of this client",
                 hint="its contents cannot be taken over: start afresh with another data file",
             )
-        elif tables or application:
+        elif held or application:
             raise DBSchemaError(
                 f"{self.path} is the database of another program", hint="use a data file of its own for each search"
             )
@@ -219,11 +219,11 @@ class Database:
         execute("PRAGMA temp_store = FILE")
         execute("PRAGMA synchronous = FULL")
         execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        for number, statements in enumerate(schema.MIGRATIONS[version:], version + 1):
+        for number, statements in enumerate(tables.MIGRATIONS[version:], version + 1):
             with self.transaction():
                 for statement in statements:
                     execute(statement)
-                execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+                execute(f"PRAGMA application_id = {tables.APPLICATION_ID}")
                 execute(f"PRAGMA user_version = {number}")
 
     def close(self) -> None:

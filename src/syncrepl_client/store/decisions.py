@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from syncrepl_client.exceptions import DBError, DBSchemaError
-from syncrepl_client.store import held, schema
+from syncrepl_client.store import held, tables
 from syncrepl_client.store.database import connect
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Decisions:
         except sqlite3.Error as error:
             self._connection.close()
             raise DBError(f"the data file {path}: {error}", hint="use a data file of this program") from error
-        if application != schema.APPLICATION_ID or version != schema.SCHEMA_VERSION:
+        if application != tables.APPLICATION_ID or version != tables.SCHEMA_VERSION:
             self._connection.close()
             raise DBSchemaError(
                 f"{path} is not a data file of this version", hint="let the client that uses it open it first"

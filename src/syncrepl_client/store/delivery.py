@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
-from syncrepl_client.model import Added, Deleted, Modified, Renamed
 from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.names import DepthOrder
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from syncrepl_client.model import Change, Origin
-    from syncrepl_client.store.base import Listener
-    from syncrepl_client.store.database import Database
+    from syncrepl_client.store.telling import Telling
 
 __all__ = ["Delivery", "apply_untold"]
 
@@ -83,27 +80,15 @@ class Delivery:
     """Applies the staged difference of one refresh inside a transaction.
 
     Args:
-        database: the data file.
-        connection: its connection, in the transaction.
-        listener: who is told of the changes.
+        connection: to the data file, in the transaction.
+        telling: who is told of the changes.
         marks: one byte for each row id; 2 where the entry is gone.
-        origin: where the changes were found.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        connection: sqlite3.Connection,
-        listener: Listener,
-        marks: bytearray,
-        origin: Origin,
-    ) -> None:
-        self._database = database
+    def __init__(self, connection: sqlite3.Connection, telling: Telling, marks: bytearray) -> None:
         self._connection = connection
-        self._listener = listener
+        self._telling = telling
         self._marks = marks
-        self._origin = origin
-        self._cursor = connection.cursor()
 
     def run(self) -> None:
         """Apply everything."""
@@ -111,10 +96,6 @@ class Delivery:
         self._renames()
         self._changes()
         self._adds()
-
-    def _tell(self, change: Change) -> None:
-        with self._database.guarded():
-            self._listener.change(change, origin=self._origin, cursor=self._cursor)
 
     # --- deletes ------------------------------------------------------------------------------------------------------
 
@@ -128,7 +109,7 @@ class Delivery:
             for row in page:
                 entry = to_entry(*self._connection.execute(_ENTRY, (row,)).fetchone())
                 self._connection.execute(_DELETE, (row,))
-                self._tell(Deleted(entry))
+                self._telling.deleted(entry)
 
     # --- renames ------------------------------------------------------------------------------------------------------
 
@@ -174,19 +155,20 @@ class Delivery:
         after = to_entry(uuid, dn, old_attrs if attrs is None else attrs)
         self._connection.execute(_UPDATE, (new_key, dn, after.attributes.wire, row))
         self._connection.execute(_DONE, (number,))
-        self._tell(Renamed(before, after))
+        self._telling.renamed(before, after)
         return str(old_dn)
 
     def _circle(self, cut: _Rename) -> None:
         """Deliver a circle of names: one member leaves it, the others move up, and the member comes back."""
         number, row, old_key, new_key, dn, attrs = cut
         uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
+        before = to_entry(uuid, old_dn, old_attrs)
         after = to_entry(uuid, dn, old_attrs if attrs is None else attrs)
         self._connection.execute(_DONE, (number,))
-        self._tell(Deleted(to_entry(uuid, old_dn, old_attrs)))
+        self._telling.left_a_circle(before)
         self._chain(self._waiting_for(old_key, old_dn))
         self._connection.execute(_UPDATE, (new_key, dn, after.attributes.wire, row))
-        self._tell(Added(after))
+        self._telling.closed_a_circle(before, after)
 
     # --- changes and adds ---------------------------------------------------------------------------------------------
 
@@ -199,7 +181,7 @@ class Delivery:
                 self._connection.execute(_UPDATE, (key, dn, attrs, row))
                 # Servers repeat values in another order and send changes that change nothing.
                 if Attributes(old_attrs) != Attributes(attrs):
-                    self._tell(Modified(to_entry(uuid, old_dn, old_attrs), to_entry(uuid, dn, attrs)))
+                    self._telling.modified(to_entry(uuid, old_dn, old_attrs), to_entry(uuid, dn, attrs))
 
     def _adds(self) -> None:
         order = DepthOrder()
@@ -212,4 +194,4 @@ class Delivery:
             for number in ids:
                 uuid, key, dn, attrs = self._connection.execute(_ADD, (number,)).fetchone()
                 self._connection.execute(_INSERT, (uuid, key, dn, attrs))
-                self._tell(Added(to_entry(uuid, dn, attrs)))
+                self._telling.added(to_entry(uuid, dn, attrs))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
 from syncrepl_client.store.entries import children, descendants, to_entry
 from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import same_values
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from syncrepl_client.contentsync.events import Event, SentEntry
-    from syncrepl_client.model import Change
-    from syncrepl_client.store.base import Listener
-    from syncrepl_client.store.database import Database
+    from syncrepl_client.store.telling import Telling
 
 __all__ = ["Doubts", "LiveBatch", "deleted_in_bulk", "doubts_about"]
 
@@ -121,24 +118,15 @@ class LiveBatch:
     """Applies events inside a transaction.
 
     Args:
-        database: the data file.
-        connection: its connection, in the transaction.
-        listener: who is told of the changes; None if nobody is.
+        connection: to the data file, in the transaction.
+        telling: who is told of the changes.
         in_content: tells whether a name lies within the base and scope of the search.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        connection: sqlite3.Connection,
-        listener: Listener | None,
-        in_content: Callable[[str], bool],
-    ) -> None:
-        self._database = database
+    def __init__(self, connection: sqlite3.Connection, telling: Telling, in_content: Callable[[str], bool]) -> None:
         self._connection = connection
-        self._listener = listener
+        self._telling = telling
         self._in_content = in_content
-        self._cursor = connection.cursor()
         # The last cookie whose changes are applied; None if there was none.
         self.received: CookieReceived | None = None
 
@@ -168,11 +156,6 @@ class LiveBatch:
         holders = self._connection.execute(_HOLDERS, (names.key(dn), uuid)).fetchall()
         return any(names.same(holder, dn) for (holder,) in holders)
 
-    def _tell(self, change: Change) -> None:
-        if self._listener is not None:
-            with self._database.guarded():
-                self._listener.change(change, origin=Origin.PERSIST, cursor=self._cursor)
-
     def _sent(self, row: SentEntry) -> None:
         uuid, raw_dn, attrs = row
         dn = text(raw_dn)
@@ -180,7 +163,7 @@ class LiveBatch:
         after = to_entry(uuid, dn, attrs)
         if found is None:
             self._connection.execute(_INSERT, (uuid, names.key(dn), dn, attrs))
-            self._tell(Added(after))
+            self._telling.added(after)
             return
         number, old_dn, old_attrs = found
         if old_dn == dn and old_attrs == attrs:
@@ -188,10 +171,10 @@ class LiveBatch:
         before = to_entry(uuid, old_dn, old_attrs)
         self._connection.execute(_UPDATE, (names.key(dn), dn, attrs, number))
         if old_dn != dn:
-            self._tell(Renamed(before, after))
+            self._telling.renamed(before, after)
             self._rename_below(old_dn, dn)
         elif not same_values(old_attrs, attrs):
-            self._tell(Modified(before, after))
+            self._telling.modified(before, after)
 
     def _rename_below(self, old: str, new: str) -> None:
         """Give the entries below a renamed one their new names: the server tells of the parent alone."""
@@ -199,7 +182,7 @@ class LiveBatch:
             renamed = names.rebase(dn, old, new)
             self._connection.execute(_RENAME, (names.key(renamed), renamed, number))
             (attrs,) = self._connection.execute(_ATTRS, (number,)).fetchone()
-            self._tell(Renamed(to_entry(uuid, dn, attrs), to_entry(uuid, renamed, attrs)))
+            self._telling.renamed(to_entry(uuid, dn, attrs), to_entry(uuid, renamed, attrs))
             self._rename_below(dn, renamed)
 
     def _deleted(self, uuid: bytes, said_dn: str | None) -> None:
@@ -214,9 +197,9 @@ class LiveBatch:
             for child, child_uuid, child_dn in descendants(self._connection, dn):
                 (child_attrs,) = self._connection.execute(_ATTRS, (child,)).fetchone()
                 self._connection.execute(_DELETE, (child,))
-                self._tell(Deleted(to_entry(child_uuid, child_dn, child_attrs)))
+                self._telling.deleted(to_entry(child_uuid, child_dn, child_attrs))
         self._connection.execute(_DELETE, (number,))
-        self._tell(Deleted(to_entry(uuid, dn, attrs)))
+        self._telling.deleted(to_entry(uuid, dn, attrs))
         if moved and said_dn is not None:
             # Renamed so that the filter hides it: its children are still content, below its new name.
             self._rename_below(dn, said_dn)

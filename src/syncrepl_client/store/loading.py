@@ -10,8 +10,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.model import Added, Origin
-from syncrepl_client.store import schema
+from syncrepl_client.model import Added
+from syncrepl_client.store import tables
 from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.names import DepthOrder, texts
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from syncrepl_client.contentsync.events import SentEntry
+    from syncrepl_client.model import Provenance
     from syncrepl_client.store.base import Counts, Listener
     from syncrepl_client.store.database import Database
 
@@ -57,7 +58,7 @@ class FirstLoad:
         self._deleted: dict[bytes, int] = {}
         self.received = 0
         with database.transaction(durable=False) as connection:
-            for statement in (*schema.DROP_INDEXES, _CLEAR):
+            for statement in (*tables.DROP_INDEXES, _CLEAR):
                 connection.execute(statement)
 
     def sent(self, rows: list[SentEntry]) -> None:
@@ -90,21 +91,21 @@ class FirstLoad:
         """Make the staged rows a table like that of a copy: each UUID once, indexed."""
         with self._database.transaction(durable=False) as connection:
             try:
-                connection.execute(schema.CREATE_UUID_INDEX)
+                connection.execute(tables.CREATE_UUID_INDEX)
             except sqlite3.IntegrityError:
                 # A UUID was sent twice: the last one says how the entry is.
                 connection.execute(_DROP_REPEATED)
-                connection.execute(schema.CREATE_UUID_INDEX)
+                connection.execute(tables.CREATE_UUID_INDEX)
             connection.executemany(_DROP_DELETED, self._deleted.items())
-            connection.execute(schema.CREATE_KEY_INDEX)
+            connection.execute(tables.CREATE_KEY_INDEX)
 
     def counts(self) -> Counts:
         """Count what the settled load is."""
         (added,) = self._database.connection.execute(_COUNT).fetchone()
         return {"added": added, "modified": 0, "renamed": 0, "deleted": 0}
 
-    def deliver(self, connection: sqlite3.Connection, listener: Listener | None, origin: Origin) -> None:  # noqa: ARG002
-        """Tell of every entry, parents before their children; the origin of all is the snapshot."""
+    def deliver(self, connection: sqlite3.Connection, listener: Listener | None, provenance: Provenance) -> None:
+        """Tell of every entry, parents before their children; nothing of it is in the changelog."""
         if listener is None or self._order is None:
             return
         cursor = connection.cursor()
@@ -112,7 +113,7 @@ class FirstLoad:
         for ids in self._order.pages(_PAGE):
             with self._database.guarded():
                 for _, uuid, dn, attrs in _fetch(connection, ids):
-                    tell(Added(to_entry(uuid, dn, attrs)), origin=Origin.SNAPSHOT, cursor=cursor)
+                    tell(Added(to_entry(uuid, dn, attrs), provenance), cursor)
 
 
 def _fetch(connection: sqlite3.Connection, ids: array[int]) -> Iterator[_Row]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
-from syncrepl_client.store import schema
+from syncrepl_client.store import tables
 from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, apply_untold
 from syncrepl_client.store.entries import children
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from syncrepl_client.contentsync.events import SentEntry
-    from syncrepl_client.model import Origin
-    from syncrepl_client.store.base import Counts, Listener
+    from syncrepl_client.store.base import Counts
     from syncrepl_client.store.database import Database
+    from syncrepl_client.store.telling import Telling
 
 __all__ = ["GONE", "Update", "same_values"]
 
@@ -84,7 +84,7 @@ class Update:
         self._database = database
         self._brought = Brought(brought)
         with database.transaction(durable=False) as connection:
-            for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
+            for statement in (*tables.DROP_DIFF_INDEXES, _CLEAR):
                 connection.execute(statement)
             (last,) = connection.execute(_MAX_ID).fetchone()
             # UUIDs that were named as present but are not here.
@@ -189,7 +189,7 @@ class Update:
             connection.executemany(
                 _STAGE, ((uuid, None, 0, None, names.key(dn), dn, attrs) for uuid, dn, attrs in brought)
             )
-            for statement in schema.CREATE_DIFF_INDEXES:
+            for statement in tables.CREATE_DIFF_INDEXES:
                 connection.execute(statement)
 
     def _staged_name(self, uuid: bytes) -> str | None:
@@ -299,13 +299,13 @@ class Update:
                 yield found
             row = self.marks.find(GONE, row + 1)
 
-    def deliver(self, connection: sqlite3.Connection, listener: Listener | None, origin: Origin) -> None:
+    def deliver(self, connection: sqlite3.Connection, telling: Telling) -> None:
         """Apply the difference, telling of each change: deletes, renames, changes, adds."""
-        if listener is None:
-            apply_untold(connection, self.marks)
+        if telling.heard:
+            Delivery(connection, telling, self.marks).run()
         else:
-            Delivery(self._database, connection, listener, self.marks, origin).run()
-        for statement in (*schema.DROP_DIFF_INDEXES, _CLEAR):
+            apply_untold(connection, self.marks)
+        for statement in (*tables.DROP_DIFF_INDEXES, _CLEAR):
             connection.execute(statement)
         self.unknown.clear()
 

@@ -5,18 +5,22 @@ The cookie is saved in the transaction that saves what it covers, so it may lag 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.model import Origin
-from syncrepl_client.store import held, schema
+from syncrepl_client.model import Origin, Provenance
+from syncrepl_client.store import changelog, held, tables
+from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
+from syncrepl_client.store.telling import Telling
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.held import Held
     from syncrepl_client.store.live import Doubts
+    from syncrepl_client.store.retention import Retention
 
 __all__ = ["Ending", "State", "Store"]
 
@@ -81,18 +86,21 @@ class Store:
     Args:
         path: the data file.
         stopping: tells whether a stop was asked for.
+        retention: how long the changelog is kept; None for no changelog, and nothing of it is written.
 
     Raises:
         DatabaseInUse: another consumer owns the file.
         DBError: the file cannot be opened, or is not ours.
     """
 
-    def __init__(self, path: Path, stopping: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, stopping: Callable[[], bool], retention: Retention | None = None) -> None:
         self.database = Database(path, stopping)
         self.entries = Entries(self.database.connection)
+        self._retention = retention
         try:
             if not self.state().whole:
                 self._drop_unfinished()
+            self._begin_log()
         except BaseException:
             self.database.close()
             raise
@@ -102,8 +110,21 @@ class Store:
         connection = self.database.connection
         if connection.execute("SELECT 1 FROM syncrepl_entry LIMIT 1").fetchone():
             with self.database.transaction(durable=False):
-                for statement in (*schema.DROP_INDEXES, _CLEAR, _CLEAR_DIFF):
+                for statement in (*tables.DROP_INDEXES, _CLEAR, _CLEAR_DIFF):
                     connection.execute(statement)
+
+    def _begin_log(self) -> None:
+        """Begin a changelog, or end the one that is there."""
+        keeps = changelog.extent(self.database.connection).since is not None
+        if self._retention is None and keeps:
+            with self.database.transaction() as connection:
+                changelog.clear(connection)
+        elif self._retention is not None and not keeps and self.state().whole:
+            with self.database.transaction() as connection:
+                changelog.begin(connection, _microseconds)
+
+    def _appending(self, connection: sqlite3.Connection) -> Appending | None:
+        return None if self._retention is None else Appending(connection, _microseconds)
 
     @property
     def in_callback(self) -> bool:
@@ -162,7 +183,7 @@ class Store:
         cookie = end.cookie
         with self.database.transaction() as connection:
             former = self.state()
-            staged.deliver(connection, _told_of_changes(listener), end.origin)
+            self._deliver(connection, staged, end.origin, _told_of_changes(listener))
             connection.execute(_SET_WHOLE, (end.fingerprint, end.dialect, cookie))
             another = None not in {former.dialect, end.dialect} and former.dialect != end.dialect
             if end.forget or (cookie is None and another):
@@ -176,6 +197,26 @@ class Store:
                 with self.database.guarded():
                     listener.refresh_done(self.entries, connection.cursor())
         self.database.log_large_wal()
+
+    def _deliver(
+        self, connection: sqlite3.Connection, staged: FirstLoad | Update, origin: Origin, listener: Listener | None
+    ) -> None:
+        if isinstance(staged, FirstLoad):
+            if self._retention is not None:
+                changelog.begin(connection, _microseconds)
+            staged.deliver(connection, listener, self._snapshot(connection))
+        else:
+            log = self._appending(connection)
+            staged.deliver(connection, Telling(self.database, connection, listener, log, origin))
+            if log is not None:
+                log.finish()
+
+    def _snapshot(self, connection: sqlite3.Connection) -> Provenance:
+        """Tell where a first load stands in the changelog."""
+        if self._retention is None:
+            return Provenance(Origin.SNAPSHOT)
+        now = changelog.extent(connection)
+        return Provenance(Origin.SNAPSHOT, now.sequence, now.since)
 
     def some_uuids(self, *, exclude: set[bytes]) -> list[bytes]:
         """Return the UUIDs of a few entries of the copy that are not among `exclude`."""
@@ -209,8 +250,12 @@ class Store:
             Whether all of it was applied; see `LiveBatch.apply`.
         """
         with self.database.transaction() as connection:
-            batch = LiveBatch(self.database, connection, _told_of_changes(listener), in_content)
+            log = self._appending(connection)
+            telling = Telling(self.database, connection, _told_of_changes(listener), log, Origin.PERSIST)
+            batch = LiveBatch(connection, telling, in_content)
             complete = batch.apply(events)
+            if log is not None:
+                log.finish()
             if batch.received is not None:
                 cookie = batch.received.cookie
                 if listener is not None and cookie is not None:
@@ -252,6 +297,10 @@ class Store:
             return set()
         with self.database.transaction() as connection:
             return held.execute(connection)
+
+
+def _microseconds() -> int:
+    return time.time_ns() // 1000
 
 
 def _told_of_changes(listener: Listener | None) -> Listener | None:

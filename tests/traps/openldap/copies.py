@@ -60,10 +60,10 @@ class Witness:
         # Is called with each change, before it is noted.
         self.before: Callable[[Change], None] = lambda _: None
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
         self.before(change)
         self.changes.append(change)
-        self.origins.append(origin)
+        self.origins.append(change.origin)
         self.kinds.append(type(change).__name__)
         cursor.execute(_TABLE)
         match change:

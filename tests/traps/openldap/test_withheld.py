@@ -21,7 +21,7 @@ from tests.traps.openldap.copies import BOTH_MODES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client import Change, Origin, SyncreplMode
+    from syncrepl_client import Change, SyncreplMode
 
 _PEOPLE = 12_000
 
@@ -32,7 +32,7 @@ class Kinds:
     def __init__(self) -> None:
         self.told: set[type[Change]] = set()
 
-    def change(self, change: Change, *, origin: Origin, cursor: sqlite3.Cursor) -> None:
+    def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
         self.told.add(type(change))
 
 

@@ -7,6 +7,9 @@
 ``syncrepl_held``         what a refresh that is held would delete, while somebody decides
 ``syncrepl_marker``       the change marker under which an entry was last found equal to the server's
 ``syncrepl_request``      what other processes ask of the consumer that owns the file
+``syncrepl_change``       the changelog: one row for each change after the first load; see `changelog`
+``syncrepl_subscription`` how far each named reader of the changelog has come
+``syncrepl_schema``       the schema of the server, as far as it was read
 ``syncrepl_setting``      named values of programs (`DBInterface.get_setting`)
 ``syncrepl_copy``         a view: the entries, if the copy is whole
 ========================  =============================================================================================
@@ -79,7 +82,37 @@ _VERSION_2: Final = (
     """,
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2)
+_VERSION_3: Final = (
+    # The last number that a change was given, and the time of the last change in microseconds since 1970.
+    "ALTER TABLE syncrepl_state ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE syncrepl_state ADD COLUMN changed_at INTEGER NOT NULL DEFAULT 0",
+    # Changes up to this number are not in the changelog, or not any more; what it holds begins at this time.
+    "ALTER TABLE syncrepl_state ADD COLUMN log_floor INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE syncrepl_state ADD COLUMN log_since INTEGER",
+    "ALTER TABLE syncrepl_state ADD COLUMN log_bytes INTEGER NOT NULL DEFAULT 0",
+    # A name that did not change is in new_name alone, or in old_name if the entry was deleted; see `changelog`.
+    """
+    CREATE TABLE syncrepl_change (
+        sequence INTEGER PRIMARY KEY, uuid BLOB NOT NULL, kind TEXT NOT NULL, origin TEXT NOT NULL,
+        stored_at INTEGER NOT NULL, old_key INTEGER, new_key INTEGER, old_dn TEXT, new_dn TEXT, before BLOB, after BLOB,
+        difference BLOB
+    ) STRICT
+    """,
+    "CREATE INDEX syncrepl_change_uuid ON syncrepl_change (uuid, sequence)",
+    # sequence: NULL before the first snapshot; depth and uuid: the last entry of a snapshot in progress.
+    """
+    CREATE TABLE syncrepl_subscription (
+        name TEXT PRIMARY KEY, sequence INTEGER, depth INTEGER, uuid BLOB, moved_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE syncrepl_schema (
+        id INTEGER PRIMARY KEY CHECK (id = 1), subentry TEXT NOT NULL, attrs BLOB NOT NULL
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """The statements that lead from each version to the next; version 0 is an empty file."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

@@ -1,0 +1,245 @@
+"""The changelog: every change after the first load, appended in the transaction that applies it.
+
+A row has the entry before and after the change.  What did not change is not written twice: ``old_dn`` is NULL if the
+name is the same as ``new_dn``.  Of two versions of a large entry only the difference is stored (see `differences`);
+both are found by going back from the next row of that entry that has them whole, or from the copy, since those go away
+last.
+
+Numbers grow by one and are never given twice; times never go back, whatever the clock does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from syncrepl_client.exceptions import DBError
+from syncrepl_client.ldap import dn as names
+from syncrepl_client.model import Added, Deleted, Modified, Origin, Provenance, Renamed
+from syncrepl_client.store import differences
+from syncrepl_client.store.entries import to_entry
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+
+    from syncrepl_client.model import Change, Entry
+
+__all__ = ["Appending", "Extent", "begin", "changes_of", "clear", "extent", "first_after", "read_after"]
+
+# How many differences stand between two versions that are stored whole, so that none is far to go back to.
+_MOST_IN_A_ROW: Final = 32
+_BATCH: Final = 500
+# What a row costs besides its entry, roughly.
+_OVERHEAD: Final = 100
+
+_STATE: Final = "SELECT sequence, changed_at FROM syncrepl_state"
+_MOVE: Final = "UPDATE syncrepl_state SET sequence = ?, changed_at = ?, log_bytes = log_bytes + ?"
+_EXTENT: Final = "SELECT log_floor, sequence, log_since, log_bytes, visible FROM syncrepl_state"
+_APPEND: Final = "INSERT INTO syncrepl_change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_IN_A_ROW: Final = """
+    SELECT count(*) FROM syncrepl_change WHERE uuid = ?1 AND sequence > coalesce(
+        (SELECT max(sequence) FROM syncrepl_change WHERE uuid = ?1 AND difference IS NULL), 0)
+"""
+_READ: Final = """
+    SELECT sequence, uuid, kind, origin, stored_at, old_dn, new_dn, before, after, difference FROM syncrepl_change
+"""
+_AFTER: Final = _READ + "WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_OF: Final = _READ + "WHERE uuid = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+_WHOLE: Final = """
+    SELECT sequence, before FROM syncrepl_change WHERE uuid = ? AND sequence > ? AND difference IS NULL
+    ORDER BY sequence LIMIT 1
+"""
+_NOW: Final = "SELECT attrs FROM syncrepl_entry WHERE uuid = ?"
+_BETWEEN: Final = """
+    SELECT difference FROM syncrepl_change WHERE uuid = ? AND sequence > ? AND sequence < ? ORDER BY sequence DESC
+"""
+_CLEAR: Final = "DELETE FROM syncrepl_change"
+_CLEARED: Final = """
+    UPDATE syncrepl_state SET sequence = sequence + 1, log_floor = sequence + 1, log_since = NULL, log_bytes = 0
+"""
+_BEGIN: Final = """
+    UPDATE syncrepl_state SET changed_at = max(changed_at, ?1), log_since = max(changed_at, ?1), log_floor = sequence
+"""
+_ANY: Final = "SELECT 1 FROM syncrepl_state WHERE log_since IS NOT NULL"
+
+ADDED: Final = "added"
+MODIFIED: Final = "modified"
+RENAMED: Final = "renamed"
+DELETED: Final = "deleted"
+
+_END: Final = 1 << 62
+
+
+class Extent(NamedTuple):
+    """What the changelog holds.
+
+    Args:
+        floor: the changes up to this number are not in it, or not any more.
+        sequence: the number of the last change.
+        since: from when on it is complete, in microseconds since 1970; None if no changelog is kept.
+        octets: how large it is.
+        whole: whether there is a copy.
+    """
+
+    floor: int
+    sequence: int
+    since: int | None
+    octets: int
+    whole: bool
+
+
+def extent(connection: sqlite3.Connection) -> Extent:
+    """Tell what the changelog holds."""
+    floor, sequence, since, octets, visible = connection.execute(_EXTENT).fetchone()
+    return Extent(floor, sequence, since, octets, bool(visible))
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Empty the changelog, in a transaction; who has not read it all yet is told so when he reads on."""
+    if connection.execute(_ANY).fetchone():
+        connection.execute(_CLEAR)
+        connection.execute(_CLEARED)
+
+
+def begin(connection: sqlite3.Connection, clock: Callable[[], int]) -> None:
+    """Let the changelog begin with what comes from here on, in a transaction."""
+    connection.execute(_BEGIN, (clock(),))
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+class Appending:
+    """What one transaction appends.
+
+    Args:
+        connection: in the transaction.
+        clock: tells microseconds since 1970.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], int]) -> None:
+        self._connection = connection
+        self._sequence, last = connection.execute(_STATE).fetchone()
+        self._now = max(clock(), last)
+        self._rows: list[tuple[object, ...]] = []
+        self._octets = 0
+
+    def append(self, kind: str, origin: Origin, before: Entry | None, after: Entry | None) -> Provenance:
+        """Append a change; returns its place."""
+        self._sequence += 1
+        entry = after or before
+        assert entry is not None  # noqa: S101 - a change has one of them
+        uuid = entry.uuid_octets
+        old_attrs = None if before is None else before.attributes.wire
+        new_attrs = None if after is None else after.attributes.wire
+        difference = None
+        if old_attrs is not None and new_attrs is not None and len(old_attrs) + len(new_attrs) > differences.LARGE:
+            difference = self._difference(uuid, old_attrs, new_attrs)
+            if difference is not None:
+                old_attrs = new_attrs = None
+        moved = before is not None and (after is None or before.dn != after.dn)
+        self._rows.append(
+            (
+                self._sequence,
+                uuid,
+                kind,
+                str(origin),
+                self._now,
+                names.key(before.dn) if before is not None and moved else None,
+                None if after is None else names.key(after.dn),
+                before.dn if before is not None and moved else None,
+                None if after is None else after.dn,
+                old_attrs,
+                new_attrs,
+                difference,
+            )
+        )
+        self._octets += sum(len(part) for part in (old_attrs, new_attrs, difference) if part) + _OVERHEAD
+        if len(self._rows) >= _BATCH:
+            self._flush()
+        return Provenance(origin, self._sequence, self._now)
+
+    def _difference(self, uuid: bytes, old: bytes, new: bytes) -> bytes | None:
+        self._flush()
+        (in_a_row,) = self._connection.execute(_IN_A_ROW, (uuid,)).fetchone()
+        return None if in_a_row >= _MOST_IN_A_ROW else differences.splices(old, new)
+
+    def _flush(self) -> None:
+        self._connection.executemany(_APPEND, self._rows)
+        self._rows.clear()
+
+    def finish(self) -> bool:
+        """Write what is left; tells whether anything was appended."""
+        self._flush()
+        if self._octets:
+            self._connection.execute(_MOVE, (self._sequence, self._now, self._octets))
+        return bool(self._octets)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+_Row = tuple[int, bytes, str, str, int, str | None, str | None, bytes | None, bytes | None, bytes | None]
+
+
+def read_after(connection: sqlite3.Connection, sequence: int, limit: int, octets: int) -> list[Change]:
+    """Read changes after a number, in a transaction.
+
+    Args:
+        connection: to the data file.
+        sequence: the number.
+        limit: how many at most.
+        octets: when to stop because they are large enough together; at least one is read.
+    """
+    return _read(connection, connection.execute(_AFTER, (sequence, limit)), octets)
+
+
+def changes_of(connection: sqlite3.Connection, uuid: bytes, sequence: int, limit: int, octets: int) -> list[Change]:
+    """Read changes of one entry after a number; see `read_after`."""
+    return _read(connection, connection.execute(_OF, (uuid, sequence, limit)), octets)
+
+
+def first_after(connection: sqlite3.Connection, uuid: bytes, sequence: int) -> Change | None:
+    """Find the first change of an entry after a number, in a transaction; None if there was none."""
+    return next(iter(changes_of(connection, uuid, sequence, 1, 0)), None)
+
+
+def _read(connection: sqlite3.Connection, rows: Iterator[_Row], octets: int) -> list[Change]:
+    found: list[Change] = []
+    for row in rows:
+        change, size = _change(connection, row)
+        found.append(change)
+        octets -= size
+        if octets <= 0:
+            break
+    return found
+
+
+def _change(connection: sqlite3.Connection, row: _Row) -> tuple[Change, int]:
+    """Make the change of a row; tells how many octets it has."""
+    sequence, uuid, kind, origin, stored_at, old_dn, new_dn, before, after, difference = row
+    if difference is not None:
+        after = _version_after(connection, uuid, sequence)
+        before = differences.undo(after, difference)
+    provenance = Provenance(Origin(origin), sequence, stored_at)
+    old = None if before is None else to_entry(uuid, str(old_dn or new_dn), before)
+    new = None if after is None else to_entry(uuid, str(new_dn), after)
+    size = len(before or b"") + len(after or b"")
+    if old is None and new is not None:
+        return Added(new, provenance), size
+    if old is not None and new is None:
+        return Deleted(old, provenance), size
+    if old is not None and new is not None:
+        return (Renamed if kind == RENAMED else Modified)(old, new, provenance), size
+    raise DBError(f"the change {sequence} has no entry", hint="the data file is damaged")
+
+
+def _version_after(connection: sqlite3.Connection, uuid: bytes, sequence: int) -> bytes:
+    """Make the attributes that an entry had after a change of which only the difference is stored."""
+    until, version = connection.execute(_WHOLE, (uuid, sequence)).fetchone() or (_END, None)
+    if version is None:
+        (version,) = connection.execute(_NOW, (uuid,)).fetchone() or (None,)
+    if version is None:
+        raise DBError(f"nothing is left of what change {sequence} was about", hint="the data file is damaged")
+    for (difference,) in connection.execute(_BETWEEN, (uuid, sequence, until)).fetchall():
+        version = differences.undo(version, difference)
+    return bytes(version)
