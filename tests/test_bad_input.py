@@ -43,7 +43,7 @@ ONCE = SyncreplMode.REFRESH_ONLY
 
 def sync(url: str, path: Path, listener: object | None = None, **options: Any) -> int:
     with Replica(url, path, mode=ONCE, listener=listener, **options) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 def copy(path: Path) -> list[tuple[Any, ...]]:

@@ -114,7 +114,7 @@ def test_a_replica_goes_where_the_dns_sends_it(names: NameServer, tmp_path: Path
         port = provider.url.rpartition(":")[2]
         names.records[SERVICE] = [f"0 0 {port} localhost."]
         with Replica("ldap:///dc=example,dc=com", tmp_path / "data", srv="example.com") as replica:
-            assert replica.refresh() >= 1
+            assert replica.refresh().entries >= 1
 
 
 @pytest.mark.parametrize("url", ["ldap://host/dc=a", "ldapi:///dc=a"])

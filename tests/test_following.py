@@ -248,7 +248,7 @@ def test_what_contradicts_itself_leaves_the_file_to_others(
         replica.follow()
 
     with Replica(where(provider), tmp_path / "data", mode=ONCE) as other:
-        assert other.refresh() == 1
+        assert other.refresh().entries == 1
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def emptied(provider: Provider, tmp_path: Path) -> Provider:
     for number in range(100):
         provider.add(f"cn={number},{SUFFIX}", {})
     with Replica(where(provider), tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == 101
+        assert replica.refresh().entries == 101
     for number in range(90):
         provider.delete(f"cn={number},{SUFFIX}")
     return provider

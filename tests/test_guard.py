@@ -43,7 +43,7 @@ def data(tmp_path: Path, url: str) -> str:
 
 def refresh(url: str, path: str, max_deletes: MaxDeletes | None = MaxDeletes()) -> int:  # noqa: B008
     with Replica(url, path, mode=SyncreplMode.REFRESH_ONLY, max_deletes=max_deletes) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 def entries(path: str) -> int:

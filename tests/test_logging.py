@@ -210,7 +210,7 @@ def test_no_traceback_shows_the_password_not_even_with_variables(  # noqa: PLR09
 
     def begin() -> None:
         if front == "Replica":
-            Replica(url, tmp_path / "data", mode=SyncreplMode(mode), password=password).open()
+            Replica(url, tmp_path / "data", mode=SyncreplMode(mode), password=password).connect()
         else:
             Syncrepl(tmp_path / "data", object(), mode, url, password=password)
 

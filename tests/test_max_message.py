@@ -26,7 +26,7 @@ def where(slapd: Slapd) -> str:
 
 def sync(slapd: Slapd, path: Path, **options: Any) -> int:
     with Replica(where(slapd), path, mode=ONCE, **options) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 def file_of(path: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -87,7 +87,7 @@ def test_a_large_change_keeps_the_copy_until_more_is_accepted(slapd: Slapd, tmp_
         assert file_of(tmp_path / "data") == before
 
     with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == 4
+        assert replica.refresh().entries == 4
         assert replica.entries[dn]["description"] == [b"x" * 200_000]
 
 

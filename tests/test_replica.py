@@ -56,7 +56,7 @@ def test_after_it_is_closed_it_stays_closed(slapd: Slapd, tmp_path: Path) -> Non
         replica.refresh()
     replica.close()
 
-    for call in (replica.open, replica.step):
+    for call in (replica.connect, replica.step):
         with pytest.raises(ClosedError, match="the client is closed"):
             call()
     with pytest.raises(ClosedError):
@@ -65,10 +65,10 @@ def test_after_it_is_closed_it_stays_closed(slapd: Slapd, tmp_path: Path) -> Non
 
 def test_a_failure_to_open_leaves_the_file_to_others(slapd: Slapd, tmp_path: Path) -> None:
     with pytest.raises(ConnectionFailed):
-        Replica(f"ldap://127.0.0.1:{free_port()}/dc=x", tmp_path / "data").open()
+        Replica(f"ldap://127.0.0.1:{free_port()}/dc=x", tmp_path / "data").connect()
 
     with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == 3
+        assert replica.refresh().entries == 3
 
 
 def test_the_url_is_remembered_from_one_run_to_the_next(slapd: Slapd, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_url_is_remembered_from_one_run_to_the_next(slapd: Slapd, tmp_path: 
     with Replica(None, tmp_path / "data", mode=ONCE) as replica:
         assert url == replica.url
     with pytest.raises(LDAPUrlError, match="no URL was given") as caught:
-        Replica(None, tmp_path / "other").open()
+        Replica(None, tmp_path / "other").connect()
     assert caught.value.hint
 
 
@@ -91,7 +91,7 @@ def test_the_store_may_be_opened_before_the_connection(slapd: Slapd, tmp_path: P
 
     assert len(replica.entries) == 3
     with replica:
-        assert replica.refresh() == 3
+        assert replica.refresh().entries == 3
 
 
 # --- who asks ---------------------------------------------------------------------------------------------------------
@@ -100,17 +100,17 @@ def test_the_store_may_be_opened_before_the_connection(slapd: Slapd, tmp_path: P
 def test_the_password_that_is_given_goes_before_that_of_the_url(slapd: Slapd, tmp_path: Path) -> None:
     url = bound(slapd) + ",X-BINDPW=wrong"
     with pytest.raises(InvalidCredentials):
-        Replica(url, tmp_path / "data", mode=ONCE).open()
+        Replica(url, tmp_path / "data", mode=ONCE).connect()
 
     with Replica(url, tmp_path / "data", mode=ONCE, password=b"secret") as replica:
-        assert replica.refresh() == 3
+        assert replica.refresh().entries == 3
 
 
 @pytest.mark.parametrize("password", [None, b""])
 def test_a_name_without_a_password_is_refused_here(slapd: Slapd, tmp_path: Path, password: bytes | None) -> None:
     """RFC 4513 section 5.1.2: the server would take it for an anonymous bind."""
     with pytest.raises(UsageError, match="no password for"):
-        Replica(bound(slapd), tmp_path / "data", password=password).open()
+        Replica(bound(slapd), tmp_path / "data", password=password).connect()
 
 
 # --- work -------------------------------------------------------------------------------------------------------------
@@ -162,12 +162,12 @@ def test_a_listener_that_raises_when_it_is_bound_ends_the_client(slapd: Slapd, t
 
     listener = Refusing()
     with pytest.raises(LookupError):
-        Replica(where(slapd), tmp_path / "data", listener=listener).open()
+        Replica(where(slapd), tmp_path / "data", listener=listener).connect()
 
     with pytest.raises(ClosedError):
         listener.connection.whoami_s()
     with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == 3
+        assert replica.refresh().entries == 3
 
 
 def test_finish_ends_it_cleanly(slapd: Slapd, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_client_whose_callback_raised_cannot_go_on(slapd: Slapd, tmp_path: Pat
 
 
 def test_after_a_lost_connection_a_new_client_goes_on(slapd: Slapd, tmp_path: Path) -> None:
-    lost = Replica(search(slapd), tmp_path / "data").open()
+    lost = Replica(search(slapd), tmp_path / "data").connect()
     lost.refresh()
     slapd.restart()
 
@@ -117,7 +117,7 @@ def test_one_file_has_one_consumer_by_whatever_name(slapd: Slapd, tmp_path: Path
     (tmp_path / "link").symlink_to(tmp_path / "data")
 
     with Replica(search(slapd), tmp_path / "link"), pytest.raises(DatabaseInUse):
-        Replica(search(slapd), tmp_path / "data").open()
+        Replica(search(slapd), tmp_path / "data").connect()
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_stop_while_tls_is_negotiated_is_noticed(tmp_path: Path) -> None:
         timer = threading.Timer(0.2, replica.stop)
         timer.start()
         began = time.monotonic()
-        replica.open()
+        replica.connect()
 
         assert replica.step() is False
         assert time.monotonic() - began < 5
@@ -186,7 +186,7 @@ def descriptors() -> int:
 def test_failed_connections_leave_no_descriptors(slapd: Slapd, tmp_path: Path) -> None:
     def attempt() -> None:
         with pytest.raises(ConnectionFailed):
-            Replica(f"ldaps://127.0.0.1:{slapd.port}/dc=x", tmp_path / "data").open()
+            Replica(f"ldaps://127.0.0.1:{slapd.port}/dc=x", tmp_path / "data").connect()
 
     attempt()
     gc.collect()
@@ -210,7 +210,7 @@ def test_failed_connections_leave_no_descriptors(slapd: Slapd, tmp_path: Path) -
 )
 def test_a_password_in_a_mistyped_url_is_not_shown_nor_stored(tmp_path: Path, url: str) -> None:
     with pytest.raises(LDAPUrlParseError) as caught:
-        Replica(url, tmp_path / "data").open()
+        Replica(url, tmp_path / "data").connect()
 
     assert "s3cr3t" not in f"{caught.value!r} {caught.value.url} {caught.value.__cause__!r}"
     assert not (tmp_path / "data").exists()

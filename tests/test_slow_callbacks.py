@@ -82,7 +82,7 @@ class Slow:
 @contextmanager
 def listening(slow: Slow, path: Path, **options: Any) -> Iterator[Replica]:
     with closing(Replica(path=path, listener=slow, **options)) as replica:
-        replica.open()
+        replica.connect()
         replica.refresh()
         slow.titles.clear()
         yield replica

@@ -48,7 +48,7 @@ def check(path: Path, entries: int) -> None:
 
 def sync(slapd: Slapd, path: Path) -> int:
     with Replica(where(slapd), path, mode=ONCE) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 class Stopper(threading.Thread):
@@ -176,7 +176,7 @@ def test_a_refresh_over_a_copy_stops_at_once_and_leaves_the_copy(
 ) -> None:
     narrow = f"{where(large)}?cn"
     with Replica(narrow, tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == ENTRIES
+        assert replica.refresh().entries == ENTRIES
 
     # Other attributes are another search: everything is sent again and everything is different.
     with Replica(where(large), tmp_path / "data", mode=ONCE, progress=lambda _: stopper.go()) as replica:
@@ -186,7 +186,7 @@ def test_a_refresh_over_a_copy_stops_at_once_and_leaves_the_copy(
 
     check(tmp_path / "data", ENTRIES)
     with Replica(narrow, tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == ENTRIES
+        assert replica.refresh().entries == ENTRIES
         assert list(replica.entries[f"uid=u000001,ou=people,{large.suffix}"]) == ["cn"]
 
 
@@ -196,12 +196,12 @@ def test_a_client_that_was_stopped_before_it_was_opened_does_nothing(slapd: Slap
     with replica:
         assert not replica.step(3600)
         replica.run()
-        assert replica.refresh() == 0
+        assert replica.refresh().entries == 0
 
 
 def test_a_stop_of_a_client_that_was_closed_is_harmless(slapd: Slapd, tmp_path: Path) -> None:
     with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == 3
+        assert replica.refresh().entries == 3
     replica.stop()
     replica.wake()
 

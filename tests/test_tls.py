@@ -85,7 +85,7 @@ def search(server: str) -> str:
 def sync(url: str, path: Path, **options: Any) -> int:
     """Refresh once, as somebody with a password; returns how many entries there are."""
     with Replica(url, path / "copy.db", mode=SyncreplMode.REFRESH_ONLY, password=PASSWORD, **options) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 def both_ways(server: Slapd) -> list[tuple[str, bool]]:
@@ -472,7 +472,7 @@ STRIPPED = {
 
 
 FRONTS: dict[str, Callable[..., object]] = {
-    "replica": lambda url, path, **options: Replica(url, path, **options).open(),
+    "replica": lambda url, path, **options: Replica(url, path, **options).connect(),
     "syncrepl": lambda url, path, **options: Syncrepl(path, BaseCallback, SyncreplMode.REFRESH_ONLY, url, **options),
 }
 
@@ -543,7 +543,7 @@ def test_a_password_in_clear_may_be_allowed(elsewhere: str, slapd: Slapd, tmp_pa
         password=slapd.rootpw,
         cleartext_password=True,
     ) as replica:
-        assert replica.refresh() == ENTRIES
+        assert replica.refresh().entries == ENTRIES
 
 
 def test_the_front_by_dn_warns_of_a_password_in_clear(

@@ -38,7 +38,7 @@ def encrypted(authority: trustme.CA, tmp_path: Path) -> Iterator[Slapd]:
 
 def sync(url: str, path: Path, *, starttls: bool = False) -> int:
     with Replica(url, path, mode=SyncreplMode.REFRESH_ONLY, starttls=starttls) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 def test_a_local_socket_is_reached_by_its_path(slapd: Slapd, tmp_path: Path) -> None:

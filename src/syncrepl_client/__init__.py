@@ -17,13 +17,19 @@ from syncrepl_client.model import (
     Entry,
     Modified,
     Origin,
+    Provenance,
+    Refreshed,
     Renamed,
     Report,
     SyncreplMode,
 )
+from syncrepl_client.reader import Reader, Status
 from syncrepl_client.replica import Replica
+from syncrepl_client.store.retention import Retention
+from syncrepl_client.subscription import Subscription, subscribe
 from syncrepl_client.syncrepl import Syncrepl
 from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.watching import watch
 
 __all__ = [
     "Added",
@@ -40,12 +46,20 @@ __all__ = [
     "MaxDeletes",
     "Modified",
     "Origin",
+    "Provenance",
+    "Reader",
+    "Refreshed",
     "Renamed",
     "Replica",
     "Report",
+    "Retention",
+    "Status",
+    "Subscription",
     "Syncrepl",
     "SyncreplMode",
     "__version__",
+    "subscribe",
+    "watch",
 ]
 
 __version__ = "0.1.0"

@@ -38,6 +38,7 @@ from syncrepl_client.ldap import results
 from syncrepl_client.ldap.messages import Result
 from syncrepl_client.restarts import Restarts
 from syncrepl_client.resumption import catch_up, decide, read_operational
+from syncrepl_client.store.base import NOTHING
 from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
@@ -131,6 +132,8 @@ class Consumer:
         )
         self._finishing = False
         self.finished = False
+        # What the refresh that was completed last has changed.
+        self.counts = NOTHING
 
     @property
     def _session(self) -> Session:
@@ -289,7 +292,7 @@ class Consumer:
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
-        counts = staged.counts()
+        self.counts = counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()

@@ -39,6 +39,7 @@ The tree, with whose fault each branch is::
         ├── SchemaVersionError
         ├── DBSettingError
         ├── DatabaseInUse
+        ├── ChangesLost               what was asked for is not in the changelog any more
         └── VersionError
             └── VersionJumpError
 
@@ -55,6 +56,7 @@ __all__ = [
     "AuthenticationError",
     "CallbackError",
     "CertificateError",
+    "ChangesLost",
     "CleartextPassword",
     "ClientCertificateRefused",
     "ClosedError",
@@ -475,6 +477,24 @@ class DBSettingError(DBError):
 
 class DatabaseInUse(DBError):
     """Another consumer, in this process or another, owns the data file."""
+
+
+class ChangesLost(DBError):
+    """Changes that were asked for are not in the changelog, or not any more.
+
+    Args:
+        wanted: the number after which changes were wanted.
+        floor: the number after which there are some.
+        reader: the name of the subscription; empty if it is none.
+    """
+
+    def __init__(self, wanted: int, floor: int, reader: str = "") -> None:
+        self.wanted, self.floor, self.reader = wanted, floor, reader
+        who = f"the subscription {reader!r}" if reader else "the reader"
+        super().__init__(
+            f"{who} wants the changes after number {wanted}, and the changelog begins after number {floor}",
+            hint="begin again with a snapshot; keep changes for longer, or read them more often",
+        )
 
 
 class VersionError(DBError):

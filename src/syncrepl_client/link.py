@@ -19,6 +19,7 @@ from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.resumption import read_server
 from syncrepl_client.retry import Verdict, verdict
+from syncrepl_client.store.base import NOTHING
 from syncrepl_client.transport.waking import Waker
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import Report
+    from syncrepl_client.store.base import Counts
     from syncrepl_client.store.store import Store
 
 __all__ = ["Link", "Terms"]
@@ -88,6 +90,8 @@ class Link:
         self._there = access
         self._client: Client | None = None
         self._consumer: Consumer | None = None
+        # What is searched for on this connection.
+        self._search: Search | None = None
         # Whether the copy was in step before, with this very search: in an earlier run perhaps.
         state = store.state()
         self._worked = state.whole and state.url is not None and urls.parse(state.url).search_url() == url.search_url()
@@ -113,6 +117,16 @@ class Link:
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
+        self._search = search
+        consumer = self._make_consumer(client, search)
+        consumer.start()
+        self._consumer = consumer
+
+    def again(self) -> None:
+        """Search again, on the same connection, after a search that has ended."""
+        client, search = self._client, self._search
+        if client is None or search is None:
+            raise ClosedError("there is no connection")
         consumer = self._make_consumer(client, search)
         consumer.start()
         self._consumer = consumer
@@ -193,6 +207,16 @@ class Link:
     def refreshing(self) -> bool:
         """Whether a refresh is in progress."""
         return self._consumer is not None and self._consumer.refreshing
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search has ended as it should."""
+        return self._consumer is not None and self._consumer.finished
+
+    @property
+    def counts(self) -> Counts:
+        """What the refresh that was completed last on this connection has changed."""
+        return NOTHING if self._consumer is None else self._consumer.counts
 
     @property
     def consumer(self) -> Consumer:

@@ -49,6 +49,8 @@ class Fields(TypedDict, total=False):
     misnamed: int
     undecided: int
     repair: bool
+    # Who reads the changelog
+    subscription: str
     # What went wrong
     error: str
     code: int

@@ -20,6 +20,7 @@ __all__ = [
     "Modified",
     "Origin",
     "Provenance",
+    "Refreshed",
     "Renamed",
     "Report",
     "SyncreplMode",
@@ -181,6 +182,25 @@ class Renamed(_Found):
 
 
 Change = Added | Modified | Renamed | Deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh has changed.
+
+    Args:
+        entries: how many entries the copy has now.
+        added: how many of them are new.
+        modified: how many have other attributes.
+        renamed: how many have another name, and other attributes perhaps.
+        deleted: how many are gone.
+    """
+
+    entries: int
+    added: int = 0
+    modified: int = 0
+    renamed: int = 0
+    deleted: int = 0
 
 
 # --- verification -----------------------------------------------------------------------------------------------------

@@ -10,27 +10,34 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.access import Access, Timeouts, credentials_of
+from syncrepl_client.backoff import Backoff
 from syncrepl_client.discovery import providers_of
 from syncrepl_client.exceptions import LDAPUrlError
 from syncrepl_client.follow import Follower
+from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import url as urls
+from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
 from syncrepl_client.link import Link, Terms
+from syncrepl_client.reader import Reader
+from syncrepl_client.secret import Secret
+from syncrepl_client.store.retention import Retention
 from syncrepl_client.store.store import Store
+from syncrepl_client.transport.reservoir import Buffers
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ssl
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from syncrepl_client.backoff import Backoff
     from syncrepl_client.credentials import Credentials
-    from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.listener import AnyListener
+    from syncrepl_client.model import SyncreplMode
     from syncrepl_client.providers import Providers
-    from syncrepl_client.secret import Secret
-    from syncrepl_client.transport.reservoir import Buffers
-    from syncrepl_client.transport.tls import TLS
 
-__all__ = ["Opened", "Settings"]
+__all__ = ["Opened", "Settings", "settings_of"]
 
 # The system's: what it deals out differs even in processes that were forked from one.
 _random: Final = random.SystemRandom().random
@@ -52,6 +59,7 @@ class Settings:
     timeouts: Timeouts
     on_behalf_of: str
     buffers: Buffers | None
+    changelog: Retention | None
 
     def open(
         self,
@@ -76,17 +84,18 @@ class Settings:
             UsageError: what was said contradicts itself.
             CleartextPassword: a password would go over the network in clear.
         """
-        store = Store(path, stopping)
+        store = Store(path, stopping, self.changelog)
         try:
             url = url or _stored(store, path)
             providers = providers_of(url, self.others, self.srv, _random)
             accesses = self._accesses(url, providers, path)
             link = Link(accesses[0], url, store, listener, self.terms, stopping=stopping, leaving=leaving)
             follower = Follower(link, providers, listener, self.backoff, random=_random)
+            reader = Reader(path)
         except BaseException:
             store.close()
             raise
-        return Opened(url, store, accesses, link, follower)
+        return Opened(url, store, accesses, link, follower, reader)
 
     def _accesses(self, url: LDAPUrl, providers: Providers, path: Path) -> list[Access]:
         """Return the ways into all that is known: what cannot be is said before anybody is asked."""
@@ -110,6 +119,62 @@ class Settings:
         ]
 
 
+def settings_of(
+    mode: SyncreplMode,
+    *,
+    starttls: bool = False,
+    password: Secret | bytes | str | None = None,
+    credentials: Credentials | None = None,
+    tls: TLS | ssl.SSLContext | None = None,
+    cleartext_password: bool = False,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    on_behalf_of: str = "",
+    progress: Callable[[int], None] | None = None,
+    trace: Callable[[str], None] | None = None,
+    max_message: int = DEFAULT_MAX_MESSAGE,
+    verify_every: float | None = None,
+    patience: float = 300.0,
+    heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+    buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
+    max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
+    providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
+    srv: str | None = None,
+    backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
+    changelog: Retention | None = Retention(),  # noqa: B008 - a frozen value
+) -> Settings:
+    """Put the options of a program together; they are those of `Options`, with their defaults."""
+    try:
+        others = tuple(urls.of(provider) for provider in providers)
+        secret = password if password is None or isinstance(password, Secret) else Secret(password)
+    finally:
+        # Tools print the variables of a traceback: no password may be among them.
+        del password, providers
+    return Settings(
+        terms=Terms(
+            mode=mode,
+            max_message=max_message,
+            max_deletes=max_deletes,
+            verify_every=verify_every,
+            patience=patience,
+            heartbeat=heartbeat,
+            progress=progress,
+            trace=trace,
+        ),
+        others=others,
+        srv=srv,
+        backoff=backoff,
+        credentials=credentials,
+        password=secret,
+        starttls=starttls,
+        tls=TLS.of(tls),
+        cleartext_password=cleartext_password,
+        timeouts=timeouts,
+        on_behalf_of=on_behalf_of,
+        buffers=buffers,
+        changelog=changelog,
+    )
+
+
 def _stored(store: Store, path: Path) -> LDAPUrl:
     stored = store.state().url
     if stored is None:
@@ -127,6 +192,7 @@ class Opened:
         accesses: the ways into the servers, as far as they are known without asking the DNS.
         link: the connection to one of them.
         follower: what chooses it.
+        reader: reads the data file, also in the middle of what is written.
     """
 
     url: LDAPUrl
@@ -134,10 +200,12 @@ class Opened:
     accesses: list[Access]
     link: Link
     follower: Follower
+    reader: Reader
 
     def close(self) -> None:
         """Disconnect and close the data file."""
         try:
             self.link.close()
         finally:
+            self.reader.close()
             self.store.close()

@@ -2,42 +2,45 @@
 
 It lets a link to a provider work on the data file, once or for ever, and closes both when something goes wrong that
 does not get better.  Nothing of the protocol and no SQL is here.
+
+This module is longer than others: it is the one face that the package has for programs, and each method of it is a few
+lines that lead to what does the work.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from syncrepl_client import journal
-from syncrepl_client.access import Timeouts
-from syncrepl_client.backoff import Backoff
-from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict
-from syncrepl_client.guard import MaxDeletes
-from syncrepl_client.heartbeat import Heartbeat
+from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, UsageError
 from syncrepl_client.ldap import url as urls
-from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
-from syncrepl_client.link import Terms
 from syncrepl_client.listener import AnyListener
-from syncrepl_client.model import SyncreplMode
-from syncrepl_client.opening import Settings
-from syncrepl_client.secret import Secret
+from syncrepl_client.model import Refreshed, SyncreplMode
+from syncrepl_client.opening import settings_of
+from syncrepl_client.store.bookmark import Bookmark
 from syncrepl_client.store.database import data_file
-from syncrepl_client.transport.reservoir import Buffers
-from syncrepl_client.transport.tls import TLS
+from syncrepl_client.store.feed import Feed
+from syncrepl_client.subscription import Subscription
 
 if TYPE_CHECKING:
     import os
-    import ssl
+    import threading
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
     from types import TracebackType
+    from uuid import UUID
 
-    from syncrepl_client.credentials import Credentials
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
-    from syncrepl_client.model import Report
+    from syncrepl_client.model import Change, Report
     from syncrepl_client.opening import Opened
+    from syncrepl_client.options import Options
+    from syncrepl_client.reader import Reader, Status
     from syncrepl_client.store.entries import Entries
+    from syncrepl_client.store.feed import Position, Start
+    from syncrepl_client.store.past import Past
     from syncrepl_client.store.store import Store
+    from syncrepl_client.subscription import Wait
 
 __all__ = ["Replica"]
 
@@ -45,7 +48,7 @@ __all__ = ["Replica"]
 class Replica:
     """A durable local copy of one LDAP search that stays in step with the server.
 
-    Use it as a context manager, or call `open`, or `follow`, and `close`.  All calls but `stop`, `finish` and `wake`
+    Use it as a context manager, or call `connect`, or `follow`, and `close`.  All calls but `stop`, `finish` and `wake`
     belong to one thread.
 
     Args:
@@ -53,35 +56,12 @@ class Replica:
             stored in the data file.
         path: the data file; a folder gets a ``syncrepl.db`` in it.
         mode: whether to end when the refresh is complete or to go on listening.
-        listener: an object with any of the methods ``bound(connection)``, ``change(change, *, origin, cursor)``,
+        listener: an object with any of the methods ``bound(connection)``, ``change(change, cursor)``,
             ``refresh_done(entries, cursor)`` and ``cookie(cookie)``, of which all but the first are called inside the
             transaction that makes the change durable, and raising in them undoes it; ``debug(message)``; and, while it
-            follows, ``disconnected(error, *, url, delay, attempt)`` and ``connected(url)``.
-        starttls: whether to encrypt an ``ldap://`` connection before binding.
-        password: for a simple bind as the URL's ``bindname``; overrides the URL's own.
-        credentials: who to be; overrides the URL's ``bindname``.
-        tls: how to encrypt, as `TLS` or an ``ssl.SSLContext``; the default verifies by the system's authorities.
-        cleartext_password: whether a password may go over the network in clear; to this machine it always may.
-        timeouts: how long connecting and binding may take.
-        on_behalf_of: in whose name to search, ``dn:DN`` or ``u:NAME`` (proxied authorization, RFC 4370).
-        progress: is called with the number of entries received, a few times each second of a refresh.
-        trace: is called with one line for each protocol message, without credentials.
-        max_message: the largest message that is accepted, in bytes.
-        verify_every: seconds between comparisons of the copy with the server; None (the default) where the stream alone
-            cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
-            never.
-        patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
-        heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
-            never.
-        buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
-            nothing. The file of it is made in the folder of the data file, if no other is named.
-        max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
-            delete beyond the default is confirmed by an independent search first.
-        providers: URLs of further servers that hold the same content, tried in this order after the first; they differ
-            in host and port only, and the search may be left out of them.
-        srv: a domain such as ``example.com``, in whose DNS the servers are looked up (RFC 2782) each time that one is
-            needed; the URL has no host then, as in ``ldap:///dc=example,dc=com``.
-        backoff: how long `follow` waits between tries.
+            follows, ``disconnected(error, *, url, delay, attempt)`` and ``connected(url)``.  If it has a true
+            attribute ``by_name`` it is told so that it can follow entries by the spelling of their names alone.
+        options: everything else; see `Options`.
     """
 
     def __init__(
@@ -91,58 +71,17 @@ class Replica:
         *,
         mode: SyncreplMode = SyncreplMode.REFRESH_AND_PERSIST,
         listener: object | None = None,
-        starttls: bool = False,
-        password: Secret | bytes | str | None = None,
-        credentials: Credentials | None = None,
-        tls: TLS | ssl.SSLContext | None = None,
-        cleartext_password: bool = False,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
-        on_behalf_of: str = "",
-        progress: Callable[[int], None] | None = None,
-        trace: Callable[[str], None] | None = None,
-        max_message: int = DEFAULT_MAX_MESSAGE,
-        verify_every: float | None = None,
-        patience: float = 300.0,
-        heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
-        buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
-        max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
-        providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
-        srv: str | None = None,
-        backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
+        **options: Unpack[Options],
     ) -> None:
         try:
             self._url = None if url is None else urls.of(url)
-            others = tuple(urls.of(provider) for provider in providers)
-            secret = password if password is None or isinstance(password, Secret) else Secret(password)
+            self.path = data_file(path)
+            self.mode = SyncreplMode(mode)
+            self._settings = settings_of(self.mode, **options)
         finally:
             # Tools print the variables of a traceback: no password may be among them.
-            del url, password, providers
-        self.path = data_file(path)
-        self.mode = SyncreplMode(mode)
+            del url, options
         self._listener = None if listener is None else AnyListener(listener)
-        self._settings = Settings(
-            terms=Terms(
-                mode=self.mode,
-                max_message=max_message,
-                max_deletes=max_deletes,
-                verify_every=verify_every,
-                patience=patience,
-                heartbeat=heartbeat,
-                progress=progress,
-                trace=trace,
-            ),
-            others=others,
-            srv=srv,
-            backoff=backoff,
-            credentials=credentials,
-            password=secret,
-            starttls=starttls,
-            tls=TLS.of(tls),
-            cleartext_password=cleartext_password,
-            timeouts=timeouts,
-            on_behalf_of=on_behalf_of,
-            buffers=buffers,
-        )
         self._opened: Opened | None = None
         # Whether it was ever told to connect.
         self._begun = False
@@ -151,10 +90,29 @@ class Replica:
         self._closed = False
         # What ended the session, if anything did.
         self._failure = ""
+        # Where `changes` begins.
+        self._since: Position | None = None
+
+    @classmethod
+    def open(
+        cls,
+        url: str | LDAPUrl | SupportsUnparse | None,
+        path: str | os.PathLike[str],
+        *,
+        mode: SyncreplMode = SyncreplMode.REFRESH_AND_PERSIST,
+        listener: object | None = None,
+        **options: Unpack[Options],
+    ) -> Self:
+        """Make a replica and connect it; see `Replica` and `connect`."""
+        try:
+            replica = cls(url, path, mode=mode, listener=listener, **options)
+        finally:
+            del url, options
+        return replica.connect()
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    def open(self) -> Self:
+    def connect(self) -> Self:
         """Open the data file, connect, bind and start the search.
 
         Raises:
@@ -190,6 +148,7 @@ class Replica:
                 leaving=lambda: self._finish_asked,
             )
             self._url = self._opened.url
+            self._since = self._opened.store.end_of_log()
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -210,7 +169,7 @@ class Replica:
             opened.close()
 
     def __enter__(self) -> Self:
-        return self.open()
+        return self if self._begun else self.connect()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -269,16 +228,20 @@ class Replica:
                 hint="a callback may ask for a stop; everything else has to wait until it has returned",
             )
 
-    def refresh(self) -> int:
-        """Call `step` until the refresh is complete.
+    def refresh(self) -> Refreshed:
+        """Call `step` until the refresh is complete; with refresh only, each call after the first makes another one.
 
         Returns:
-            The number of entries in the copy.
+            How many entries there are now, and what the refresh that was completed last has changed.
         """
+        link = self.opened.link if self._begun and not self._closed else None
+        if link is not None and link.finished and self.mode is SyncreplMode.REFRESH_ONLY:
+            with self._session():
+                link.again()
         while not self._begun or self.refreshing:
             if not self.step():
                 break
-        return len(self.entries)
+        return Refreshed(len(self.entries), **self.opened.link.counts)
 
     def verify(self, *, repair: bool = False) -> Report:
         """Compare the copy with what the server holds, without relying on the cookie; tells what was found.
@@ -364,6 +327,90 @@ class Replica:
         opened = self._opened
         if opened is not None:
             opened.link.wake()
+
+    # --- changes ------------------------------------------------------------------------------------------------------
+
+    def changes(self, *, kinds: Iterable[type[Change]] = (), reconnect: bool = False) -> Subscription:
+        """Iterate over the changes from the opening of the replica on, each after its commit, once.
+
+        A copy that is loaded the first time comes as a snapshot, each entry as `Added`.  The iteration synchronizes
+        while nothing is new; it ends when there is nothing more to do, as `step` does.
+
+        Args:
+            kinds: the kinds of change to tell of, such as ``(Added, Deleted)``; all if there are none.
+            reconnect: whether to stay in step whatever servers and networks do, as `follow` does.
+
+        Raises:
+            UsageError: the replica keeps no changelog.
+        """
+        self._open_for_changes(reconnect=reconnect)
+        return Subscription(Feed(self.path, self._since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
+
+    def subscribe(
+        self,
+        name: str,
+        *,
+        start: Start = "snapshot",
+        restart: bool = False,
+        kinds: Iterable[type[Change]] = (),
+        reconnect: bool = False,
+    ) -> Subscription:
+        """Iterate over the changes from where the last reader of that name has stopped, each at least once, in order.
+
+        The iteration synchronizes while nothing is new; in another thread or process use `syncrepl_client.subscribe`.
+
+        Args:
+            name: under which the position is stored; each name has one reader at a time.
+            start: where it begins the first time: ``"snapshot"``, with each entry of the copy as `Added`; ``"now"``;
+                or after the change of a number.
+            restart: whether to begin there again although the name is known.
+            kinds: the kinds of change to tell of, such as ``(Added, Deleted)``; all if there are none.
+            reconnect: whether to stay in step whatever servers and networks do, as `follow` does.
+
+        Raises:
+            UsageError: the replica keeps no changelog.
+            ChangesLost: changes that it has not read are not in the changelog any more.
+        """
+        self._open_for_changes(reconnect=reconnect)
+        bookmark = Bookmark(self.path, name, start, restart=restart)
+        feed = Feed(self.path, bookmark.position, name)
+        return Subscription(feed, bookmark, kinds, self._waiting(reconnect=reconnect), self.wake)
+
+    def _open_for_changes(self, *, reconnect: bool) -> None:
+        if self._closed:
+            raise ClosedError(self._failure or "the client is closed")
+        if self._settings.changelog is None:
+            raise UsageError("this replica keeps no changelog", hint="leave changelog=None out")
+        self.open_store()
+        if not self._begun and not reconnect:
+            self.connect()
+
+    def _waiting(self, *, reconnect: bool) -> Wait:
+        """Return what a reader does while nothing is new: synchronize."""
+
+        def wait(seconds: float, stopped: threading.Event) -> bool:
+            if self._closed and not self._failure:
+                # Whoever closed it has read enough.
+                return False
+            return (self.follow_step if reconnect else self.step)(seconds) and not stopped.is_set()
+
+        return wait
+
+    def status(self) -> Status:
+        """Tell what the data file says of itself, its changelog and who reads that."""
+        return self._reader().status()
+
+    def history(self, which: str | UUID) -> Iterator[Change]:
+        """Iterate over the logged changes of an entry, by its UUID or a name that it has or had; see `Reader`."""
+        return self._reader().history(which)
+
+    def at(self, when: datetime | int) -> Past:
+        """Return the copy as it was at a time, or after the change of a number; see `Reader`."""
+        return self._reader().at(when)
+
+    def _reader(self) -> Reader:
+        self.open_store()
+        return self.opened.reader
 
     # --- what is here -------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ class Syncrepl:
         reconnect: whether a connection that cannot be made, or breaks, is made again; see `Replica.follow`.
         kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``tls``,
             ``cleartext_password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``, ``verify_every``,
-            ``patience``, ``heartbeat``, ``buffers``, ``providers``, ``srv``, ``backoff``.
+            ``patience``, ``heartbeat``, ``buffers``, ``providers``, ``srv``, ``backoff``, and ``changelog``, which is
+            None here unless it is given.
 
     A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
     ``cleartext_password=False`` it is refused, with ``True`` nothing is said.
@@ -62,7 +63,7 @@ class Syncrepl:
         self._closed = False
         self._reconnect = reconnect
         decided = "cleartext_password" in kwargs
-        options = {"cleartext_password": True, **kwargs}
+        options = {"cleartext_password": True, "changelog": None, **kwargs}
         try:
             self._replica = Replica(
                 ldap_url, data_path, mode=SyncreplMode(mode), listener=self._listener, starttls=starttls, **options
@@ -80,7 +81,7 @@ class Syncrepl:
             if reconnect:
                 self._replica.follow_step(0)
             else:
-                self._replica.open()
+                self._replica.connect()
         except BaseException:
             self._replica.close()
             raise

@@ -105,6 +105,7 @@ class Upkeep:
         """Execute what other processes have asked for."""
         self._look_at = time.monotonic() + _LOOK_EVERY
         self._asked = held.REPAIR in self._store.execute_requests() or self._asked
+        self._store.tidy()
 
     # --- comparison and repair ----------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ def url(provider: Provider) -> str:
 
 def refresh(provider: Provider, path: Path, listener: object | None = None) -> int:
     with Replica(url(provider), path, mode=ONCE, listener=listener) as replica:
-        return replica.refresh()
+        return replica.refresh().entries
 
 
 def copy(path: Path) -> tuple[list[Any], list[Any]]:
@@ -220,7 +220,7 @@ def test_a_recorded_stream_can_be_used_by_a_client(provider: Provider, tmp_path:
         recorded = said(real, script.from_directory())
     provider.replay(recorded)
     with Replica(f"{provider.url}/{SUFFIX}", tmp_path / "data", mode=ONCE) as replica:
-        assert replica.refresh() == 2
+        assert replica.refresh().entries == 2
         assert replica.entries[f"cn=a,{SUFFIX}"]["sn"] == [b"x"]
 
 

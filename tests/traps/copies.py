@@ -131,7 +131,7 @@ class Copy:
                 trace=self.trace.append,
                 **self.options,
             )
-            self.replica.open()
+            self.replica.connect()
         return self.replica
 
     def close(self) -> None:

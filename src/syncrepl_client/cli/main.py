@@ -193,7 +193,7 @@ def _run(
         for access in replica.opened.accesses:
             warn_of_clear_text(access, messages)
         if not reconnect:
-            replica.open()
+            replica.connect()
         step = replica.follow_step if reconnect else replica.step
         going = True
         while going:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import sqlite3
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from syncrepl_client.ldap.attributes import Attributes
     from syncrepl_client.model import Change
 
-__all__ = ["Counts", "Listener"]
+__all__ = ["NOTHING", "Counts", "Listener"]
 
 
 class Counts(TypedDict):
@@ -21,6 +21,9 @@ class Counts(TypedDict):
     modified: int
     renamed: int
     deleted: int
+
+
+NOTHING: Final[Counts] = {"added": 0, "modified": 0, "renamed": 0, "deleted": 0}
 
 
 class Listener(Protocol):

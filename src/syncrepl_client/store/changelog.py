@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from syncrepl_client.exceptions import DBError
+from syncrepl_client.exceptions import ChangesLost, DBError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Provenance, Renamed
 from syncrepl_client.store import differences
@@ -24,13 +24,25 @@ if TYPE_CHECKING:
 
     from syncrepl_client.model import Change, Entry
 
-__all__ = ["Appending", "Extent", "begin", "changes_of", "clear", "extent", "first_after", "read_after"]
+__all__ = [
+    "OVERHEAD",
+    "Appending",
+    "Extent",
+    "begin",
+    "changes_of",
+    "clear",
+    "extent",
+    "first_after",
+    "last_until",
+    "read_after",
+    "time_of",
+]
 
 # How many differences stand between two versions that are stored whole, so that none is far to go back to.
 _MOST_IN_A_ROW: Final = 32
 _BATCH: Final = 500
-# What a row costs besides its entry, roughly.
-_OVERHEAD: Final = 100
+OVERHEAD: Final = 100
+"""What a change takes besides its entry, in bytes, roughly."""
 
 _STATE: Final = "SELECT sequence, changed_at FROM syncrepl_state"
 _MOVE: Final = "UPDATE syncrepl_state SET sequence = ?, changed_at = ?, log_bytes = log_bytes + ?"
@@ -53,6 +65,12 @@ _NOW: Final = "SELECT attrs FROM syncrepl_entry WHERE uuid = ?"
 _BETWEEN: Final = """
     SELECT difference FROM syncrepl_change WHERE uuid = ? AND sequence > ? AND sequence < ? ORDER BY sequence DESC
 """
+_TIME_OF: Final = """
+    SELECT coalesce(
+        (SELECT stored_at FROM syncrepl_change WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1), log_since)
+    FROM syncrepl_state
+"""
+_AT: Final = "SELECT sequence FROM syncrepl_change WHERE stored_at <= ? ORDER BY sequence DESC LIMIT 1"
 _CLEAR: Final = "DELETE FROM syncrepl_change"
 _CLEARED: Final = """
     UPDATE syncrepl_state SET sequence = sequence + 1, log_floor = sequence + 1, log_since = NULL, log_bytes = 0
@@ -106,6 +124,25 @@ def begin(connection: sqlite3.Connection, clock: Callable[[], int]) -> None:
     connection.execute(_BEGIN, (clock(),))
 
 
+def time_of(connection: sqlite3.Connection, sequence: int) -> int | None:
+    """Tell when a change was stored, or the last one before it; in microseconds since 1970."""
+    found: int | None = connection.execute(_TIME_OF, (sequence,)).fetchone()[0]
+    return found
+
+
+def last_until(connection: sqlite3.Connection, time: int) -> int:
+    """Return the number of the last change that was stored until a time, in microseconds since 1970.
+
+    Raises:
+        ChangesLost: the changelog begins later.
+    """
+    now = extent(connection)
+    if now.since is None or time < now.since:
+        raise ChangesLost(-1, now.floor)
+    found = connection.execute(_AT, (time,)).fetchone()
+    return now.floor if found is None else int(found[0])
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +191,7 @@ class Appending:
                 difference,
             )
         )
-        self._octets += sum(len(part) for part in (old_attrs, new_attrs, difference) if part) + _OVERHEAD
+        self._octets += sum(len(part) for part in (old_attrs, new_attrs, difference) if part) + OVERHEAD
         if len(self._rows) >= _BATCH:
             self._flush()
         return Provenance(origin, self._sequence, self._now)

@@ -6,9 +6,10 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from syncrepl_client.exceptions import DBError, DBSchemaError
-from syncrepl_client.store import held, tables
+from syncrepl_client.exceptions import DBError
+from syncrepl_client.store import held
 from syncrepl_client.store.database import connect
+from syncrepl_client.store.visiting import translated, visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,20 +32,7 @@ class Decisions:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.exists():
-            raise DBError(f"there is no data file {path}", hint="check its path")
-        self._connection = connect(path)
-        try:
-            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise DBError(f"the data file {path}: {error}", hint="use a data file of this program") from error
-        if application != tables.APPLICATION_ID or version != tables.SCHEMA_VERSION:
-            self._connection.close()
-            raise DBSchemaError(
-                f"{path} is not a data file of this version", hint="let the client that uses it open it first"
-            )
+        self._connection = visit(path)
 
     def close(self) -> None:
         """Close the connection."""
@@ -68,10 +56,8 @@ class Decisions:
         Raises:
             DBError: the file cannot be written to.
         """
-        try:
+        with translated(self._path):
             held.ask(self._connection, kind, about.number if about else 0)
-        except sqlite3.Error as error:
-            raise DBError(f"the data file {self._path}: {error}", hint="try again in a moment") from error
 
 
 def copy_file(path: Path, target: Path) -> None:

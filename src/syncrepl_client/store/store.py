@@ -5,18 +5,22 @@ The cookie is saved in the transaction that saves what it covers, so it may lag 
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.log_fields import fields
 from syncrepl_client.model import Origin, Provenance
 from syncrepl_client.store import changelog, held, tables
 from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
+from syncrepl_client.store.feed import Position
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
+from syncrepl_client.store.retention import prune
 from syncrepl_client.store.telling import Telling
 
 if TYPE_CHECKING:
@@ -33,7 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending", "State", "Store"]
 
+_log = logging.getLogger("syncrepl_client.store")
+
 _WITNESSES: Final = 3
+_TIDY_EVERY: Final = 1.0
 _READ: Final = "SELECT url, fingerprint, cookie, visible, dialect, listener FROM syncrepl_state"
 _SET_SEARCH: Final = "UPDATE syncrepl_state SET url = ?, fingerprint = ?"
 _SET_LISTENER: Final = "UPDATE syncrepl_state SET listener = ?"
@@ -97,6 +104,8 @@ class Store:
         self.database = Database(path, stopping)
         self.entries = Entries(self.database.connection)
         self._retention = retention
+        # When to look next whether the changelog holds more than it should, on the monotonic clock.
+        self._tidy_at = 0.0
         try:
             if not self.state().whole:
                 self._drop_unfinished()
@@ -197,6 +206,7 @@ class Store:
                 with self.database.guarded():
                     listener.refresh_done(self.entries, connection.cursor())
         self.database.log_large_wal()
+        self.tidy()
 
     def _deliver(
         self, connection: sqlite3.Connection, staged: FirstLoad | Update, origin: Origin, listener: Listener | None
@@ -217,6 +227,28 @@ class Store:
             return Provenance(Origin.SNAPSHOT)
         now = changelog.extent(connection)
         return Provenance(Origin.SNAPSHOT, now.sequence, now.since)
+
+    def tidy(self) -> None:
+        """Take a part of what the changelog need not keep any more, if it is time to look."""
+        if self._retention is None or time.monotonic() < self._tidy_at:
+            return
+        with self.database.transaction(durable=False) as connection:
+            pruned = prune(connection, self._retention, _microseconds())
+        # There may be more than was taken at once.
+        self._tidy_at = time.monotonic() + (0.0 if pruned.changes else _TIDY_EVERY)
+        for name in pruned.overtaken:
+            extra = fields(what="subscription-overtaken", path=str(self.database.path), subscription=name)
+            _log.warning(
+                "the subscription %r has not read the changes up to number %d, and they are gone now",
+                name,
+                pruned.floor,
+                extra=extra,
+            )
+
+    def end_of_log(self) -> Position | None:
+        """Return the position of who has all that is here; None while there is no copy, so that it begins with one."""
+        now = changelog.extent(self.database.connection)
+        return Position(now.sequence) if now.whole else None
 
     def some_uuids(self, *, exclude: set[bytes]) -> list[bytes]:
         """Return the UUIDs of a few entries of the copy that are not among `exclude`."""

@@ -168,7 +168,7 @@ class Copy:
             url = f"{self.through or self.server.url}/{search}"
             password = self.identity[1].encode() if self.identity else None
             replica = Replica(url, self.path, mode=self.mode, listener=self.witness, password=password, **self.options)
-            self._replica = replica.open()
+            self._replica = replica.connect()
         return self._replica
 
     def offline(self) -> None:

@@ -54,7 +54,7 @@ def test_who_is_written_to_all_the_time_is_not_reported_deleted(tmp_path: Path, 
 
         url = f"{server.url}/{SUFFIX}"
         with Replica(url, tmp_path / "data", mode=mode) as replica:
-            entries = replica.refresh()
+            entries = replica.refresh().entries
         writer = threading.Thread(target=write)
         writer.start()
         try:
@@ -64,7 +64,7 @@ def test_who_is_written_to_all_the_time_is_not_reported_deleted(tmp_path: Path, 
                     connection.commit()
                 kinds = Kinds()
                 with Replica(url, tmp_path / "data", mode=mode, listener=kinds) as replica:
-                    assert entries == replica.refresh()
+                    assert entries == replica.refresh().entries
                 assert kinds.told <= {Modified}
         finally:
             stop.set()

@@ -1,0 +1,183 @@
+"""`Reader`: a data file as any process may read it, while the one that owns it keeps it in step.
+
+It connects to no server and changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
+from uuid import UUID
+
+from syncrepl_client.exceptions import UsageError
+from syncrepl_client.store.copy import Copy
+from syncrepl_client.store.database import data_file
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from syncrepl_client.model import Change
+    from syncrepl_client.store.entries import Entries
+    from syncrepl_client.store.held import Held
+    from syncrepl_client.store.past import Past
+
+__all__ = ["Behind", "Reader", "Status"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A subscription, and how far it has come.
+
+    Args:
+        name: its name.
+        sequence: the number of the last change that it has; None if it has nothing yet.
+        changes: how many it has not read yet.
+        snapshot: whether it is still reading its snapshot.
+        moved_at: when that was stored last.
+    """
+
+    name: str
+    sequence: int | None
+    changes: int
+    snapshot: bool
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a data file says of itself.
+
+    Args:
+        path: the data file.
+        url: the search that it is a copy of, without credentials; None if there was none yet.
+        whole: whether there is a copy.
+        entries: how many entries it has.
+        server: the kind of server that it came from; None if that is not known.
+        sequence: the number of the last change.
+        changed_at: when the last change was stored; None if there was none.
+        logged_after: the number after which the changelog begins.
+        logged_since: from when on the changelog is complete; None if none is kept.
+        log_octets: how large the changelog is, in bytes.
+        subscriptions: who reads it.
+        held: a refresh that is held; None if none is.
+    """
+
+    path: str
+    url: str | None
+    whole: bool
+    entries: int
+    server: str | None
+    sequence: int
+    changed_at: datetime | None
+    logged_after: int
+    logged_since: datetime | None
+    log_octets: int
+    subscriptions: tuple[Behind, ...]
+    held: Held | None
+
+
+class Reader:
+    """Reads a data file.
+
+    Use it as a context manager, or call `close`.  It belongs to one thread.
+
+    Args:
+        path: the data file, or the folder with a ``syncrepl.db`` in it.
+
+    Raises:
+        DBError: there is none, or it is not one of ours.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = data_file(path)
+        self._copy = Copy(self.path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._copy.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def entries(self) -> Entries:
+        """The copy as a read-only mapping of DN, in any spelling, to attributes."""
+        return self._copy.entries
+
+    def status(self) -> Status:
+        """Tell what the file says of itself."""
+        facts = self._copy.facts()
+        log = facts.log
+        return Status(
+            path=str(self.path),
+            url=facts.url,
+            whole=log.whole,
+            entries=facts.entries,
+            server=facts.dialect,
+            sequence=log.sequence,
+            changed_at=_time(facts.changed_at) if facts.changed_at else None,
+            logged_after=log.floor,
+            logged_since=None if log.since is None else _time(log.since),
+            log_octets=log.octets,
+            subscriptions=tuple(
+                Behind(
+                    one.name,
+                    None if one.position is None else one.position.sequence,
+                    0 if one.position is None else log.sequence - one.position.sequence,
+                    one.position is not None and one.position.place is not None,
+                    _time(one.moved_at),
+                )
+                for one in facts.subscriptions
+            ),
+            held=facts.held,
+        )
+
+    def history(self, which: str | UUID) -> Iterator[Change]:
+        """Iterate over the logged changes of an entry, the oldest first.
+
+        Args:
+            which: its UUID, or a name that it has or had; of several entries that had the name, all are told of.
+        """
+        uuids = [which.bytes] if isinstance(which, UUID) else self._uuids(which)
+        return heapq.merge(*map(self._copy.changes_of, uuids), key=lambda change: change.sequence or 0)
+
+    def _uuids(self, which: str) -> list[bytes]:
+        try:
+            return [UUID(which).bytes]
+        except ValueError:
+            return self._copy.named(which)
+
+    def at(self, when: datetime | int) -> Past:
+        """Return the copy as it was.
+
+        Args:
+            when: a time with its zone, or the number of a change, after which it is meant.
+
+        Returns:
+            A read-only mapping of DN to attributes; close it when you have read it.
+
+        Raises:
+            ChangesLost: that is longer ago than the changelog reaches.
+            UsageError: a time without zone.
+        """
+        if isinstance(when, int):
+            return self._copy.past(when)
+        if when.tzinfo is None:
+            raise UsageError(f"{when} could be any time", hint="give the time with its zone: datetime.now(UTC)")
+        return self._copy.past_at((when - _EPOCH) // _MICROSECOND)
+
+
+def _time(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

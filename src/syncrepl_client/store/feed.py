@@ -1,0 +1,165 @@
+"""What one reader gets: a snapshot, if it begins with one, and then each change after it, in order, once.
+
+The two join without gap or overlap, since the snapshot is the copy as it was after one change of the changelog.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from syncrepl_client.exceptions import ChangesLost, UsageError
+from syncrepl_client.model import Added, Origin, Provenance
+from syncrepl_client.store import changelog
+from syncrepl_client.store.past import BEGINNING, Past
+from syncrepl_client.store.visiting import reading, translated, visit
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+    from syncrepl_client.model import Change
+    from syncrepl_client.store.past import Place
+
+__all__ = ["Feed", "Position", "Start", "begin_at"]
+
+Start = Literal["snapshot", "now"] | int
+"""Where a reader begins: with a snapshot of the copy, with the next change, or after the change of a number."""
+
+_PAGE: Final = 500
+_OCTETS: Final = 4 << 20
+
+
+class Position(NamedTuple):
+    """How far a reader has come.
+
+    Args:
+        sequence: the number of the last change it has, or of the one that its snapshot ends with.
+        place: the last entry of the snapshot that it has; None if it has all of it.
+    """
+
+    sequence: int
+    place: Place | None = None
+
+
+def begin_at(connection: sqlite3.Connection, start: Start, path: Path) -> Position | None:
+    """Find out where a reader begins; None with a snapshot, as soon as there is a copy.
+
+    Args:
+        connection: to the data file.
+        start: where it wants to begin.
+        path: the data file, for errors.
+
+    Raises:
+        UsageError: the file keeps no changelog.
+        ChangesLost: what comes after that number is not in the changelog.
+    """
+    now = changelog.extent(connection)
+    if now.whole and now.since is None:
+        raise UsageError(
+            f"{path} keeps no changelog", hint="let the client that owns it keep one: changelog=Retention()"
+        )
+    if start == "snapshot":
+        return Position(now.sequence, BEGINNING) if now.whole else None
+    if start == "now":
+        return Position(now.sequence)
+    if not now.floor <= start <= now.sequence:
+        raise ChangesLost(start, now.floor)
+    return Position(start)
+
+
+class Feed:
+    """Reads on from a position.
+
+    Args:
+        path: the data file.
+        position: None to begin with a snapshot, as soon as there is a copy.
+        reader: its name, for errors.
+
+    Raises:
+        DBError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, position: Position | None, reader: str = "") -> None:
+        self._path = path
+        self._connection = visit(path)
+        self._reader = reader
+        self._snapshot: Past | None = None
+        # What the file was like when there was nothing to read.
+        self._seen = -1
+        self.position = position
+
+    def close(self) -> None:
+        """Close the connections to the data file."""
+        self._connection.close()
+        self._end_snapshot()
+
+    def _end_snapshot(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    def read(self, limit: int = _PAGE) -> list[tuple[Change, Position]]:
+        """Read on; each change comes with the position of who has it.
+
+        Args:
+            limit: how many at most.
+
+        Returns:
+            Nothing if there is nothing new.
+
+        Raises:
+            ChangesLost: what comes next is not in the changelog any more.
+        """
+        with translated(self._path):
+            # It counts what others have committed.
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            if version == self._seen:
+                return []
+            if self.position is None:
+                self._begin()
+            found = self._read_snapshot(limit) or self._read_log(limit)
+        if found:
+            self.position = found[-1][1]
+        else:
+            self._seen = version
+        return found
+
+    def _begin(self) -> None:
+        """Begin with a snapshot, if there is a copy."""
+        if changelog.extent(self._connection).whole:
+            self.position = begin_at(self._connection, "snapshot", self._path)
+
+    def _read_snapshot(self, limit: int) -> list[tuple[Change, Position]]:
+        sequence, place = self.position or (0, None)
+        if place is None:
+            return []
+        if self._snapshot is None:
+            self._snapshot = self._past(sequence)
+        page = self._snapshot.page(place, limit)
+        if not page:
+            self._end_snapshot()
+            self.position = Position(sequence)
+        provenance = Provenance(Origin.SNAPSHOT, sequence, self._time_of(sequence) if page else None)
+        return [(Added(entry, provenance), Position(sequence, at)) for at, entry in page]
+
+    def _past(self, sequence: int) -> Past:
+        try:
+            return Past(self._path, sequence)
+        except ChangesLost as lost:
+            raise ChangesLost(lost.wanted, lost.floor, self._reader) from None
+
+    def _time_of(self, sequence: int) -> int | None:
+        return changelog.time_of(self._connection, sequence)
+
+    def _read_log(self, limit: int) -> list[tuple[Change, Position]]:
+        if self.position is None:
+            return []
+        sequence = self.position.sequence
+        with reading(self._connection) as connection:
+            now = changelog.extent(connection)
+            if now.since is None or not now.floor <= sequence <= now.sequence:
+                raise ChangesLost(sequence, now.floor, self._reader)
+            if sequence == now.sequence:
+                return []
+            changes = changelog.read_after(connection, sequence, limit, _OCTETS)
+        return [(change, Position(change.sequence or 0)) for change in changes]

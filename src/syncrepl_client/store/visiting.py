@@ -1,0 +1,64 @@
+"""Connections to a data file for those who do not own it: readers in any number, thread and process."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from syncrepl_client.exceptions import DBError, DBSchemaError
+from syncrepl_client.store import tables
+from syncrepl_client.store.database import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["reading", "translated", "visit"]
+
+
+def visit(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
+    """Open a data file that somebody else may own.
+
+    Args:
+        path: the data file.
+        timeout: seconds to wait for another writer.
+
+    Raises:
+        DBError: there is none, or it is not one of ours, or of an older version that nobody has opened since.
+    """
+    if not path.exists():
+        raise DBError(f"there is no data file {path}", hint="check its path")
+    connection = connect(path, timeout=timeout)
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        raise DBError(f"the data file {path}: {error}", hint="use a data file of this program") from error
+    if application != tables.APPLICATION_ID or version != tables.SCHEMA_VERSION:
+        connection.close()
+        raise DBSchemaError(
+            f"{path} is not a data file of this version", hint="let the client that uses it open it first"
+        )
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Read several things as they are at one moment; short, or the write-ahead log cannot be taken back meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield connection
+    finally:
+        connection.rollback()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Make errors of ours of those that SQLite raises."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise DBError(f"the data file {path}: {error}", hint="try again in a moment") from error

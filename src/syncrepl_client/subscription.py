@@ -1,0 +1,239 @@
+"""`Subscription`: an iterator over the changes of a data file.
+
+One with a name remembers how far it has come, so that what reads it gets every change at least once, in order, whatever
+is killed in between: the position is stored after the program has asked for what comes next.  One without a name begins
+where it is made.
+
+What there is to do while nothing is new, is up to who made it: a replica goes on synchronizing, everybody else waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Self
+
+from syncrepl_client.exceptions import ClosedError
+from syncrepl_client.store.bookmark import Bookmark
+from syncrepl_client.store.database import data_file
+from syncrepl_client.store.feed import Feed, Position, Start
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from syncrepl_client.model import Change
+
+__all__ = ["Start", "Subscription", "subscribe"]
+
+Wait = Callable[[float, threading.Event], bool]
+"""Waits for some seconds, less if there may be something new or the event is set; tells whether there may be more."""
+
+# In seconds.
+_LOOK_EVERY: Final = 0.02
+_LONG: Final = 3.0
+# How often the position is stored while there is more to read, in seconds and in changes.
+_SAVE_EVERY: Final = 1.0
+_SAVE_AFTER: Final = 1000
+_PAGE: Final = 500
+
+
+def _nothing() -> None:
+    """Wake nobody."""
+
+
+class Subscription:
+    """Iterates over the changes; see `Replica.subscribe` and `subscribe`.
+
+    It belongs to one thread, but for `stop`.  Use it as a context manager, or call `close`.
+
+    Args:
+        feed: what it reads.
+        bookmark: remembers how far it has come; None if nothing does.
+        kinds: the kinds of change to tell of; all if there are none.
+        wait: is called when nothing is new.
+        wake: ends that early.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        bookmark: Bookmark | None,
+        kinds: Iterable[type[Change]],
+        wait: Wait,
+        wake: Callable[[], None] = _nothing,
+    ) -> None:
+        self._feed = feed
+        self._bookmark = bookmark
+        self._kinds = tuple(kinds)
+        self._wait = wait
+        self._wake = wake
+        self._stopped = threading.Event()
+        self._page: deque[tuple[Change, Position]] = deque()
+        # The position of who has handled what was given to him, and of who will have handled what he has now.
+        self._handled = self._given = feed.position
+        self._unsaved = 0
+        self._saved_at = time.monotonic()
+        self._ended = False
+        self._closed = False
+
+    @property
+    def position(self) -> int | None:
+        """The number of the last change that was handled; None before the first."""
+        return None if self._handled is None else self._handled.sequence
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return (self._ended or self._stopped.is_set()) and not self._page
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Change:
+        found = self.read(1)
+        if found:
+            return found[0]
+        raise StopIteration
+
+    def read(self, limit: int = _PAGE, timeout: float | None = None) -> list[Change]:
+        """Read on; what was read before counts as handled.
+
+        Args:
+            limit: how many changes at most.
+            timeout: how many seconds to wait for the first of them; None for as long as it takes.
+
+        Returns:
+            Nothing if there was nothing in that time, or nothing more will come.
+
+        Raises:
+            ChangesLost: what comes next is not in the changelog any more.
+        """
+        if self._closed:
+            raise ClosedError("the subscription is closed")
+        self._handled = self._given
+        self._save_now_and_then()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found = self._take(limit)
+            if found or self._ended or self._stopped.is_set():
+                return found
+            self.commit()
+            left = _LONG if deadline is None else max(0.0, deadline - time.monotonic())
+            # What came with the last word is still to be read.
+            self._ended = not self._wait(left, self._stopped)
+            if deadline is not None and time.monotonic() >= deadline:
+                return self._take(limit)
+
+    def _take(self, limit: int) -> list[Change]:
+        found: list[Change] = []
+        while len(found) < limit:
+            if not self._page:
+                # Who has some already does not wait for more.
+                if found or not self._fill():
+                    break
+                continue
+            change, self._given = self._page.popleft()
+            self._unsaved += 1
+            if not self._kinds or isinstance(change, self._kinds):
+                found.append(change)
+            elif not found:
+                # Nobody is to handle it.
+                self._handled = self._given
+        return found
+
+    def _fill(self) -> bool:
+        self._page.extend(self._feed.read())
+        if not self._page and self._given != self._feed.position:
+            # The snapshot is at its end.
+            self._given = self._feed.position
+            self._unsaved += 1
+        return bool(self._page)
+
+    # --- the position -------------------------------------------------------------------------------------------------
+
+    def _save_now_and_then(self) -> None:
+        if self._unsaved and (self._unsaved >= _SAVE_AFTER or time.monotonic() > self._saved_at + _SAVE_EVERY):
+            self._save(patient=False)
+
+    def commit(self) -> None:
+        """Store that what was read is handled, up to what the last `read` or step of the iteration has given."""
+        self._handled = self._given
+        if self._unsaved:
+            self._save(patient=True)
+
+    def _save(self, *, patient: bool) -> None:
+        if self._bookmark is None or self._handled is None or self._bookmark.save(self._handled, patient=patient):
+            self._unsaved = 0
+            self._saved_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Let the iteration end, and a `read` that waits return; for any thread and for signal handlers."""
+        self._stopped.set()
+        self._wake()
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Store the position of what was handled, and close; what was given last counts as not handled."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._unsaved:
+                self._save(patient=True)
+        finally:
+            self._feed.close()
+            if self._bookmark is not None:
+                self._bookmark.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _look(seconds: float, stopped: threading.Event) -> bool:
+    """Wait for what another thread or process writes."""
+    return not stopped.wait(min(seconds, _LOOK_EVERY))
+
+
+def subscribe(
+    path: str | os.PathLike[str],
+    name: str,
+    *,
+    start: Start = "snapshot",
+    restart: bool = False,
+    kinds: Iterable[type[Change]] = (),
+) -> Subscription:
+    """Iterate over the changes of a data file that another thread or process keeps in step.
+
+    Args:
+        path: the data file, or the folder with a ``syncrepl.db`` in it.
+        name: under which the position is stored; each name has one reader at a time.
+        start: where it begins the first time: ``"snapshot"``, with each entry of the copy as `Added`; ``"now"``; or
+            after the change of a number.
+        restart: whether to begin there again although the name is known.
+        kinds: the kinds of change to tell of, such as ``(Added, Deleted)``; all if there are none.
+
+    Returns:
+        An iterator that waits for what is new; each change counts as handled when the next one is asked for.
+
+    Raises:
+        DBError: there is no such data file.
+        UsageError: it keeps no changelog.
+        ChangesLost: the changes after that number are not in the changelog, or not any more.
+    """
+    file = data_file(path)
+    bookmark = Bookmark(file, name, start, restart=restart)
+    try:
+        return Subscription(Feed(file, bookmark.position, name), bookmark, kinds, _look)
+    except BaseException:
+        bookmark.close()
+        raise
