@@ -29,7 +29,7 @@ LARGE: Final = 8192
 _SMALL: Final = 256
 
 
-class Splice(NamedTuple):
+class _Splice(NamedTuple):
     """Where the octets `old` became `new`, counted in the older version."""
 
     at: int
@@ -106,19 +106,19 @@ def _spliced(octets: bytes, found: Sequence[tuple[int, bytes, bytes]]) -> bytes:
 # --- finding it -------------------------------------------------------------------------------------------------------
 
 
-def _found(old: bytes, new: bytes) -> list[Splice] | None:
+def _found(old: bytes, new: bytes) -> list[_Splice] | None:
     """Find the splices in their order; None where the attributes changed their order."""
     _, old_start, _ = ber.read(old, 0, len(old))
     _, new_start, _ = ber.read(new, 0, len(new))
     had, has = _attributes(old, old_start), _attributes(new, new_start)
     if [name for name in had if name in has] != [name for name in has if name in had]:
         return None
-    found = [Splice(0, old[:old_start], new[:new_start])]
+    found = [_Splice(0, old[:old_start], new[:new_start])]
     names = iter(has)
     for name, was in had.items():
         became = has.get(name)
         if became is None:
-            found.append(Splice(was.start, old[was.start : was.end], b""))
+            found.append(_Splice(was.start, old[was.start : was.end], b""))
             continue
         found += _inserted(names, name, was.start, new, has)
         within = _within(old, was, new, became)
@@ -143,22 +143,22 @@ def _attributes(wire: bytes, pos: int) -> dict[bytes, _Attribute]:
 
 def _inserted(
     names: Iterator[bytes], until: bytes | None, at: int, new: bytes, has: dict[bytes, _Attribute]
-) -> Iterator[Splice]:
+) -> Iterator[_Splice]:
     """Take the new attributes that come before a common one."""
     for name in names:
         if name == until:
             return
-        yield Splice(at, b"", new[has[name].start : has[name].end])
+        yield _Splice(at, b"", new[has[name].start : has[name].end])
 
 
-def _within(old: bytes, was: _Attribute, new: bytes, became: _Attribute) -> list[Splice] | None:
+def _within(old: bytes, was: _Attribute, new: bytes, became: _Attribute) -> list[_Splice] | None:
     """Find the splices inside an attribute; None where its values changed their order."""
     old_octets, new_octets = old[was.start : was.end], new[became.start : became.end]
     if old_octets == new_octets:
         return []
     if len(old_octets) <= _SMALL:
-        return [Splice(was.start, old_octets, new_octets)]
-    found = [Splice(was.start, old[was.start : was.values], new[became.start : became.values])]
+        return [_Splice(was.start, old_octets, new_octets)]
+    found = [_Splice(was.start, old[was.start : was.values], new[became.start : became.values])]
     had, has = _values(old, was), _values(new, became)
     had_all, has_all = set(had), set(has)
     if [value for value in had if value in has_all] != [value for value in has if value in had_all]:
@@ -168,15 +168,15 @@ def _within(old: bytes, was: _Attribute, new: bytes, became: _Attribute) -> list
     value_now = next(coming, None)
     for value in had:
         while value_now is not None and value_now not in had_all:
-            found.append(Splice(at, b"", value_now))
+            found.append(_Splice(at, b"", value_now))
             value_now = next(coming, None)
         if value in has_all:
             value_now = next(coming, None)
         else:
-            found.append(Splice(at, value, b""))
+            found.append(_Splice(at, value, b""))
         at += len(value)
     if value_now is not None:
-        found.append(Splice(at, b"", b"".join((value_now, *coming))))
+        found.append(_Splice(at, b"", b"".join((value_now, *coming))))
     return found
 
 
