@@ -38,11 +38,11 @@ class Retention:
     Args:
         age: how old changes get; None for any age.
         octets: how large the changelog gets, in bytes; None for any size.
-        longest: how old changes get that a subscription has not read.
-        largest: how large the changelog gets by them, in bytes.
+        longest: how old changes get that a subscription has not read, if that is more; None for any age.
+        largest: how large the changelog gets by them, in bytes, if that is more; None for any size.
 
     Raises:
-        UsageError: a limit is negative, or smaller than what it is the limit of.
+        UsageError: an age or a size is negative.
     """
 
     age: timedelta | None = timedelta(days=7)
@@ -53,13 +53,22 @@ class Retention:
     def __post_init__(self) -> None:
         if (self.age is not None and self.age < _NO_TIME) or (self.octets is not None and self.octets < 0):
             raise UsageError("the changelog cannot be kept for less than nothing", hint="give a positive age and size")
-        short = self.longest is not None and (self.age is None or self.longest < self.age)
-        small = self.largest is not None and (self.octets is None or self.largest < self.octets)
-        if short or small:
-            raise UsageError(
-                "the changelog would be taken from its subscriptions earlier than from anybody else",
-                hint="longest is at least age, and largest at least octets; None is more than any number",
-            )
+
+    def exceeded(self, age: timedelta, octets: int, *, unread: bool) -> bool:
+        """Tell whether a change is taken away.
+
+        Args:
+            age: how old it is.
+            octets: how large the changelog is with it and all that came later.
+            unread: whether a subscription has not read it.
+        """
+        too_old = self.age is not None and age > self.age
+        too_large = self.octets is not None and octets > self.octets
+        if not unread:
+            return too_old or too_large
+        return (too_old and self.longest is not None and age > self.longest) or (
+            too_large and self.largest is not None and octets > self.largest
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +100,7 @@ def prune(connection: sqlite3.Connection, retention: Retention, now: int) -> Pru
     for sequence, stored_at, size in connection.execute(_OLDEST, (_PAGE,)):
         age = (now - stored_at) * _MICROSECOND
         unread = slowest is not None and sequence > slowest
-        if not _exceeds(
-            age, octets, *((retention.longest, retention.largest) if unread else (retention.age, retention.octets))
-        ):
+        if not retention.exceeded(age, octets, unread=unread):
             break
         octets -= size + changelog.OVERHEAD
         floor, since, count = sequence, stored_at, count + 1
@@ -106,7 +113,3 @@ def prune(connection: sqlite3.Connection, retention: Retention, now: int) -> Pru
         if one.position is not None and extent.floor <= one.position.sequence < floor
     )
     return Pruned(count, floor, tuple(lost))
-
-
-def _exceeds(age: timedelta, octets: int, most_age: timedelta | None, most_octets: int | None) -> bool:
-    return (most_age is not None and age > most_age) or (most_octets is not None and octets > most_octets)

@@ -1,0 +1,447 @@
+"""The changelog: what was logged leads from each state of the copy to the next, and back."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
+from syncrepl_client.exceptions import ChangesLost, UsageError
+from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
+from syncrepl_client.store import changelog, subscriptions
+from syncrepl_client.store.bookmark import Bookmark, forget
+from syncrepl_client.store.copy import Copy
+from syncrepl_client.store.feed import Feed, Position
+from syncrepl_client.store.past import BEGINNING, Past
+from syncrepl_client.store.retention import Retention
+from syncrepl_client.store.store import Store
+from syncrepl_client.store.subscriptions import Stored
+from tests.store.changing import Changing, followed, state_of
+from tests.store.listeners import Mirror, refresh, row, sent, uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from syncrepl_client.model import Change
+
+EVERYTHING = Retention(age=None, octets=None, longest=None, largest=None)
+SEEDS = pytest.mark.parametrize("seed", range(8))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(path, lambda: False, EVERYTHING)) as opened:
+        yield opened
+
+
+def logged(store: Store, after: int = 0) -> list[Change]:
+    return changelog.read_after(store.database.connection, after, 1 << 30, 1 << 40)
+
+
+def rest(feed: Feed, limit: int = 7) -> list[Change]:
+    found: list[Change] = []
+    while page := feed.read(limit):
+        assert len(page) <= limit
+        found += (change for change, _ in page)
+    return found
+
+
+def live(store: Store, *events: EntriesSent | EntriesDeleted | CookieReceived) -> bool:
+    return store.apply(events, None, lambda _: True)
+
+
+# --- what is logged ---------------------------------------------------------------------------------------------------
+
+
+@SEEDS
+def test_the_log_leads_from_each_state_to_the_next(store: Store, seed: int) -> None:
+    changing = Changing(store, Random(seed), Mirror() if seed % 2 else None)
+    first = changing.state
+    for _ in range(60):
+        changing.change()
+
+    changes = logged(store)
+    assert [change.sequence for change in changes] == list(range(1, changing.sequence + 1))
+    times = [change.stored_at for change in changes if change.stored_at]
+    assert len(times) == len(changes)
+    assert times == sorted(times)
+    known = first
+    for change in changes:
+        known = followed(known, [change])
+        assert known == changing.states.get(change.sequence or 0, known)
+    assert known == changing.state
+    assert {type(change) for change in changes} == {Added, Modified, Renamed, Deleted}
+    connection = store.database.connection
+    differences = connection.execute("SELECT count(*) FROM syncrepl_change WHERE difference IS NOT NULL").fetchone()[0]
+    assert differences > 10
+
+
+def test_swapped_names_are_two_renames_and_a_spelling_is_no_rename(store: Store) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x"), row(2, "cn=b,dc=x"), row(3, "cn=c,dc=x")]))
+    mirror = Mirror()
+    mirror.held = dict(store.entries)
+    swapped = EntriesSent([row(1, "cn=b,dc=x"), row(2, "cn=a,dc=x"), row(3, "CN=c,dc=x")])
+    refresh(store, swapped, listener=mirror)
+
+    names = {(type(change), change.before and change.before.dn, change.dn) for change in logged(store)}
+    assert names == {
+        (Renamed, "cn=a,dc=x", "cn=b,dc=x"),
+        (Renamed, "cn=b,dc=x", "cn=a,dc=x"),
+        (Modified, "cn=c,dc=x", "CN=c,dc=x"),
+    }
+    # Who knows entries by their names alone is told something that he can follow.
+    assert sorted(told[0] for told in mirror.news()) == ["add", "delete", "rename", "rename"]
+    assert set(mirror.held) == {"cn=a,dc=x", "cn=b,dc=x", "CN=c,dc=x"}
+
+
+def test_a_listener_that_asks_for_typed_changes_hears_what_is_logged(store: Store) -> None:
+    class Typed(Mirror):
+        by_name = False
+        heard: list[Change]
+
+        def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+            self.heard.append(change)
+
+    typed = Typed()
+    typed.heard = []
+    changing = Changing(store, Random(3), typed)
+    assert [change.origin for change in typed.heard] == [Origin.SNAPSHOT] * len(changing.state)
+    assert {change.sequence for change in typed.heard} == {0}
+    typed.heard.clear()
+    for _ in range(40):
+        changing.change()
+    assert typed.heard == logged(store)
+    assert [(c.sequence, c.origin, c.stored_at) for c in typed.heard] == [
+        (c.sequence, c.origin, c.stored_at) for c in logged(store)
+    ]
+    assert {change.origin for change in typed.heard} == {Origin.PERSIST, Origin.REFRESH}
+
+
+def test_what_is_rolled_back_is_not_logged(store: Store) -> None:
+    class Failing(Mirror):
+        def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+            if isinstance(change, Deleted):
+                raise AssertionError(change.dn)
+
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x"), row(2, "cn=b,dc=x")]))
+    with pytest.raises(AssertionError):
+        store.apply([sent(3, "cn=c,dc=x"), EntriesDeleted((uuid(1),))], Failing(), lambda _: True)
+    assert logged(store) == []
+    live(store, sent(4, "cn=d,dc=x"))
+    assert [change.sequence for change in logged(store)] == [1]
+
+
+def test_nothing_is_written_without_a_changelog(path: Path) -> None:
+    with closing(Store(path, lambda: False)) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        live(store, sent(1, "cn=a,dc=x", "other"), sent(2, "cn=b,dc=x"))
+        assert logged(store) == []
+        assert changelog.extent(store.database.connection)._replace(whole=False) == (0, 0, None, 0, False)
+
+
+def test_times_never_go_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    real = time.time_ns
+    for shift in (0, -3600, 5, -1):
+        monkeypatch.setattr(time, "time_ns", lambda shift=shift: real() + shift * 10**9)
+        live(store, sent(1, "cn=a,dc=x", str(shift)))
+    times = [change.stored_at for change in logged(store) if change.stored_at]
+    assert times == sorted(times)
+    assert len(times) == 4
+
+
+# --- what the copy was ------------------------------------------------------------------------------------------------
+
+
+@SEEDS
+def test_the_copy_can_be_read_as_it_was_after_each_change(store: Store, path: Path, seed: int) -> None:
+    changing = Changing(store, Random(seed))
+    for _ in range(30):
+        changing.change()
+    for sequence, state in changing.states.items():
+        with closing(Past(path, sequence)) as past:
+            assert state_of(past.all()) == state
+            assert len(past) == len(state)
+            for dn, wire in state.values():
+                assert past[dn.upper()].wire == wire
+    with closing(Past(path, 0)) as past, pytest.raises(KeyError):
+        past["cn=never,dc=x"]
+
+
+def test_the_past_comes_parents_first(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(3, "cn=a,ou=b,dc=x"), row(1, "ou=b,dc=x"), row(2, "dc=x")]))
+    live(store, sent(4, "cn=c,cn=a,ou=b,dc=x"), EntriesDeleted((uuid(3),)))
+    with closing(Past(path, 0)) as past:
+        assert list(past) == ["dc=x", "ou=b,dc=x", "cn=a,ou=b,dc=x"]
+
+
+def test_the_past_moves_on_while_it_is_read(store: Store, path: Path) -> None:
+    """Entries change, go and come between two pages."""
+    changing = Changing(store, Random(5))
+    state = changing.state
+    with closing(Past(path, changing.sequence)) as past:
+        found, place = [], BEGINNING
+        while page := past.page(place, 1):
+            place = page[-1][0]
+            found += page
+            changing.change()
+        assert state_of(entry for _, entry in found) == state
+
+
+# --- reading on -------------------------------------------------------------------------------------------------------
+
+
+@SEEDS
+def test_snapshot_and_stream_join_without_gap_or_overlap(store: Store, path: Path, seed: int) -> None:
+    random = Random(seed)
+    changing = Changing(store, random)
+    changing.change()
+    with closing(Feed(path, None)) as feed:
+        found: list[Change] = []
+        for _ in range(80):
+            found += (change for change, _ in feed.read(random.randrange(1, 5)))
+            if random.random() < 0.5:
+                changing.change()
+        found += rest(feed)
+    snapshot = [change for change in found if change.origin is Origin.SNAPSHOT]
+    assert followed({}, snapshot) == changing.states[snapshot[0].sequence or 0]
+    assert followed({}, found) == changing.state
+    assert found[: len(snapshot)] == snapshot
+
+
+@SEEDS
+def test_a_reader_that_begins_again_anywhere_misses_nothing(store: Store, path: Path, seed: int) -> None:
+    """Each read is by another feed, which knows only the position of the one before."""
+    random = Random(seed)
+    changing = Changing(store, random)
+    position: Position | None = None
+    found: list[Change] = []
+    for _ in range(120):
+        with closing(Feed(path, position)) as feed:
+            page = feed.read(3)
+            found += (change for change, _ in page)
+            position = page[-1][1] if page else feed.position
+        if random.random() < 0.3:
+            changing.change()
+    with closing(Feed(path, position)) as feed:
+        found += rest(feed)
+    assert followed({}, found) == changing.state
+
+
+def test_a_reader_waits_for_a_copy(store: Store, path: Path) -> None:
+    with closing(Feed(path, None)) as feed:
+        assert feed.read() == []
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        assert [change.dn for change, _ in feed.read()] == ["cn=a,dc=x"]
+        assert feed.read() == []
+        assert feed.read() == []
+        live(store, sent(2, "cn=b,dc=x"))
+        assert [change.sequence for change, _ in feed.read()] == [1]
+
+
+def test_large_entries_come_in_small_pages(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(number, f"cn={number},dc=x", "x" * 3_000_000) for number in (1, 2, 3)]))
+    with closing(Feed(path, None)) as feed:
+        assert [len(feed.read()) for _ in range(3)] == [2, 1, 0]
+        live(store, *(sent(number, f"cn={number},dc=x", "y" * 3_000_000) for number in (1, 2, 3)))
+        assert [len(feed.read()) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_the_history_of_an_entry_is_found_by_each_name_it_had(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x"), row(2, "cn=b,dc=x")]))
+    live(store, sent(1, "cn=c,dc=x"), sent(2, "cn=b,dc=x", "new"), EntriesDeleted((uuid(1),)))
+    with closing(Copy(path)) as copy:
+        for name in ("cn=a,dc=x", "CN=C, dc=x"):
+            assert copy.named(name) == [uuid(1)]
+        assert [type(change) for change in copy.changes_of(uuid(1))] == [Renamed, Deleted]
+        assert copy.named("cn=nobody,dc=x") == []
+
+
+# --- positions --------------------------------------------------------------------------------------------------------
+
+
+def test_positions_are_independent_and_survive(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    live(store, sent(2, "cn=b,dc=x"))
+    with closing(Bookmark(path, "one", "snapshot")) as one, closing(Bookmark(path, "two", "now")) as two:
+        assert one.position == Position(1, BEGINNING)
+        assert two.position == Position(1)
+        assert one.save(Position(1, (2, uuid(1))))
+    live(store, sent(3, "cn=c,dc=x"))
+    with closing(Bookmark(path, "one", "now")) as one, closing(Bookmark(path, "two", "snapshot")) as two:
+        assert one.position == Position(1, (2, uuid(1)))
+        assert two.position == Position(1)
+    with closing(Bookmark(path, "one", "now", restart=True)) as one:
+        assert one.position == Position(2)
+    assert forget(path, "one")
+    assert not forget(path, "one")
+    with closing(Copy(path)) as copy:
+        assert [stored.name for stored in copy.facts().subscriptions] == ["two"]
+
+
+def test_a_position_is_not_waited_for_while_the_owner_writes(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    with closing(Bookmark(path, "one", "now")) as bookmark:
+        with store.database.transaction():
+            assert not bookmark.save(Position(0), patient=False)
+        assert bookmark.save(Position(0), patient=False)
+
+
+@pytest.mark.parametrize("start", [-1, 1, 99])
+def test_a_number_that_is_not_logged_is_refused(store: Store, path: Path, start: int) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    with pytest.raises(ChangesLost) as caught:
+        Bookmark(path, "one", start)
+    assert (caught.value.wanted, caught.value.floor) == (start, 0)
+
+
+def test_who_asks_for_changes_where_none_are_logged_is_told_so(path: Path) -> None:
+    with closing(Store(path, lambda: False)) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        with pytest.raises(UsageError, match="keeps no changelog"):
+            Bookmark(path, "one", "snapshot")
+        with closing(Feed(path, None)) as feed, pytest.raises(UsageError, match="keeps no changelog"):
+            feed.read()
+
+
+def test_a_gap_without_a_changelog_is_told(path: Path) -> None:
+    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        live(store, sent(2, "cn=b,dc=x"))
+    with closing(Bookmark(path, "one", 0)):
+        pass
+    with closing(Store(path, lambda: False)) as store:
+        live(store, sent(3, "cn=c,dc=x"))
+    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+        live(store, sent(4, "cn=d,dc=x"))
+        for position in (Position(0), Position(1)):
+            with closing(Feed(path, position, "one")) as feed, pytest.raises(ChangesLost, match="subscription 'one'"):
+                feed.read()
+        with closing(Feed(path, None)) as feed:
+            assert len(rest(feed)) == 4
+        with pytest.raises(ChangesLost):
+            Past(path, 1)
+
+
+# --- retention --------------------------------------------------------------------------------------------------------
+
+
+def fill(store: Store, first: int, last: int, size: int = 1000) -> None:
+    for number in range(first, last + 1):
+        live(store, sent(1, "cn=a,dc=x", str(number).rjust(size)))
+
+
+def tidied(path: Path, retention: Retention) -> None:
+    """Let the owner look once."""
+    with closing(Store(path, lambda: False, retention)) as store:
+        store.tidy()
+
+
+@pytest.fixture
+def filled(path: Path) -> Path:
+    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        fill(store, 1, 40)
+    return path
+
+
+def floor(path: Path) -> int:
+    with closing(Copy(path)) as copy:
+        log = copy.facts().log
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT min(sequence) FROM syncrepl_change").fetchone()[0] in {log.floor + 1, None}
+    return log.floor
+
+
+def test_what_is_too_much_is_taken_away(filled: Path) -> None:
+    tidied(filled, Retention(octets=20_000))
+    assert 25 < floor(filled) < 35
+    with closing(Copy(filled)) as copy:
+        assert copy.facts().log.octets <= 20_000
+    with closing(Feed(filled, Position(floor(filled)))) as feed:
+        assert [change.sequence for change in rest(feed)] == list(range(floor(filled) + 1, 41))
+    with closing(Feed(filled, Position(floor(filled) - 1))) as feed, pytest.raises(ChangesLost):
+        feed.read()
+
+
+def test_what_is_too_old_is_taken_away(filled: Path) -> None:
+    tidied(filled, Retention(age=timedelta(0)))
+    assert floor(filled) == 40
+    with closing(Feed(filled, Position(40))) as feed:
+        assert feed.read() == []
+    with closing(Past(filled, 40)) as past:
+        assert list(past) == ["cn=a,dc=x"]
+
+
+def test_the_slowest_subscription_is_waited_for(filled: Path) -> None:
+    for name, number in (("slow", 10), ("fast", 30)):
+        with closing(Bookmark(filled, name, number)):
+            pass
+    tidied(filled, Retention(age=timedelta(0), octets=0))
+    assert floor(filled) == 10
+
+
+def test_a_limit_decides_who_wins_and_it_is_said(filled: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(Bookmark(filled, "slow", 10)):
+        pass
+    tidied(filled, Retention(age=timedelta(0), octets=0, largest=20_000))
+    assert floor(filled) > 20
+    assert "the subscription 'slow' has not read the changes" in caplog.text
+    with closing(Bookmark(filled, "slow", "snapshot")) as bookmark, closing(Feed(filled, bookmark.position)) as feed:
+        assert bookmark.position == Position(10)
+        with pytest.raises(ChangesLost):
+            feed.read()
+
+
+def test_an_old_change_of_a_large_entry_can_be_read_when_its_version_is_gone(path: Path) -> None:
+    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+        changing = Changing(store, Random(1))
+        for _ in range(60):
+            changing.change()
+        states, last = changing.states, changing.sequence
+    tidied(path, Retention(octets=60_000, age=None, longest=None))
+    kept = floor(path)
+    assert 0 < kept < last
+    with closing(Feed(path, Position(kept))) as feed:
+        changes = rest(feed)
+    begin = min(number for number in states if number >= kept)
+    after = [change for change in changes if (change.sequence or 0) > begin]
+    assert followed(states[begin], after) == states[last]
+
+
+def test_a_subscription_without_a_position_is_not_waited_for(filled: Path) -> None:
+    with closing(sqlite3.connect(filled)) as connection, connection:
+        subscriptions.save(connection, Stored("new", None, 0))
+    tidied(filled, Retention(octets=0))
+    assert floor(filled) == 40
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"age": timedelta(days=-1)},
+        {"octets": -1},
+    ],
+)
+def test_nothing_is_kept_for_less_than_nothing(limits: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Retention(**limits)
+
+
+def test_subscriptions_never_lose_what_others_keep(filled: Path) -> None:
+    with closing(Bookmark(filled, "slow", 10)):
+        pass
+    tidied(filled, Retention(age=timedelta(days=1), octets=None, longest=timedelta(0), largest=0))
+    assert floor(filled) == 0
