@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Changing", "State", "followed", "state_of"]
 
-State = dict[bytes, tuple[str, bytes]]
-"""Names and attributes by UUID."""
+State = dict[bytes, tuple[str, Attributes]]
+"""Names and attributes by UUID; the order of values does not count."""
 
 MEMBERS = [b"uid=member%05d,ou=people,dc=example,dc=com" % number for number in range(400)]
 
@@ -29,7 +29,7 @@ MEMBERS = [b"uid=member%05d,ou=people,dc=example,dc=com" % number for number in 
 def state_of(entries: Iterable[Entry]) -> State:
     """Return what entries are; each comes once."""
     listed = list(entries)
-    state = {entry.uuid_octets: (entry.dn, entry.attributes.wire) for entry in listed}
+    state = {entry.uuid_octets: (entry.dn, entry.attributes) for entry in listed}
     assert len(state) == len(listed)
     return state
 
@@ -43,13 +43,13 @@ def followed(state: State, changes: Iterable[Change]) -> State:
             assert octets not in state, change
         else:
             before = change.before
-            assert state.pop(octets) == (before.dn, before.attributes.wire), change
+            assert state.pop(octets) == (before.dn, before.attributes), change
             if isinstance(change, Renamed):
                 assert before.dn.lower() != change.after.dn.lower(), change
             elif not isinstance(change, Deleted):
                 assert before.dn.lower() == change.after.dn.lower(), change
         if not isinstance(change, Deleted):
-            state[octets] = (change.after.dn, change.after.attributes.wire)
+            state[octets] = (change.after.dn, change.after.attributes)
     return state
 
 
@@ -93,10 +93,10 @@ class Changing:
             values["member"] = MEMBERS
         return Attributes.of(values).wire
 
-    def _changed(self, octets: bytes, dn: str, wire: bytes) -> SentEntry:
+    def _changed(self, octets: bytes, dn: str, attributes: Attributes) -> SentEntry:
         """Change a little, the name or nothing at all."""
-        values = Attributes(wire).copy()
-        match self._random.randrange(5):
+        values = attributes.copy()
+        match self._random.randrange(6):
             case 0:
                 dn = f"cn=r{self._random.randrange(10_000)},dc=x"
             case 1:
@@ -105,6 +105,9 @@ class Changing:
                 values["member"] = [one for one in values["member"] if self._random.random() > 0.01]
             case 3 if "member" in values:
                 values["member"].append(b"uid=new%d" % self._random.randrange(10_000))
+            case 4 if "member" in values:
+                # The same values in another order are no change, but other octets.
+                values["member"] = [*values["member"][1:], values["member"][0]]
             case _:
                 values["description"] = [self._random.randbytes(8)]
         return octets, dn.encode(), Attributes.of(values).wire
@@ -127,7 +130,11 @@ class Changing:
     def refresh(self) -> None:
         """Apply a refresh, in which names may be swapped."""
         gone = set(self._some(2))
-        rows = {octets: (octets, dn.encode(), wire) for octets, (dn, wire) in self.state.items() if octets not in gone}
+        rows = {
+            octets: (octets, dn.encode(), attributes.wire)
+            for octets, (dn, attributes) in self.state.items()
+            if octets not in gone
+        }
         for octets in self._some(3):
             if octets in rows:
                 rows[octets] = self._changed(octets, *self.state[octets])

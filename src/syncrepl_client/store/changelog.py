@@ -57,6 +57,8 @@ _READ: Final = """
 """
 _AFTER: Final = _READ + "WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _OF: Final = _READ + "WHERE uuid = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+_LAST: Final = "SELECT sequence, difference FROM syncrepl_change WHERE uuid = ? ORDER BY sequence DESC LIMIT 1"
+_ANCHOR: Final = "UPDATE syncrepl_change SET before = ?, after = ?, difference = NULL WHERE sequence = ?"
 _WHOLE: Final = """
     SELECT sequence, before FROM syncrepl_change WHERE uuid = ? AND sequence > ? AND difference IS NULL
     ORDER BY sequence LIMIT 1
@@ -200,6 +202,21 @@ class Appending:
         self._flush()
         (in_a_row,) = self._connection.execute(_IN_A_ROW, (uuid,)).fetchone()
         return None if in_a_row >= _MOST_IN_A_ROW else differences.splices(old, new)
+
+    def anchor(self, uuid: bytes, version: bytes) -> None:
+        """Store the newest logged version of an entry whole, before its octets change although its values do not.
+
+        Args:
+            uuid: the entry.
+            version: the octets that its attributes have now.
+        """
+        self._flush()
+        found = self._connection.execute(_LAST, (uuid,)).fetchone()
+        if found is not None and found[1] is not None:
+            sequence, difference = found
+            before = differences.undo(version, difference)
+            self._connection.execute(_ANCHOR, (before, version, sequence))
+            self._octets += len(before) + len(version)
 
     def _flush(self) -> None:
         self._connection.executemany(_APPEND, self._rows)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.names import DepthOrder
 
@@ -180,8 +179,11 @@ class Delivery:
                 uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
                 self._connection.execute(_UPDATE, (key, dn, attrs, row))
                 # Servers repeat values in another order and send changes that change nothing.
-                if Attributes(old_attrs) != Attributes(attrs):
-                    self._telling.modified(to_entry(uuid, old_dn, old_attrs), to_entry(uuid, dn, attrs))
+                before, after = to_entry(uuid, old_dn, old_attrs), to_entry(uuid, dn, attrs)
+                if before.attributes == after.attributes:
+                    self._telling.rewritten(before)
+                else:
+                    self._telling.modified(before, after)
 
     def _adds(self) -> None:
         order = DepthOrder()

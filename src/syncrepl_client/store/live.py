@@ -13,7 +13,6 @@ from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, E
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.store.entries import children, descendants, to_entry
 from syncrepl_client.store.names import text
-from syncrepl_client.store.refresh import same_values
 
 if TYPE_CHECKING:
     import sqlite3
@@ -173,7 +172,9 @@ class LiveBatch:
         if old_dn != dn:
             self._telling.renamed(before, after)
             self._rename_below(old_dn, dn)
-        elif not same_values(old_attrs, attrs):
+        elif before.attributes == after.attributes:
+            self._telling.rewritten(before)
+        else:
             self._telling.modified(before, after)
 
     def _rename_below(self, old: str, new: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added, Deleted, Modified, Provenance, Renamed
 from syncrepl_client.store import changelog
+from syncrepl_client.store.differences import LARGE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -88,6 +89,11 @@ class Telling:
         """Tell that this entry has its new name now."""
         place = self._noted(changelog.RENAMED, before, after)
         self._tell(Added(after, place) if self._by_name else Renamed(before, after, place))
+
+    def rewritten(self, before: Entry) -> None:
+        """Take notice of octets that changed although the values they stand for did not; that is no change."""
+        if self._log is not None and len(before.attributes.wire) > LARGE // 2:
+            self._log.anchor(before.uuid_octets, before.attributes.wire)
 
     def _noted(self, kind: str, before: Entry | None, after: Entry | None) -> Provenance:
         return self._unlogged if self._log is None else self._log.append(kind, self._origin, before, after)
