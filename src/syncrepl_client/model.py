@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 from uuid import UUID
 
+from syncrepl_client.entry import Entry
 from syncrepl_client.ldap.attributes import Attributes
 
 __all__ = [
@@ -42,19 +42,6 @@ class Origin(StrEnum):
     """In the stream of changes."""
     VERIFICATION = "verification"
     """By comparing the copy with the server, because the stream never told it."""
-
-
-class Entry(NamedTuple):
-    """An entry of the copy; a named tuple because a first load makes one for each entry."""
-
-    uuid_octets: bytes
-    dn: str
-    attributes: Attributes
-
-    @property
-    def uuid(self) -> UUID:
-        """The entryUUID, or what the server uses in its place."""
-        return UUID(bytes=self.uuid_octets)
 
 
 @dataclass(frozen=True, slots=True)

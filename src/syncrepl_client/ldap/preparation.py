@@ -44,8 +44,7 @@ _ASCII_FOLDED: Final = _ASCII_KEPT.lower()
 
 # RFC 4518 section 2.6.3.
 _HYPHENS: Final = "-\u058a\u2010\u2011\u2212\ufe63\uff0d"
-_UNSPACED: Final = {ord(" "): None}
-_UNHYPHENED: Final = _UNSPACED | {ord(letter): None for letter in _HYPHENS}
+_UNHYPHENED: Final = {ord(letter): None for letter in _HYPHENS}
 
 
 def text(value: bytes, *, fold: bool) -> str:
@@ -70,7 +69,7 @@ def text(value: bytes, *, fold: bool) -> str:
 
 def joined(prepared: str) -> str:
     """Return what two values share that differ in insignificant spaces (RFC 4518 section 2.6.1)."""
-    return " ".join(prepared.split())
+    return " ".join(_words(prepared))
 
 
 def whole(prepared: str) -> str:
@@ -78,19 +77,33 @@ def whole(prepared: str) -> str:
 
     With two, a piece that ends with a space and another one that begins with one both have their own.
     """
-    return f" {'  '.join(prepared.split())} "
+    return f" {'  '.join(_words(prepared))} "
 
 
 def piece(prepared: str, *, initial: bool = False, final: bool = False) -> str:
     """Return a substring as it can be found in a `whole` value."""
-    words = prepared.split()
+    words = _words(prepared)
     if not words:
         return " "
-    before = " " if initial or prepared[0] == " " else ""
-    after = " " if final or prepared[-1] == " " else ""
+    before = " " if initial or not prepared.startswith(words[0]) else ""
+    after = " " if final or not prepared.endswith(words[-1]) else ""
     return before + "  ".join(words) + after
 
 
 def unspaced(prepared: str, *, hyphens: bool = False) -> str:
     """Take out all spaces (RFC 4518 section 2.6.2), and hyphens as well (section 2.6.3)."""
-    return prepared.translate(_UNHYPHENED if hyphens else _UNSPACED)
+    kept = "".join(_words(prepared))
+    return kept.translate(_UNHYPHENED) if hyphens else kept
+
+
+def _words(prepared: str) -> list[str]:
+    """Return what stands between spaces; a space that bears a combining mark is none (RFC 4518 section 2.6)."""
+    if prepared.isascii():
+        return prepared.split()
+    words = [""]
+    for word in prepared.split(" "):
+        if word and unicodedata.category(word[0]).startswith("M") and len(words) > 1:
+            words[-1] += " " + word
+        else:
+            words.append(word)
+    return [word for word in words if word]
