@@ -194,7 +194,7 @@ class Substrings:
         as_octets = (_latin(initial), [_latin(piece) for piece in middle], _latin(final))
         try:
             first = self._piece(initial, True, False) if initial else ""  # noqa: FBT003 - as documented
-            inner = [self._piece(piece, False, False) for piece in middle]  # noqa: FBT003
+            inner = [self._piece(piece, False, False) for piece in middle if piece]  # noqa: FBT003
             last = self._piece(final, False, True) if final else ""  # noqa: FBT003
         except ValueError:
             return lambda value: _in_order(_latin(value), *as_octets)
