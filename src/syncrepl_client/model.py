@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
+from syncrepl_client.diff import Membership, Values, diff, membership
+from syncrepl_client.entry import Entry
+from syncrepl_client.ldap import times
 from syncrepl_client.ldap.attributes import Attributes
 
 __all__ = [
@@ -17,6 +20,8 @@ __all__ = [
     "Deleted",
     "Difference",
     "Entry",
+    "FindsEntries",
+    "Membership",
     "Modified",
     "Origin",
     "Provenance",
@@ -24,6 +29,7 @@ __all__ = [
     "Renamed",
     "Report",
     "SyncreplMode",
+    "Values",
 ]
 
 
@@ -45,19 +51,6 @@ class Origin(StrEnum):
     """In the stream of changes."""
     VERIFICATION = "verification"
     """By comparing the copy with the server, because the stream never told it."""
-
-
-class Entry(NamedTuple):
-    """An entry of the copy; a named tuple because a first load makes one for each entry."""
-
-    uuid_octets: bytes
-    dn: str
-    attributes: Attributes
-
-    @property
-    def uuid(self) -> UUID:
-        """The entryUUID, or what the server uses in its place."""
-        return UUID(bytes=self.uuid_octets)
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------
@@ -83,12 +76,24 @@ _FOUND: Final = Provenance(Origin.REFRESH)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class FindsEntries(Protocol):
+    """What finds entries by their names: the copy, or what it was."""
+
+    def entry(self, dn: str) -> Entry | None:
+        """Find an entry by its name."""
+
+
 class _Found:
     """What all changes have in common."""
 
     __slots__ = ()
 
     provenance: Provenance
+
+    @property
+    def _states(self) -> tuple[Entry | None, Entry | None]:
+        """The entry before and after the change."""
+        raise NotImplementedError
 
     @property
     def origin(self) -> Origin:
@@ -121,6 +126,48 @@ class _Found:
         """The name of the entry."""
         return self.entry.dn
 
+    # --- what the server says of it, if the search asks for these attributes and they may be read ---------------------
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When the entry was modified, by the server's clock (``modifyTimestamp``); None if that is not known."""
+        found = self.entry.get("modifyTimestamp") or [b""]
+        try:
+            return times.generalized_time(found[0])
+        except (ValueError, OverflowError):
+            return None
+
+    @property
+    def entry_csn(self) -> str | None:
+        """The change sequence number of the entry on OpenLDAP (``entryCSN``); None if that is not known."""
+        return self.entry.text("entryCSN")
+
+    @property
+    def modifiers_name(self) -> str | None:
+        """Who has modified the entry (``modifiersName``); None if that is not known."""
+        return self.entry.text("modifiersName")
+
+    # --- what is different --------------------------------------------------------------------------------------------
+
+    def diff(self, *, operational: bool = False) -> dict[str, Values]:
+        """Return the values added and removed, attribute by attribute; see `diff.diff`."""
+        return diff(*self._states, operational=operational)
+
+    def membership(self, entries: FindsEntries | None = None) -> Membership:
+        """Return the members added and removed.
+
+        Args:
+            entries: where to look for the UUIDs of members, such as `Replica.entries`; None for nowhere.
+        """
+        if entries is None:
+            return membership(*self._states)
+
+        def find(dn: str) -> UUID | None:
+            found = entries.entry(dn)
+            return None if found is None else found.uuid
+
+        return membership(*self._states, find)
+
 
 @dataclass(frozen=True, slots=True)
 class Added(_Found):
@@ -129,6 +176,10 @@ class Added(_Found):
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
     before: ClassVar[None] = None
+
+    @property
+    def _states(self) -> tuple[Entry | None, Entry | None]:
+        return None, self.after
 
     @property
     def entry(self) -> Entry:
@@ -145,6 +196,10 @@ class Deleted(_Found):
     after: ClassVar[None] = None
 
     @property
+    def _states(self) -> tuple[Entry | None, Entry | None]:
+        return self.before, None
+
+    @property
     def entry(self) -> Entry:
         """The entry that the change is about, as it was last."""
         return self.before
@@ -157,6 +212,10 @@ class Modified(_Found):
     before: Entry
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
+
+    @property
+    def _states(self) -> tuple[Entry | None, Entry | None]:
+        return self.before, self.after
 
     @property
     def entry(self) -> Entry:
@@ -174,6 +233,10 @@ class Renamed(_Found):
     before: Entry
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
+
+    @property
+    def _states(self) -> tuple[Entry | None, Entry | None]:
+        return self.before, self.after
 
     @property
     def entry(self) -> Entry:
