@@ -170,6 +170,23 @@ def test_an_encoded_filter_is_written_as_it_was(text: str) -> None:
     assert text == filters.decode(filters.encode(text))
 
 
+@pytest.mark.parametrize("text", FILTERS)
+def test_a_filter_is_encoded_again_as_it_was(text: str) -> None:
+    tree = filters.parse(text)
+
+    assert filters.encode(text) == filters.encode(filters.text_of(tree))
+    assert tree == filters.parse(filters.encode(text))
+
+
+def test_a_filter_is_read_from_among_other_octets() -> None:
+    encoded = filters.encode("(!(cn=a*b))")
+    tree = filters.Not(filters.Substrings("cn", b"a", (), b"b"))
+
+    assert filters.read(b"?" + encoded + b"?", 1, len(encoded) + 2) == (tree, len(encoded) + 1)
+    with pytest.raises(ProtocolError, match="follows"):
+        filters.parse(encoded + b"?")
+
+
 def test_values_are_written_as_wanted() -> None:
     written = filters.decode(filters.encode("(|(a=1)(b=2*3)(c:=4)(d=*))"), lambda name, value: name + value)
 

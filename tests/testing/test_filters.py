@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ldap
 import pytest
 
-from syncrepl_client.exceptions import ProtocolError
-from syncrepl_client.ldap import ber
-from syncrepl_client.ldap import filter as texts
-from syncrepl_client.testing import Provider, filters
+from syncrepl_client.testing import Provider
 from tests.slapd import SUFFIX, Slapd, empty_tree
 
 if TYPE_CHECKING:
@@ -107,18 +104,3 @@ def test_text_is_compared_in_its_order(provider: Provider) -> None:
 
     assert [f"cn=B,{SUFFIX}", f"cn=c,{SUFFIX}"] == list(provider.search(filter="(sn>=b)"))
     assert [f"cn=a,{SUFFIX}", f"cn=B,{SUFFIX}"] == list(provider.search(filter="(sn<=B)"))
-
-
-@pytest.mark.parametrize("text", [*FILTERS, "(sn>=b)", "(sn<=b)", "(sn=*b*)", "(:caseExactMatch:=a)"])
-def test_a_filter_comes_back_as_its_text(text: str) -> None:
-    encoded = texts.encode(text)
-    decoded, end = filters.decode(encoded, 0, len(encoded))
-
-    assert len(encoded) == end
-    assert encoded == texts.encode(filters.text(decoded))
-
-
-@pytest.mark.parametrize("data", [b"", b"\xaa\x00", ber.tlv(0xA3, ber.octet_string(b"cn")), ber.tlv(0xA2)])
-def test_what_is_no_filter_is_a_protocol_error(data: bytes) -> None:
-    with pytest.raises(ProtocolError):
-        filters.decode(data, 0, len(data))

@@ -1,9 +1,10 @@
-"""Search filters: from their text (RFC 4515) to their encoding (RFC 4511 section 4.5.1.7) and back."""
+"""Search filters: text (RFC 4515), encoding (RFC 4511 section 4.5.1.7) and tree, and from each to the others."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, assert_never
 
 from syncrepl_client.exceptions import FilterError, ProtocolError
 from syncrepl_client.ldap import ber
@@ -11,7 +12,22 @@ from syncrepl_client.ldap import ber
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["decode", "encode", "escape"]
+__all__ = [
+    "And",
+    "Comparison",
+    "Extensible",
+    "Filter",
+    "Not",
+    "Or",
+    "Present",
+    "Substrings",
+    "decode",
+    "encode",
+    "escape",
+    "parse",
+    "read",
+    "text_of",
+]
 
 _MAX_DEPTH: Final = 100
 _ATTRIBUTE: Final = r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)(?:;[A-Za-z0-9-]+)*"
@@ -141,17 +157,181 @@ def _unescape(text: str, pos: int, value: str) -> bytes:
     return _ESCAPE.sub(octet, value.encode())
 
 
-# --- from the encoding to the text ------------------------------------------------------------------------------------
+# --- the tree ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every one of these."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one of these."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite."""
+
+    part: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An attribute compared with a value; `kind` is ``=``, ``>=``, ``<=`` or ``~=``."""
+
+    attribute: str
+    value: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An attribute that is there."""
+
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Substrings:
+    """An attribute with these pieces in this order; `initial` and `final` may be empty."""
+
+    attribute: str
+    initial: bytes
+    middle: tuple[bytes, ...]
+    final: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Extensible:
+    """A comparison by a named rule; `with_dn` if the values in the entry's name count as well."""
+
+    attribute: str | None
+    rule: str | None
+    value: bytes
+    with_dn: bool
+
+
+Filter = And | Or | Not | Comparison | Present | Substrings | Extensible
+
+# --- from the encoding to the tree ------------------------------------------------------------------------------------
 
 _OPERATORS: Final = {tag: operator for operator, tag in _TAGS.items()}
-_SETS: Final = {0xA0: "&", 0xA1: "|", 0xA2: "!"}
-_NOT: Final = 0xA2
-_SUBSTRINGS: Final = 0xA4
-_PRESENT: Final = 0x87
-_EXTENSIBLE_MATCH: Final = 0xA9
 _INITIAL: Final = 0x80
 _FINAL: Final = 0x82
-_RULE: Final = 0x81
+
+
+def parse(filter_: str | bytes) -> Filter:
+    """Return the tree of a filter that is text or encoded.
+
+    Raises:
+        FilterError: the text is not a filter, or nested more than 100 levels deep.
+        ProtocolError: the octets are not, or nested more than 100 levels deep.
+    """
+    encoded = encode(filter_) if isinstance(filter_, str) else filter_
+    tree, end = read(encoded, 0, len(encoded))
+    if end != len(encoded):
+        raise ProtocolError("something follows the filter")
+    return tree
+
+
+def read(data: bytes, pos: int, end: int) -> tuple[Filter, int]:
+    """Decode the filter at a position.
+
+    Returns:
+        The filter, and where it ends.
+
+    Raises:
+        ProtocolError: it is malformed, or nested more than 100 levels deep.
+    """
+    return _read(data, pos, end, 0)
+
+
+def _read(data: bytes, pos: int, end: int, level: int) -> tuple[Filter, int]:
+    if level > _MAX_DEPTH:
+        raise ProtocolError(f"a filter nested more than {_MAX_DEPTH} levels deep")
+    tag, start, stop = ber.read(data, pos, end)
+    found: Filter
+    if tag in _OPERATORS:
+        found = Comparison(*_members(data, start, stop), _OPERATORS[tag])
+    elif tag in _LISTS:
+        found = _LISTS[tag](_parts(data, start, stop, level + 1))
+    elif tag in _DECODERS:
+        found = _DECODERS[tag](data, start, stop)
+    else:
+        raise ProtocolError(f"unknown filter 0x{tag:02x}")
+    return found, stop
+
+
+def _parts(data: bytes, pos: int, end: int, level: int) -> tuple[Filter, ...]:
+    parts = []
+    while pos < end:
+        part, pos = _read(data, pos, end, level)
+        parts.append(part)
+    return tuple(parts)
+
+
+def _not(parts: tuple[Filter, ...]) -> Not:
+    if len(parts) != 1:
+        raise ProtocolError(f"a filter that denies {len(parts)} others")
+    return Not(parts[0])
+
+
+def _members(data: bytes, start: int, end: int) -> tuple[str, bytes]:
+    """Read an attribute and what is asserted of it."""
+    pieces = [data[first:last] for _, first, last in ber.children(data, start, end)]
+    if len(pieces) != 2:  # noqa: PLR2004 - these two
+        raise ProtocolError(f"a comparison with {len(pieces)} members")
+    return _ascii(pieces[0]), pieces[1]
+
+
+def _decode_present(data: bytes, start: int, end: int) -> Present:
+    return Present(_ascii(data[start:end]))
+
+
+def _decode_substrings(data: bytes, start: int, end: int) -> Substrings:
+    attribute, pieces = _members(data, start, end)
+    found = [(tag, pieces[first:last]) for tag, first, last in ber.children(pieces, 0, len(pieces))]
+    if not any(piece for _, piece in found):
+        raise ProtocolError("a comparison of substrings without any")
+    initial = found.pop(0)[1] if found[0][0] == _INITIAL else b""
+    final = found.pop()[1] if found and found[-1][0] == _FINAL else b""
+    return Substrings(attribute, initial, tuple(piece for _, piece in found), final)
+
+
+def _decode_extensible(data: bytes, start: int, end: int) -> Extensible:
+    members = {tag: data[first:last] for tag, first, last in ber.children(data, start, end)}
+    rule, attribute = members.get(0x81), members.get(0x82)
+    return Extensible(
+        None if attribute is None else _ascii(attribute),
+        None if rule is None else _ascii(rule),
+        members.get(0x83, b""),
+        any(members.get(0x84, b"")),
+    )
+
+
+_LISTS: Final[dict[int, Callable[[tuple[Filter, ...]], Filter]]] = {0xA0: And, 0xA1: Or, 0xA2: _not}
+_DECODERS: Final[dict[int, Callable[[bytes, int, int], Filter]]] = {
+    0xA4: _decode_substrings,
+    0x87: _decode_present,
+    0xA9: _decode_extensible,
+}
+
+
+def _ascii(octets: bytes) -> str:
+    """Decode the name of an attribute or a matching rule."""
+    try:
+        return octets.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise ProtocolError("a name in a filter that is not ASCII") from error
+
+
+# --- from the tree to the text ----------------------------------------------------------------------------------------
 
 
 def _as_it_is(_attribute: str, escaped: str) -> str:
@@ -168,62 +348,33 @@ def decode(encoded: bytes, show: Callable[[str, str], str] = _as_it_is) -> str:
     Raises:
         ProtocolError: it is not a filter, or nested more than 100 levels deep.
     """
-    tag, start, end = ber.read(encoded, 0, len(encoded))
-    if end != len(encoded):
-        raise ProtocolError("something follows the filter")
-    return _text(encoded, (tag, start, end), show, 0)
+    return text_of(parse(encoded), show)
 
 
-def _text(data: bytes, element: tuple[int, int, int], show: Callable[[str, str], str], level: int) -> str:
-    if level > _MAX_DEPTH:
-        raise ProtocolError(f"a filter nested more than {_MAX_DEPTH} levels deep")
-    tag, start, end = element
-    if tag in _SETS:
-        parts = [_text(data, inner, show, level + 1) for inner in ber.children(data, start, end)]
-        if tag == _NOT and len(parts) != 1:
-            raise ProtocolError(f"a filter that denies {len(parts)} others")
-        return f"({_SETS[tag]}{''.join(parts)})"
-    if tag == _PRESENT:
-        return f"({_ascii(data[start:end])}=*)"
-    if tag == _EXTENSIBLE_MATCH:
-        return _extensible_text(data, start, end, show)
-    return _comparison_text(data, element, show)
+def text_of(filter_: Filter, show: Callable[[str, str], str] = _as_it_is) -> str:
+    """Write a filter as text.
 
-
-def _comparison_text(data: bytes, element: tuple[int, int, int], show: Callable[[str, str], str]) -> str:
-    tag, start, end = element
-    members = list(ber.children(data, start, end))
-    if len(members) != 2:  # noqa: PLR2004 - an attribute and what is asserted of it
-        raise ProtocolError(f"a comparison 0x{tag:02x} with {len(members)} members")
-    (_, first, last), (_, value_start, value_end) = members
-    attribute = _ascii(data[first:last])
-    if tag == _SUBSTRINGS:
-        return f"({attribute}={_substrings_text(data, value_start, value_end, attribute, show)})"
-    if tag not in _OPERATORS:
-        raise ProtocolError(f"unknown filter 0x{tag:02x}")
-    return f"({attribute}{_OPERATORS[tag]}{show(attribute, escape(data[value_start:value_end]))})"
-
-
-def _substrings_text(data: bytes, start: int, end: int, attribute: str, show: Callable[[str, str], str]) -> str:
-    pieces = [(tag, show(attribute, escape(data[first:last]))) for tag, first, last in ber.children(data, start, end)]
-    if not pieces:
-        raise ProtocolError("a comparison of substrings without any")
-    before = "" if pieces[0][0] == _INITIAL else "*"
-    after = "" if pieces[-1][0] == _FINAL else "*"
-    return before + "*".join(text for _, text in pieces) + after
-
-
-def _extensible_text(data: bytes, start: int, end: int, show: Callable[[str, str], str]) -> str:
-    parts = {tag: data[first:last] for tag, first, last in ber.children(data, start, end)}
-    attribute = _ascii(parts.get(0x82, b""))
-    with_dn = ":dn" if any(parts.get(0x84, b"")) else ""
-    rule = f":{_ascii(parts[_RULE])}" if _RULE in parts else ""
-    return f"({attribute}{with_dn}{rule}:={show(attribute, escape(parts.get(0x83, b'')))})"
-
-
-def _ascii(octets: bytes) -> str:
-    """Write the name of an attribute or a matching rule."""
-    try:
-        return octets.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise ProtocolError("a name in a filter that is not ASCII") from error
+    Args:
+        filter_: the tree.
+        show: is given the attribute and the escaped text of each value, and returns what to write of it.
+    """
+    match filter_:
+        case And(parts):
+            inner = f"&{''.join(text_of(part, show) for part in parts)}"
+        case Or(parts):
+            inner = f"|{''.join(text_of(part, show) for part in parts)}"
+        case Not(part):
+            inner = f"!{text_of(part, show)}"
+        case Comparison(attribute, value, kind):
+            inner = f"{attribute}{kind}{show(attribute, escape(value))}"
+        case Present(attribute):
+            inner = f"{attribute}=*"
+        case Substrings(attribute, initial, middle, final):
+            pieces = [show(attribute, escape(piece)) if piece else "" for piece in (initial, *middle, final)]
+            inner = f"{attribute}={'*'.join(pieces)}"
+        case Extensible(attribute, rule, value, with_dn):
+            asserted = show(attribute or "", escape(value))
+            inner = f"{attribute or ''}{':dn' * with_dn}{f':{rule}' if rule else ''}:={asserted}"
+        case _:
+            assert_never(filter_)
+    return f"({inner})"

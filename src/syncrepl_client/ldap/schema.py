@@ -130,6 +130,20 @@ class Schema:
             self._remember(self._remembered, description, kind)
             return kind
 
+    def types_below(self, description: str) -> list[AttributeType]:
+        """Return the type of an attribute and all that are derived from it; none if the schema does not have it."""
+        top = self.attribute(description)
+        if top is None:
+            return []
+        kinds = {one.oid: one for one in self._types.values()}
+        below = [one for one in kinds.values() if any(above.oid == top.oid for above in self._line(one))]
+        return [kind for one in below if (kind := self.attribute(one.oid)) is not None]
+
+    @property
+    def object_classes(self) -> Sequence[str]:
+        """The definitions of object classes, as text."""
+        return self._classes
+
     def key(self, description: str) -> str:
         """Return what all descriptions of one attribute share, whatever name they call it by.
 

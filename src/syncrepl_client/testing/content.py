@@ -76,7 +76,7 @@ class Content:
         """Tell whether an entry is within base and scope, and matches the filter."""
         if entry is None or not self._reaches(entry.dn):
             return False
-        return filters.matches(self.search.filter_, entry) is True
+        return filters.matches(self.search.filter_, {**entry.attributes, **entry.operational}, entry.dn)
 
     def _reaches(self, dn: str) -> bool:
         base = self.search.base

@@ -36,23 +36,6 @@ class Entry:
     attributes: Mapping[str, list[bytes]]
     operational: Mapping[str, list[bytes]]
 
-    def values(self, attribute: str | None) -> list[bytes]:
-        """Return the values of an attribute and its subtypes by option; of every attribute for None."""
-        found = []
-        for name, of_name in (*self.attributes.items(), *self.operational.items(), ("entryDN", [self.dn.encode()])):
-            if attribute is None or is_kind_of(name, attribute):
-                found += of_name
-        return found
-
-    def named(self, attribute: str | None) -> list[bytes]:
-        """Return the values of an attribute that stand in the entry's DN; all for None."""
-        return [
-            _octets(value)
-            for rdn in names.parse(self.dn)
-            for kind, value in rdn
-            if attribute is None or is_kind_of(kind, attribute)
-        ]
-
 
 @dataclass(frozen=True, slots=True)
 class Write:

@@ -19,7 +19,6 @@ from syncrepl_client.testing import script, wire
 from syncrepl_client.testing.backend import Backend
 from syncrepl_client.testing.connection import Connection
 from syncrepl_client.testing.directory import Directory, octets_of
-from syncrepl_client.testing.filters import decode
 from syncrepl_client.testing.requests import Search
 from syncrepl_client.testing.service import Service
 
@@ -214,11 +213,8 @@ class Provider:
         attributes: Iterable[str] = (),
     ) -> dict[str, dict[str, list[bytes]]]:
         """Return what a client would find, by DN; what a copy is compared with."""
-        encoded = filters.encode(filter)
-        search = Search(
-            self.suffix if base is None else base, scope, decode(encoded, 0, len(encoded))[0], tuple(attributes)
-        )
-        return self._backend.found(search)
+        base = self.suffix if base is None else base
+        return self._backend.found(Search(base, scope, filters.parse(filter), tuple(attributes)))
 
     @property
     def session_log(self) -> bool:

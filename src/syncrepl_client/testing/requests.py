@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client.contentsync import controls as sync
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber, messages
-from syncrepl_client.testing import filters
+from syncrepl_client.ldap import filter as filters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syncrepl_client.ldap.filter import Filter
     from syncrepl_client.ldap.messages import Control
-    from syncrepl_client.testing.filters import Filter
 
 __all__ = [
     "REFRESH_AND_PERSIST",
@@ -176,7 +176,7 @@ def _search(data: bytes, start: int, end: int) -> Search:
     _, pos = _number(data, pos, end, 0x02, "timeLimit")
     first, pos = _take(data, pos, end, 0x01, "typesOnly")
     types_only = ber.read_boolean(data, first, pos)
-    filter_, pos = filters.decode(data, pos, end)
+    filter_, pos = filters.read(data, pos, end)
     first, stop = _take(data, pos, end, 0x30, "attributes")
     attributes = tuple(
         messages.decode_octets(data[inner:last], "attribute") for _, inner, last in ber.children(data, first, stop)
@@ -225,7 +225,7 @@ def sync_request(search: Search, controls: tuple[Control, ...], identity: str) -
     hint = members.get(0x01, b"\0") != b"\0"
     if mode not in {REFRESH_ONLY, REFRESH_AND_PERSIST}:
         raise ProtocolError(f"mode {mode} of a sync request")
-    text = filters.text(search.filter_)
+    text = filters.text_of(search.filter_)
     return SyncRequest(
         mode, cookie, hint, search.base, search.scope, text, search.attributes, controls, identity=identity
     )

@@ -271,24 +271,8 @@ class _OpenSearch:
 
 def _root_dse(attributes: Mapping[str, list[bytes]], search: Search) -> list[Response]:
     """Answer a search for the root DSE (RFC 4512 section 5.1): all but its class is operational."""
-    if filters.matches(search.filter_, _RootDSE(attributes)) is not True:
+    if not filters.matches(search.filter_, attributes, ""):
         return [search_done()]
     user = {name: values for name, values in attributes.items() if name.lower() == "objectclass"}
     operational = {name: values for name, values in attributes.items() if name not in user}
     return [Response(wire.entry("", selected(user, operational, search))), search_done()]
-
-
-class _RootDSE:
-    """The root DSE for a filter."""
-
-    def __init__(self, attributes: Mapping[str, list[bytes]]) -> None:
-        self._attributes = {name.lower(): values for name, values in attributes.items()}
-
-    def values(self, attribute: str | None) -> list[bytes]:
-        if attribute is None:
-            return [value for values in self._attributes.values() for value in values]
-        return self._attributes.get(attribute.lower(), [])
-
-    def named(self, attribute: str | None) -> list[bytes]:
-        del attribute
-        return []
