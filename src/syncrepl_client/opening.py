@@ -76,7 +76,7 @@ class Settings:
             UsageError: what was said contradicts itself.
             CleartextPassword: a password would go over the network in clear.
         """
-        store = Store(path, stopping)
+        store = Store(path, stopping, self.terms.redaction)
         try:
             url = url or _stored(store, path)
             providers = providers_of(url, self.others, self.srv, _random)
@@ -103,11 +103,17 @@ class Settings:
                 self.timeouts,
                 self.tls,
                 self.cleartext_password,
-                buffers,
+                self._buffers(where, buffers),
                 self.on_behalf_of,
             )
             for where in providers.known()
         ]
+
+    def _buffers(self, where: LDAPUrl, buffers: Buffers | None) -> Buffers | None:
+        """Return the buffers of one connection: what is redacted must not go to a file, where it would be in clear."""
+        if buffers is None or self.terms.redaction is None or self.starttls or where.scheme == "ldaps":
+            return buffers
+        return replace(buffers, spool=0)
 
 
 def _stored(store: Store, path: Path) -> LDAPUrl:

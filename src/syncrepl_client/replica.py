@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Report
     from syncrepl_client.opening import Opened
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.entries import Entries
     from syncrepl_client.store.store import Store
 
@@ -68,8 +69,7 @@ class Replica:
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
         verify_every: seconds between comparisons of the copy with the server; None (the default) where the stream alone
-            cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
-            never.
+            cannot be right (389 Directory Server, FreeIPA, ApacheDS), after resumptions and each ten minutes; 0 never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
         heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
             never.
@@ -82,6 +82,7 @@ class Replica:
         srv: a domain such as ``example.com``, in whose DNS the servers are looked up (RFC 2782) each time that one is
             needed; the URL has no host then, as in ``ldap:///dc=example,dc=com``.
         backoff: how long `follow` waits between tries.
+        redaction: which attributes are dropped, masked or hashed before anything is stored, told or traced.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Replica:
         providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
         srv: str | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
+        redaction: Redaction | None = None,
     ) -> None:
         try:
             self._url = None if url is None else urls.of(url)
@@ -130,6 +132,7 @@ class Replica:
                 heartbeat=heartbeat,
                 progress=progress,
                 trace=trace,
+                redaction=redaction or None,
             ),
             others=others,
             srv=srv,

@@ -8,6 +8,7 @@
 ``syncrepl_marker``       the change marker under which an entry was last found equal to the server's
 ``syncrepl_request``      what other processes ask of the consumer that owns the file
 ``syncrepl_setting``      named values of programs (`DBInterface.get_setting`)
+``syncrepl_redaction``    under which rules the file is redacted; only where it is (see `erasure`)
 ``syncrepl_copy``         a view: the entries, if the copy is whole
 ========================  =============================================================================================
 

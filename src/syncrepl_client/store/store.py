@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.exceptions import DBError, Interrupted
 from syncrepl_client.model import Origin
 from syncrepl_client.store import held, schema
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
+from syncrepl_client.store.erasure import Erasure
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event, SentEntry
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.held import Held
     from syncrepl_client.store.live import Doubts
@@ -81,18 +84,22 @@ class Store:
     Args:
         path: the data file.
         stopping: tells whether a stop was asked for.
+        redaction: what becomes of attributes of which nothing may be in the file; None for nothing.
 
     Raises:
         DatabaseInUse: another consumer owns the file.
         DBError: the file cannot be opened, or is not ours.
     """
 
-    def __init__(self, path: Path, stopping: Callable[[], bool]) -> None:
+    def __init__(self, path: Path, stopping: Callable[[], bool], redaction: Redaction | None = None) -> None:
         self.database = Database(path, stopping)
         self.entries = Entries(self.database.connection)
+        self._erasure = Erasure(self.database, redaction)
         try:
             if not self.state().whole:
                 self._drop_unfinished()
+            with self.working():
+                self._erasure.begin()
         except BaseException:
             self.database.close()
             raise
@@ -116,7 +123,15 @@ class Store:
 
     def close(self) -> None:
         """Close the data file."""
-        self.database.close()
+        try:
+            if self._erasure.pending:
+                with self.working():
+                    self._erasure.finish()
+        except (Interrupted, DBError):
+            # Who opens the file next goes on with it, if it is still there.
+            pass
+        finally:
+            self.database.close()
 
     def state(self) -> State:
         """Read what the file says of itself."""
@@ -132,6 +147,7 @@ class Store:
             connection.execute(_SET_SEARCH, (url, fingerprint))
             if fingerprint != state.fingerprint:
                 connection.execute(_FORGET)
+                self._erasure.forget(connection)
 
     def set_listener(self, listener: str) -> None:
         """Remember who is told of the changes."""
@@ -175,6 +191,7 @@ class Store:
                         listener.cookie(cookie)
                 with self.database.guarded():
                     listener.refresh_done(self.entries, connection.cursor())
+        self._erasure.finish()
         self.database.log_large_wal()
 
     def some_uuids(self, *, exclude: set[bytes]) -> list[bytes]:
