@@ -215,7 +215,7 @@ def test_the_key_shows_nowhere() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(redaction)
     with pytest.raises(UsageError) as caught:
-        Redaction(hash=["cn"], key=b"sesame")
+        Redaction.passwords(b"sesame")
     trace = caught.value.__traceback__
     frames = []
     while trace is not None:

@@ -179,7 +179,9 @@ class Redaction:
     @classmethod
     def passwords(cls, key: Secret | bytes | None = None) -> Redaction:
         """Return the rules for `PASSWORDS`: hashed with a key, else masked, for hashes without a key can be guessed."""
-        return cls(mask=PASSWORDS) if key is None else cls(hash=PASSWORDS, key=key)
+        secret = Secret(key) if isinstance(key, bytes) else key
+        del key
+        return cls(mask=PASSWORDS) if secret is None else cls(hash=PASSWORDS, key=secret)
 
     def __bool__(self) -> bool:
         return bool(self.fingerprint)
