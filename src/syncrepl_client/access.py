@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.transport.reservoir import Buffers
     from syncrepl_client.transport.sockets import SocketTransport
 
@@ -154,14 +155,16 @@ class Access:
         max_message: int = DEFAULT_MAX_MESSAGE,
         trace: Callable[[str], None] | None = None,
         stopping: Callable[[], bool] = bool,
+        redaction: Redaction | None = None,
     ) -> Client:
-        """Connect alone; see `enter`."""
+        """Connect alone; see `enter` and `Client`."""
         return Client(
             self._connected(stopping),
             max_message=max_message,
             patience=self.timeouts.answer,
             trace=trace,
             stopping=stopping,
+            redaction=redaction,
         )
 
     def renew(self, client: Client, stopping: Callable[[], bool] = bool) -> None:

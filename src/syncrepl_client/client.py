@@ -20,6 +20,7 @@ from syncrepl_client.trace.conversation import Conversation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.sasl.base import Mechanism
     from syncrepl_client.sasl.layer import SecurityLayer
     from syncrepl_client.transport.base import Encryption, Transport
@@ -42,6 +43,7 @@ class Client:
         trace: is given a line for each message, without credentials and values; None for silence.
         stopping: tells whether everything is to be dropped at once.
         patience: seconds that the server may be silent where it owes an answer.
+        redaction: what becomes of attributes that nobody may see; what `search` returns is redacted in the trace alone.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Client:
         patience: float = _ANSWER_TIMEOUT,
         trace: Callable[[str], None] | None = None,
         stopping: Callable[[], bool] = bool,
+        redaction: Redaction | None = None,
     ) -> None:
         self._transport = transport
         self._stopping = stopping
@@ -59,6 +62,9 @@ class Client:
         self._patience = patience
         self._connection = Connection(max_message=max_message)
         self._trace = None if trace is None else Conversation(trace)
+        self._redaction = redaction
+        # The request that `ask` waits for; 0 for none.
+        self._asked = 0
         # When something came last, on the monotonic clock.
         self.heard = time.monotonic()
         # Requests for a sign of life that were not answered yet.
@@ -122,12 +128,16 @@ class Client:
             if not data:
                 return []
         items = self._connection.receive_data(data)
-        for item in items:
+        # Here, where all that comes passes by, before anybody looks at it.
+        seen = items if self._redaction is None else [_redacted(item, self._redaction) for item in items]
+        for item in seen:
             if self._trace is not None:
                 self._trace.received(item)
             if isinstance(item, Message) and item.message_id == 0:
                 _unsolicited(item)
-        return [item for item in items if not self._is_answer_to_ping(item)] if self._pings else items
+        if self._asked:
+            seen = [item if item.message_id == self._asked else other for item, other in zip(items, seen, strict=True)]
+        return [item for item in seen if not self._is_answer_to_ping(item)] if self._pings else seen
 
     def ping(self) -> None:
         """Ask for a sign of life: `heard` tells when there was one, whatever it was.
@@ -156,8 +166,13 @@ class Client:
             ConnectionLost: no answer came in time.
             Interrupted: a stop was asked for.
         """
-        timeout = self._patience if timeout is None else timeout
-        message_id = self.send(operation, controls)
+        message_id = self._asked = self.send(operation, controls)
+        try:
+            return self._answer(message_id, self._patience if timeout is None else timeout)
+        finally:
+            self._asked = 0
+
+    def _answer(self, message_id: int, timeout: float) -> list[Message | EntryRun]:
         if self._stopping():
             # Who asked for it may have woken the connection before this one.
             raise Interrupted
@@ -312,6 +327,11 @@ class Client:
 
 _RESULTS: Final = (BindResponse, SearchResultDone, ExtendedResponse)
 _SEARCH: Final = 0x63
+
+
+def _redacted(item: Message | EntryRun, redaction: Redaction) -> Message | EntryRun:
+    """Return what came without what is redacted: attributes come in runs of entries alone."""
+    return EntryRun(item.message_id, redaction.rows(item.rows)) if isinstance(item, EntryRun) else item
 
 
 def _unsolicited(message: Message) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import Report
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.base import Counts
     from syncrepl_client.store.store import Store
 
@@ -52,6 +53,7 @@ class Terms:
     heartbeat: Heartbeat | None
     progress: Callable[[int], None] | None
     trace: Callable[[str], None] | None
+    redaction: Redaction | None
 
 
 class Link:
@@ -135,15 +137,15 @@ class Link:
         """Connect to a provider for a verification alone; see `connect`.
 
         Raises:
-            UsageError: the copy is of another search or identity.
+            UsageError: the copy is of another search or identity, or was redacted in another way.
         """
         client, search = self._enter(url)
         state = self._store.state()
         if state.fingerprint not in {None, search.fingerprint}:
             # What another identity sees is another content.
             raise UsageError(
-                f"the copy was made by another search or identity: {state.url}",
-                hint="verify it with the URL that it was made with",
+                f"the copy was made by another search or identity, or with another redaction: {state.url}",
+                hint="verify it with the URL, and the redaction, that it was made with",
             )
         self._consumer = self._make_consumer(client, search)
 
@@ -153,12 +155,14 @@ class Link:
         terms = self._terms
         # It is known before it binds, or a stop would not wake it.
         self._client = client = access.connect(
-            max_message=terms.max_message, trace=terms.trace, stopping=self._dropping
+            max_message=terms.max_message, trace=terms.trace, stopping=self._dropping, redaction=terms.redaction
         )
         access.identify(client)
         journal.connected(access)
         # Whom the server takes us for decides what is to be seen.
-        return client, Search(url.base, int(url.scope), filters.encode(url.filter), url.attributes, client.identity)
+        rules = terms.redaction.fingerprint if terms.redaction else ""
+        filter_ = filters.encode(url.filter)
+        return client, Search(url.base, int(url.scope), filter_, url.attributes, client.identity, rules)
 
     def _make_consumer(self, client: Client, search: Search) -> Consumer:
         access, terms = self._there, self._terms

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import SyncreplMode
     from syncrepl_client.providers import Providers
+    from syncrepl_client.redaction import Redaction
 
 __all__ = ["Opened", "Settings", "settings_of"]
 
@@ -60,6 +61,7 @@ class Settings:
     on_behalf_of: str
     buffers: Buffers | None
     changelog: Retention | None
+    redaction: Redaction | None
 
     def open(
         self,
@@ -84,7 +86,7 @@ class Settings:
             UsageError: what was said contradicts itself.
             CleartextPassword: a password would go over the network in clear.
         """
-        store = Store(path, stopping, self.changelog)
+        store = Store(path, stopping, retention=self.changelog, redaction=self.redaction)
         try:
             url = url or _stored(store, path)
             providers = providers_of(url, self.others, self.srv, _random)
@@ -112,11 +114,17 @@ class Settings:
                 self.timeouts,
                 self.tls,
                 self.cleartext_password,
-                buffers,
+                self._buffers(where, buffers),
                 self.on_behalf_of,
             )
             for where in providers.known()
         ]
+
+    def _buffers(self, where: LDAPUrl, buffers: Buffers | None) -> Buffers | None:
+        """Return the buffers of one connection: what is redacted must not go to a file, where it would be in clear."""
+        if buffers is None or self.terms.redaction is None or self.starttls or where.scheme == "ldaps":
+            return buffers
+        return replace(buffers, spool=0)
 
 
 def settings_of(
@@ -141,6 +149,7 @@ def settings_of(
     srv: str | None = None,
     backoff: Backoff = Backoff(),  # noqa: B008 - a frozen value
     changelog: Retention | None = Retention(),  # noqa: B008 - a frozen value
+    redaction: Redaction | None = None,
 ) -> Settings:
     """Put the options of a program together; they are those of `Options`, with their defaults."""
     try:
@@ -159,6 +168,7 @@ def settings_of(
             heartbeat=heartbeat,
             progress=progress,
             trace=trace,
+            redaction=redaction or None,
         ),
         others=others,
         srv=srv,
@@ -172,6 +182,7 @@ def settings_of(
         on_behalf_of=on_behalf_of,
         buffers=buffers,
         changelog=changelog,
+        redaction=redaction,
     )
 
 

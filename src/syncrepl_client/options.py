@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.secret import Secret
     from syncrepl_client.store.retention import Retention
     from syncrepl_client.transport.reservoir import Buffers
@@ -51,6 +52,8 @@ class Options(TypedDict, total=False):
         srv: a domain such as ``example.com``, in whose DNS the servers are looked up (RFC 2782) each time that one is
             needed; the URL has no host then, as in ``ldap:///dc=example,dc=com``.
         backoff: how long `follow` waits between tries.
+        redaction: which attributes are dropped, masked or hashed before anything is stored, told or traced; a copy that
+            was made with rules goes on with rules, and an empty `Redaction` ends them.
         changelog: how long the changelog is kept; None for no changelog, and nothing of it is written.
     """
 
@@ -72,4 +75,5 @@ class Options(TypedDict, total=False):
     providers: Iterable[str | LDAPUrl | SupportsUnparse]
     srv: str | None
     backoff: Backoff
+    redaction: Redaction | None
     changelog: Retention | None

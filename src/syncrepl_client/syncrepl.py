@@ -37,8 +37,8 @@ class Syncrepl:
         reconnect: whether a connection that cannot be made, or breaks, is made again; see `Replica.follow`.
         kwargs: options of `Replica`: ``password``, ``credentials``, ``on_behalf_of``, ``timeouts``, ``tls``,
             ``cleartext_password``, ``progress``, ``trace``, ``max_message``, ``max_deletes``, ``verify_every``,
-            ``patience``, ``heartbeat``, ``buffers``, ``providers``, ``srv``, ``backoff``, and ``changelog``, which is
-            None here unless it is given.
+            ``patience``, ``heartbeat``, ``buffers``, ``providers``, ``srv``, ``backoff``, ``redaction``, and
+            ``changelog``, which is None here unless it is given.
 
     A password that goes over the network in clear is logged as a warning, for older programs rely on it; with
     ``cleartext_password=False`` it is refused, with ``True`` nothing is said.

@@ -24,6 +24,7 @@ SEARCH = Search("dc=x", SUBTREE, filters.encode("(cn=a)"), ("cn", "mail"), "cn=r
         {"attributes": ()},
         {"identity": "cn=other,dc=x"},
         {"identity": ""},
+        {"redaction": "rules"},
     ],
 )
 def test_a_cookie_is_of_all_parameters(change: dict[str, Any]) -> None:
@@ -73,3 +74,7 @@ def test_the_root_holds_its_children_but_is_not_one_of_them() -> None:
     assert root.holds("dc=x")
     assert not root.holds("")
     assert not root.holds("dc=y,dc=x")
+
+
+def test_without_redaction_the_fingerprint_is_what_older_files_hold() -> None:
+    assert SEARCH.fingerprint == "f883419d21cb3d7cbb5687293c29021f0e24a5bffd2864fd1d9975056981b6ad"

@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    with closing(Store(path, lambda: False, EVERYTHING)) as opened:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as opened:
         yield opened
 
 
@@ -316,14 +316,14 @@ def test_who_asks_for_changes_where_none_are_logged_is_told_so(path: Path) -> No
 
 
 def test_a_gap_without_a_changelog_is_told(path: Path) -> None:
-    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
         refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
         live(store, sent(2, "cn=b,dc=x"))
     with closing(Bookmark(path, "one", 0)):
         pass
     with closing(Store(path, lambda: False)) as store:
         live(store, sent(3, "cn=c,dc=x"))
-    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
         live(store, sent(4, "cn=d,dc=x"))
         for position in (Position(0), Position(1)):
             with closing(Feed(path, position, "one")) as feed, pytest.raises(ChangesLost, match="subscription 'one'"):
@@ -344,13 +344,13 @@ def fill(store: Store, first: int, last: int, size: int = 1000) -> None:
 
 def tidied(path: Path, retention: Retention) -> None:
     """Let the owner look once."""
-    with closing(Store(path, lambda: False, retention)) as store:
+    with closing(Store(path, lambda: False, retention=retention)) as store:
         store.tidy()
 
 
 @pytest.fixture
 def filled(path: Path) -> Path:
-    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
         refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
         fill(store, 1, 40)
     return path
@@ -405,7 +405,7 @@ def test_a_limit_decides_who_wins_and_it_is_said(filled: Path, caplog: pytest.Lo
 
 
 def test_an_old_change_of_a_large_entry_can_be_read_when_its_version_is_gone(path: Path) -> None:
-    with closing(Store(path, lambda: False, EVERYTHING)) as store:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
         changing = Changing(store, Random(1))
         for _ in range(60):
             changing.change()

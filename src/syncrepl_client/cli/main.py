@@ -25,6 +25,7 @@ from syncrepl_client.cli.options import (
     max_deletes_option,
     on_behalf_of_option,
     provider_option,
+    redaction_options,
     srv_option,
     tls_options,
 )
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from syncrepl_client.cli.encryption import AskedTLS
     from syncrepl_client.cli.identity import Asked
     from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.redaction import Redaction
 
 __all__ = ["main"]
 
@@ -97,6 +99,7 @@ class _WithCommands(click.Command):
 @identity_options
 @on_behalf_of_option
 @max_deletes_option
+@redaction_options
 @click.option("--trace", is_flag=True, help="Print the protocol exchange on standard error, without credentials.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors, and what --json or --ldif asks for.")
 @click.option(
@@ -126,6 +129,7 @@ def main(
     identity: Asked,
     on_behalf_of: str,
     max_deletes: MaxDeletes | None,
+    redaction: Redaction,
     trace: bool,
     quiet: bool,
 ) -> None:
@@ -159,6 +163,7 @@ def main(
             on_behalf_of=on_behalf_of,
             progress=progress,
             max_deletes=max_deletes,
+            redaction=redaction or None,
             trace=messages.trace if trace else None,
             providers=providers,
             srv=srv,

@@ -12,6 +12,7 @@ from syncrepl_client.cli.encryption import AskedTLS
 from syncrepl_client.cli.identity import LAYERS, MECHANISMS, Asked
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.redaction import PASSWORDS, Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ __all__ = [
     "max_deletes_option",
     "on_behalf_of_option",
     "provider_option",
+    "redaction_options",
     "srv_option",
     "tls_options",
 ]
@@ -117,6 +119,17 @@ _TLS: Final = (
 )
 
 
+_REDACTION: Final = (
+    click.option(
+        "--redact",
+        metavar="ATTRIBUTE,...",
+        multiple=True,
+        help="Mask the values of these attributes before anything is stored or printed; may be given again.",
+    ),
+    click.option("--redact-passwords", is_flag=True, help="The same for all attributes that hold passwords or keys."),
+)
+
+
 def identity_options(command: _Command) -> _Command:
     """Add the options that say who to be; the command gets them as one argument ``identity``."""
     return _collected(command, _IDENTITY, "identity", Asked)
@@ -126,6 +139,24 @@ def tls_options(command: _Command) -> _Command:
     """Add the options that say how to encrypt; the command gets them as ``starttls``, and the rest as ``tls``."""
     starttls = click.option("--starttls", is_flag=True, help="Encrypt the connection before the bind.")
     return starttls(_collected(command, _TLS, "tls", AskedTLS))
+
+
+def redaction_options(command: _Command) -> _Command:
+    """Add the options that say what is masked; the command gets them as one argument ``redaction``."""
+
+    @wraps(command)
+    def with_redaction(*, redact: tuple[str, ...], redact_passwords: bool, **arguments: Any) -> None:  # noqa: ANN401
+        named = {name.strip() for names in redact for name in names.split(",")}
+        try:
+            redaction = Redaction(mask=named | PASSWORDS if redact_passwords else named)
+        except UsageError as error:
+            raise click.BadParameter(f"{error}: {error.hint}", param_hint="--redact") from error
+        command(redaction=redaction, **arguments)
+
+    collected: _Command = with_redaction
+    for option in reversed(_REDACTION):
+        collected = option(collected)
+    return collected
 
 
 def _collected(command: _Command, options: Sequence[_Option], name: str, kind: type[Asked | AskedTLS]) -> _Command:

@@ -15,7 +15,13 @@ from syncrepl_client.access import Access
 from syncrepl_client.cli.encryption import make_tls, warn_of_clear_text
 from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.identity import find_credentials
-from syncrepl_client.cli.options import identity_options, max_deletes_option, on_behalf_of_option, tls_options
+from syncrepl_client.cli.options import (
+    identity_options,
+    max_deletes_option,
+    on_behalf_of_option,
+    redaction_options,
+    tls_options,
+)
 from syncrepl_client.cli.output import COMMAND
 from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
 from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from syncrepl_client.cli.identity import Asked
     from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.model import Report
+    from syncrepl_client.redaction import Redaction
 
 __all__ = ["verify"]
 
@@ -57,6 +64,7 @@ class _Report(msgspec.Struct):
 @identity_options
 @on_behalf_of_option
 @max_deletes_option
+@redaction_options
 @click.argument("url")
 @click.argument("data", type=click.Path(readable=False))
 def verify(
@@ -70,6 +78,7 @@ def verify(
     identity: Asked,
     on_behalf_of: str,
     max_deletes: MaxDeletes | None,
+    redaction: Redaction,
 ) -> None:
     """Compare the copy in DATA with what the server holds, whatever the cookie says.
 
@@ -93,7 +102,7 @@ def verify(
         )
         warn_of_clear_text(access, messages)
         with warnings_shown(messages):
-            report = _Work(access, data_file(data), max_deletes).run(repair=repair)
+            report = _Work(access, data_file(data), max_deletes, redaction).run(repair=repair)
     except SyncreplError as error:
         messages.error(error)
         sys.exit(exit_code(error))
@@ -106,10 +115,11 @@ def verify(
 class _Work:
     """One comparison."""
 
-    def __init__(self, access: Access, path: Path, max_deletes: MaxDeletes | None) -> None:
+    def __init__(self, access: Access, path: Path, max_deletes: MaxDeletes | None, redaction: Redaction) -> None:
         self._access = access
         self._path = path
         self._max_deletes = max_deletes
+        self._redaction = redaction
 
     def run(self, *, repair: bool) -> Report:
         # It must be there already: a mistyped path is no empty copy.
@@ -138,6 +148,7 @@ class _Work:
             credentials=access.credentials,
             on_behalf_of=access.on_behalf_of,
             max_deletes=self._max_deletes,
+            redaction=self._redaction,
         )
         with closing(replica):
             replica.open_store()

@@ -26,6 +26,7 @@ class Search:
         filter_: the filter, encoded.
         attributes: what to return; empty means all user attributes.
         identity: who asks.
+        redaction: stands for the rules under which its entries are redacted; empty for none.
     """
 
     base: str
@@ -33,6 +34,7 @@ class Search:
     filter_: bytes
     attributes: tuple[str, ...]
     identity: str = ""
+    redaction: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -44,6 +46,8 @@ class Search:
             " ".join(sorted({name.lower() for name in self.attributes})),
             names.normalize(self.identity),
             "manageDsaIT",
+            # What was stored under other rules has to be read anew.
+            *([self.redaction] if self.redaction else []),
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

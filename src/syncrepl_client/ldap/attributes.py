@@ -12,7 +12,7 @@ from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.layout import Layout
 
-__all__ = ["Attributes", "decode_attributes", "encode_attributes", "without"]
+__all__ = ["Attributes", "attribute_at", "decode_attributes", "encode_attributes", "without"]
 
 # Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
@@ -147,8 +147,8 @@ def _layout_of(wire: bytes, pos: int, end: int) -> Layout:
     """Make the layout of an entry that could be decoded."""
     attributes = []
     while pos < end:
-        element, values, stop = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
-        attributes.append((_NAMES.get(element) or _name(element), values, wire[pos:stop]))
+        name, values, stop = attribute_at(wire, pos, end)
+        attributes.append((name, values, wire[pos:stop]))
         pos = stop
     # A name that comes twice would be taken once by the layout.
     return Layout(attributes if len({name for name, _, _ in attributes}) == len(attributes) else [])
@@ -206,6 +206,24 @@ def _name(element: bytes) -> str:
         _NAMES.clear()
     _NAMES[element] = name
     return name
+
+
+def attribute_at(wire: bytes, pos: int, end: int) -> tuple[str, list[bytes], int]:
+    """Decode one attribute of a PartialAttributeList.
+
+    Args:
+        wire: the list.
+        pos: where the attribute begins.
+        end: where the list ends.
+
+    Returns:
+        Its name, its values, and where it ends.
+
+    Raises:
+        ProtocolError: it is malformed.
+    """
+    element, values, stop = _decode_short(wire, pos, end) or _decode_one(wire, pos, end)
+    return _NAMES.get(element) or _name(element), values, stop
 
 
 def without(wire: bytes, names: frozenset[str]) -> tuple[bytes, dict[str, list[bytes]]]:

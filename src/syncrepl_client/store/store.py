@@ -10,12 +10,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.exceptions import DBError, Interrupted
 from syncrepl_client.log_fields import fields
 from syncrepl_client.model import Origin, Provenance
 from syncrepl_client.store import changelog, held, tables
 from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
+from syncrepl_client.store.erasure import Erasure
 from syncrepl_client.store.feed import Position
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event, SentEntry
+    from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.held import Held
     from syncrepl_client.store.live import Doubts
@@ -94,21 +97,32 @@ class Store:
         path: the data file.
         stopping: tells whether a stop was asked for.
         retention: how long the changelog is kept; None for no changelog, and nothing of it is written.
+        redaction: what becomes of attributes of which nothing may be in the file; None for nothing.
 
     Raises:
         DatabaseInUse: another consumer owns the file.
         DBError: the file cannot be opened, or is not ours.
     """
 
-    def __init__(self, path: Path, stopping: Callable[[], bool], retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        stopping: Callable[[], bool],
+        *,
+        retention: Retention | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
         self.database = Database(path, stopping)
         self.entries = Entries(self.database.connection)
         self._retention = retention
         # When to look next whether the changelog holds more than it should, on the monotonic clock.
         self._tidy_at = 0.0
+        self._erasure = Erasure(self.database, redaction)
         try:
             if not self.state().whole:
                 self._drop_unfinished()
+            with self.working():
+                self._erasure.begin()
             self._begin_log()
         except BaseException:
             self.database.close()
@@ -146,7 +160,15 @@ class Store:
 
     def close(self) -> None:
         """Close the data file."""
-        self.database.close()
+        try:
+            if self._erasure.pending:
+                with self.working():
+                    self._erasure.finish()
+        except (Interrupted, DBError):
+            # Who opens the file next goes on with it, if it is still there.
+            pass
+        finally:
+            self.database.close()
 
     def state(self) -> State:
         """Read what the file says of itself."""
@@ -162,6 +184,7 @@ class Store:
             connection.execute(_SET_SEARCH, (url, fingerprint))
             if fingerprint != state.fingerprint:
                 connection.execute(_FORGET)
+                self._erasure.forget(connection)
 
     def set_listener(self, listener: str) -> None:
         """Remember who is told of the changes."""
@@ -205,6 +228,7 @@ class Store:
                         listener.cookie(cookie)
                 with self.database.guarded():
                     listener.refresh_done(self.entries, connection.cursor())
+        self._erasure.finish()
         self.database.log_large_wal()
         self.tidy()
 

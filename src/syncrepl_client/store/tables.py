@@ -11,6 +11,7 @@
 ``syncrepl_subscription`` how far each named reader of the changelog has come
 ``syncrepl_schema``       the schema of the server, as far as it was read
 ``syncrepl_setting``      named values of programs (`DBInterface.get_setting`)
+``syncrepl_redaction``    under which rules the file is redacted; only where it is (see `erasure`)
 ``syncrepl_copy``         a view: the entries, if the copy is whole
 ========================  =============================================================================================
 
