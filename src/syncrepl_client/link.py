@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from syncrepl_client import journal
+from syncrepl_client import journal, subschema
 from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
@@ -116,6 +116,7 @@ class Link:
             self._worked = False
         # Whichever provider it is, the copy is of the search that the program named.
         store.set_search(str(self._url), search.fingerprint)
+        subschema.learn(client, store, url.base)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)

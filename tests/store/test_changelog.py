@@ -22,6 +22,7 @@ from syncrepl_client.store.past import BEGINNING, Past
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.store.store import Store
 from syncrepl_client.store.subscriptions import Stored
+from syncrepl_client.store.vocabulary import Vocabulary
 from tests.store.changing import Changing, followed, state_of
 from tests.store.listeners import Mirror, refresh, row, sent, uuid
 
@@ -47,7 +48,9 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def logged(store: Store, after: int = 0) -> list[Change]:
-    return changelog.read_after(store.database.connection, after, 1 << 30, 1 << 40)
+    return changelog.read_after(
+        store.database.connection, Vocabulary(store.database.connection), after, 1 << 30, 1 << 40
+    )
 
 
 def rest(feed: Feed, limit: int = 7) -> list[Change]:

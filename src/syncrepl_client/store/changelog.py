@@ -16,13 +16,13 @@ from syncrepl_client.exceptions import ChangesLost, DBError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Provenance, Renamed
 from syncrepl_client.store import differences
-from syncrepl_client.store.entries import to_entry
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
     from syncrepl_client.model import Change, Entry
+    from syncrepl_client.store.vocabulary import Vocabulary
 
 __all__ = [
     "OVERHEAD",
@@ -235,32 +235,32 @@ class Appending:
 _Row = tuple[int, bytes, str, str, int, str | None, str | None, bytes | None, bytes | None, bytes | None]
 
 
-def read_after(connection: sqlite3.Connection, sequence: int, limit: int, octets: int) -> list[Change]:
+def read_after(vocabulary: Vocabulary, sequence: int, limit: int, octets: int) -> list[Change]:
     """Read changes after a number, in a transaction.
 
     Args:
-        connection: to the data file.
+        vocabulary: makes the entries, and has the connection.
         sequence: the number.
         limit: how many at most.
         octets: when to stop because they are large enough together; at least one is read.
     """
-    return _read(connection, connection.execute(_AFTER, (sequence, limit)), octets)
+    return _read(vocabulary, vocabulary.connection.execute(_AFTER, (sequence, limit)), octets)
 
 
-def changes_of(connection: sqlite3.Connection, uuid: bytes, sequence: int, limit: int, octets: int) -> list[Change]:
+def changes_of(vocabulary: Vocabulary, uuid: bytes, sequence: int, limit: int, octets: int) -> list[Change]:
     """Read changes of one entry after a number; see `read_after`."""
-    return _read(connection, connection.execute(_OF, (uuid, sequence, limit)), octets)
+    return _read(vocabulary, vocabulary.connection.execute(_OF, (uuid, sequence, limit)), octets)
 
 
-def first_after(connection: sqlite3.Connection, uuid: bytes, sequence: int) -> Change | None:
+def first_after(vocabulary: Vocabulary, uuid: bytes, sequence: int) -> Change | None:
     """Find the first change of an entry after a number, in a transaction; None if there was none."""
-    return next(iter(changes_of(connection, uuid, sequence, 1, 0)), None)
+    return next(iter(changes_of(vocabulary, uuid, sequence, 1, 0)), None)
 
 
-def _read(connection: sqlite3.Connection, rows: Iterator[_Row], octets: int) -> list[Change]:
+def _read(vocabulary: Vocabulary, rows: Iterator[_Row], octets: int) -> list[Change]:
     found: list[Change] = []
     for row in rows:
-        change, size = _change(connection, row)
+        change, size = _change(vocabulary, row)
         found.append(change)
         octets -= size
         if octets <= 0:
@@ -268,15 +268,15 @@ def _read(connection: sqlite3.Connection, rows: Iterator[_Row], octets: int) -> 
     return found
 
 
-def _change(connection: sqlite3.Connection, row: _Row) -> tuple[Change, int]:
+def _change(vocabulary: Vocabulary, row: _Row) -> tuple[Change, int]:
     """Make the change of a row; tells how many octets it has."""
     sequence, uuid, kind, origin, stored_at, old_dn, new_dn, before, after, difference = row
     if difference is not None:
-        after = _version_after(connection, uuid, sequence)
+        after = _version_after(vocabulary.connection, uuid, sequence)
         before = differences.undo(after, difference)
     provenance = Provenance(Origin(origin), sequence, stored_at)
-    old = None if before is None else to_entry(uuid, str(old_dn or new_dn), before)
-    new = None if after is None else to_entry(uuid, str(new_dn), after)
+    old = None if before is None else vocabulary.entry(uuid, str(old_dn or new_dn), before)
+    new = None if after is None else vocabulary.entry(uuid, str(new_dn), after)
     size = len(before or b"") + len(after or b"")
     if old is None and new is not None:
         return Added(new, provenance), size

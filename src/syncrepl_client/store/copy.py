@@ -10,6 +10,7 @@ from syncrepl_client.store import changelog, held, subscriptions
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.past import Past
 from syncrepl_client.store.visiting import reading, translated, visit
+from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,7 @@ class Copy:
         self._path = path
         self._connection = visit(path)
         self.entries = Entries(self._connection)
+        self._vocabulary = Vocabulary(self._connection)
 
     def close(self) -> None:
         """Close the connection."""
@@ -94,7 +96,7 @@ class Copy:
 
     def _page_of(self, uuid: bytes, last: int) -> list[Change]:
         with translated(self._path), reading(self._connection) as connection:
-            return changelog.changes_of(connection, uuid, last, _PAGE, _OCTETS)
+            return changelog.changes_of(self._vocabulary, uuid, last, _PAGE, _OCTETS)
 
     def past(self, sequence: int) -> Past:
         """Return the copy as it was after a change; see `Past`."""

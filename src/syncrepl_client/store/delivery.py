@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.names import DepthOrder
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Delivery:
                 order.add(found[1:2], row)
         for page in order.pages(_PAGE, deepest_first=True):
             for row in page:
-                entry = to_entry(*self._connection.execute(_ENTRY, (row,)).fetchone())
+                entry = self._telling.entry(*self._connection.execute(_ENTRY, (row,)).fetchone())
                 self._connection.execute(_DELETE, (row,))
                 self._telling.deleted(entry)
 
@@ -150,8 +149,8 @@ class Delivery:
         """Apply and tell one rename; returns the name that is free now."""
         number, row, _, new_key, dn, attrs = rename
         uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
-        before = to_entry(uuid, old_dn, old_attrs)
-        after = to_entry(uuid, dn, old_attrs if attrs is None else attrs)
+        before = self._telling.entry(uuid, old_dn, old_attrs)
+        after = self._telling.entry(uuid, dn, old_attrs if attrs is None else attrs)
         self._connection.execute(_UPDATE, (new_key, dn, after.attributes.wire, row))
         self._connection.execute(_DONE, (number,))
         self._telling.renamed(before, after)
@@ -161,8 +160,8 @@ class Delivery:
         """Deliver a circle of names: one member leaves it, the others move up, and the member comes back."""
         number, row, old_key, new_key, dn, attrs = cut
         uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
-        before = to_entry(uuid, old_dn, old_attrs)
-        after = to_entry(uuid, dn, old_attrs if attrs is None else attrs)
+        before = self._telling.entry(uuid, old_dn, old_attrs)
+        after = self._telling.entry(uuid, dn, old_attrs if attrs is None else attrs)
         self._connection.execute(_DONE, (number,))
         self._telling.left_a_circle(before)
         self._chain(self._waiting_for(old_key, old_dn))
@@ -179,7 +178,7 @@ class Delivery:
                 uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
                 self._connection.execute(_UPDATE, (key, dn, attrs, row))
                 # Servers repeat values in another order and send changes that change nothing.
-                before, after = to_entry(uuid, old_dn, old_attrs), to_entry(uuid, dn, attrs)
+                before, after = self._telling.entry(uuid, old_dn, old_attrs), self._telling.entry(uuid, dn, attrs)
                 if before.attributes == after.attributes:
                     self._telling.rewritten(before)
                 else:
@@ -196,4 +195,4 @@ class Delivery:
             for number in ids:
                 uuid, key, dn, attrs = self._connection.execute(_ADD, (number,)).fetchone()
                 self._connection.execute(_INSERT, (uuid, key, dn, attrs))
-                self._telling.added(to_entry(uuid, dn, attrs))
+                self._telling.added(self._telling.entry(uuid, dn, attrs))

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
-from syncrepl_client.model import Entry
+from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import sqlite3
     from uuid import UUID
 
-__all__ = ["Entries", "children", "descendants", "to_entry"]
+    from syncrepl_client.entry import Entry
+
+__all__ = ["Entries", "children", "descendants"]
 
 _PAGE: Final = 500
 
@@ -34,11 +36,6 @@ _CHILDREN: Final = """
     WHERE key >= ? AND key <= ? AND (key > ? OR id > ?) ORDER BY key, id LIMIT ?
 """
 _NAMESAKES: Final = "SELECT dn FROM syncrepl_entry WHERE key = ? AND dn <> ?"
-
-
-def to_entry(uuid: bytes, dn: str, attrs: bytes) -> Entry:
-    """Make an entry of the columns of its row."""
-    return Entry(uuid, dn, Attributes(attrs))
 
 
 def children(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, bytes, str]]:
@@ -78,8 +75,10 @@ class Entries(Mapping[str, Attributes]):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         object.__setattr__(self, "_connection", connection)
+        object.__setattr__(self, "_vocabulary", Vocabulary(connection))
 
     _connection: sqlite3.Connection
+    _vocabulary: Vocabulary
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"the copy cannot be changed: {name!r}")
@@ -92,23 +91,26 @@ class Entries(Mapping[str, Attributes]):
 
     def entry(self, dn: str) -> Entry | None:
         """Find an entry by its name, the exact spelling first."""
+        self._vocabulary.look()
         found = self._connection.execute(_BY_KEY, (names.key(dn),)).fetchall()
         row = next((row for row in found if row[2] == dn), None)
         row = row or next((row for row in found if names.same(row[2], dn)), None)
-        return to_entry(*row[1:]) if row else None
+        return self._vocabulary.entry(*row[1:]) if row else None
 
     def by_uuid(self, uuid: UUID) -> Entry | None:
         """Find an entry by its UUID."""
+        self._vocabulary.look()
         row = self._connection.execute(_BY_UUID, (uuid.bytes,)).fetchone()
-        return to_entry(*row[1:]) if row else None
+        return self._vocabulary.entry(*row[1:]) if row else None
 
     def all(self) -> Iterator[Entry]:
         """Iterate over the entries in constant memory."""
         last = 0
+        self._vocabulary.look()
         while rows := self._connection.execute(_PAGE_OF_COPY, (last, _PAGE)).fetchall():
             last = rows[-1][0]
             for row in rows:
-                yield to_entry(*row[1:])
+                yield self._vocabulary.entry(*row[1:])
 
     def __getitem__(self, dn: str) -> Attributes:
         entry = self.entry(dn)

@@ -12,6 +12,7 @@ from syncrepl_client.model import Added, Origin, Provenance
 from syncrepl_client.store import changelog
 from syncrepl_client.store.past import BEGINNING, Past
 from syncrepl_client.store.visiting import reading, translated, visit
+from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,6 +84,7 @@ class Feed:
         self._path = path
         self._connection = visit(path)
         self._reader = reader
+        self._vocabulary = Vocabulary(self._connection)
         self._snapshot: Past | None = None
         # What the file was like when there was nothing to read.
         self._seen = -1
@@ -161,5 +163,6 @@ class Feed:
                 raise ChangesLost(sequence, now.floor, self._reader)
             if sequence == now.sequence:
                 return []
-            changes = changelog.read_after(connection, sequence, limit, _OCTETS)
+            self._vocabulary.look()
+            changes = changelog.read_after(self._vocabulary, sequence, limit, _OCTETS)
         return [(change, Position(change.sequence or 0)) for change in changes]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.store.entries import children, descendants, to_entry
+from syncrepl_client.store.entries import children, descendants
 from syncrepl_client.store.names import text
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class LiveBatch:
         uuid, raw_dn, attrs = row
         dn = text(raw_dn)
         found = self._connection.execute(_FIND, (uuid,)).fetchone()
-        after = to_entry(uuid, dn, attrs)
+        after = self._telling.entry(uuid, dn, attrs)
         if found is None:
             self._connection.execute(_INSERT, (uuid, names.key(dn), dn, attrs))
             self._telling.added(after)
@@ -167,7 +167,7 @@ class LiveBatch:
         number, old_dn, old_attrs = found
         if old_dn == dn and old_attrs == attrs:
             return
-        before = to_entry(uuid, old_dn, old_attrs)
+        before = self._telling.entry(uuid, old_dn, old_attrs)
         self._connection.execute(_UPDATE, (names.key(dn), dn, attrs, number))
         if old_dn != dn:
             self._telling.renamed(before, after)
@@ -183,7 +183,7 @@ class LiveBatch:
             renamed = names.rebase(dn, old, new)
             self._connection.execute(_RENAME, (names.key(renamed), renamed, number))
             (attrs,) = self._connection.execute(_ATTRS, (number,)).fetchone()
-            self._telling.renamed(to_entry(uuid, dn, attrs), to_entry(uuid, renamed, attrs))
+            self._telling.renamed(self._telling.entry(uuid, dn, attrs), self._telling.entry(uuid, renamed, attrs))
             self._rename_below(dn, renamed)
 
     def _deleted(self, uuid: bytes, said_dn: str | None) -> None:
@@ -198,9 +198,9 @@ class LiveBatch:
             for child, child_uuid, child_dn in descendants(self._connection, dn):
                 (child_attrs,) = self._connection.execute(_ATTRS, (child,)).fetchone()
                 self._connection.execute(_DELETE, (child,))
-                self._telling.deleted(to_entry(child_uuid, child_dn, child_attrs))
+                self._telling.deleted(self._telling.entry(child_uuid, child_dn, child_attrs))
         self._connection.execute(_DELETE, (number,))
-        self._telling.deleted(to_entry(uuid, dn, attrs))
+        self._telling.deleted(self._telling.entry(uuid, dn, attrs))
         if moved and said_dn is not None:
             # Renamed so that the filter hides it: its children are still content, below its new name.
             self._rename_below(dn, said_dn)

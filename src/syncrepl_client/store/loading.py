@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added
 from syncrepl_client.store import tables
-from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.names import DepthOrder, texts
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from syncrepl_client.contentsync.events import SentEntry
-    from syncrepl_client.model import Provenance
+    from syncrepl_client.model import Entry, Provenance
     from syncrepl_client.store.base import Counts, Listener
     from syncrepl_client.store.database import Database
 
@@ -104,7 +103,13 @@ class FirstLoad:
         (added,) = self._database.connection.execute(_COUNT).fetchone()
         return {"added": added, "modified": 0, "renamed": 0, "deleted": 0}
 
-    def deliver(self, connection: sqlite3.Connection, listener: Listener | None, provenance: Provenance) -> None:
+    def deliver(
+        self,
+        connection: sqlite3.Connection,
+        listener: Listener | None,
+        provenance: Provenance,
+        make: Callable[[bytes, str, bytes], Entry],
+    ) -> None:
         """Tell of every entry, parents before their children; nothing of it is in the changelog."""
         if listener is None or self._order is None:
             return
@@ -113,7 +118,7 @@ class FirstLoad:
         for ids in self._order.pages(_PAGE):
             with self._database.guarded():
                 for _, uuid, dn, attrs in _fetch(connection, ids):
-                    tell(Added(to_entry(uuid, dn, attrs), provenance), cursor)
+                    tell(Added(make(uuid, dn, attrs), provenance), cursor)
 
 
 def _fetch(connection: sqlite3.Connection, ids: array[int]) -> Iterator[_Row]:

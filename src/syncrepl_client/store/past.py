@@ -17,8 +17,8 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.model import Added
 from syncrepl_client.store import changelog
-from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.visiting import reading, translated, visit
+from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +76,7 @@ class Past(Mapping[str, Attributes]):
         self._connection = visit(path)
         self._listed = False
         try:
+            self._vocabulary = Vocabulary(self._connection)
             self._check()
         except BaseException:
             self.close()
@@ -133,11 +134,11 @@ class Past(Mapping[str, Attributes]):
 
     def _entry(self, uuid: bytes) -> Entry | None:
         """Find what an entry was, in a transaction."""
-        change = changelog.first_after(self._connection, uuid, self.sequence)
+        change = changelog.first_after(self._vocabulary, uuid, self.sequence)
         if change is not None:
             return None if isinstance(change, Added) else change.before
         row = self._connection.execute(_NOW, (uuid,)).fetchone()
-        return None if row is None else to_entry(*row)
+        return None if row is None else self._vocabulary.entry(*row)
 
     def entry(self, dn: str) -> Entry | None:
         """Find an entry by its name then, the exact spelling first."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client.exceptions import DBError, Interrupted
 from syncrepl_client.log_fields import fields
 from syncrepl_client.model import Origin, Provenance
-from syncrepl_client.store import changelog, held, tables
+from syncrepl_client.store import changelog, held, tables, vocabulary
 from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
@@ -24,6 +24,7 @@ from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.retention import prune
 from syncrepl_client.store.telling import Telling
+from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client.contentsync.events import Event, SentEntry
+    from syncrepl_client.ldap.attributes import Attributes
     from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.held import Held
@@ -114,6 +116,7 @@ class Store:
     ) -> None:
         self.database = Database(path, stopping)
         self.entries = Entries(self.database.connection)
+        self._vocabulary = Vocabulary(self.database.connection)
         self._retention = retention
         # When to look next whether the changelog holds more than it should, on the monotonic clock.
         self._tidy_at = 0.0
@@ -192,6 +195,16 @@ class Store:
             with self.database.transaction() as connection:
                 connection.execute(_SET_LISTENER, (listener,))
 
+    def subschema(self) -> tuple[str, Attributes] | None:
+        """Return the name and the attributes of the subschema subentry that is stored; None if none is."""
+        return vocabulary.stored(self.database.connection)
+
+    def set_subschema(self, subentry: str, attributes: Attributes) -> None:
+        """Store the server's schema; entries are read by it from here on."""
+        with self.database.transaction() as connection:
+            vocabulary.store(connection, subentry, attributes)
+        self._vocabulary.look()
+
     # --- refresh ------------------------------------------------------------------------------------------------------
 
     def begin_refresh(self, listener: Listener | None, brought: Iterable[SentEntry] = ()) -> FirstLoad | Update:
@@ -238,10 +251,10 @@ class Store:
         if isinstance(staged, FirstLoad):
             if self._retention is not None:
                 changelog.begin(connection, _microseconds)
-            staged.deliver(connection, listener, self._snapshot(connection))
+            staged.deliver(connection, listener, self._snapshot(connection), self._vocabulary.entry)
         else:
             log = self._appending(connection)
-            staged.deliver(connection, Telling(self.database, connection, listener, log, origin))
+            staged.deliver(connection, Telling(self.database, listener, log, origin, self._vocabulary))
             if log is not None:
                 log.finish()
 
@@ -307,7 +320,9 @@ class Store:
         """
         with self.database.transaction() as connection:
             log = self._appending(connection)
-            telling = Telling(self.database, connection, _told_of_changes(listener), log, Origin.PERSIST)
+            telling = Telling(
+                self.database, connection, _told_of_changes(listener), log, Origin.PERSIST, self._vocabulary
+            )
             batch = LiveBatch(connection, telling, in_content)
             complete = batch.apply(events)
             if log is not None:

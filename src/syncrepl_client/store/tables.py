@@ -108,7 +108,7 @@ _VERSION_3: Final = (
     """,
     """
     CREATE TABLE syncrepl_schema (
-        id INTEGER PRIMARY KEY CHECK (id = 1), subentry TEXT NOT NULL, attrs BLOB NOT NULL
+        id INTEGER PRIMARY KEY CHECK (id = 1), subentry TEXT NOT NULL, attrs BLOB NOT NULL, version INTEGER NOT NULL
     ) STRICT
     """,
 )

@@ -16,12 +16,11 @@ from syncrepl_client.store import changelog
 from syncrepl_client.store.differences import LARGE
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from syncrepl_client.model import Change, Entry, Origin
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.changelog import Appending
     from syncrepl_client.store.database import Database
+    from syncrepl_client.store.vocabulary import Vocabulary
 
 __all__ = ["Telling"]
 
@@ -30,28 +29,29 @@ class Telling:
     """Tells of the changes of one transaction.
 
     Args:
-        database: the data file.
-        connection: its connection, in the transaction.
+        database: the data file, in the transaction.
         listener: the program's; None if it hears of no changes.
         log: the changelog; None if none is kept.
         origin: where the changes were found.
+        vocabulary: makes the entries that they are about.
     """
 
     def __init__(
         self,
         database: Database,
-        connection: sqlite3.Connection,
         listener: Listener | None,
         log: Appending | None,
         origin: Origin,
+        vocabulary: Vocabulary,
     ) -> None:
         self._database = database
         self._listener = listener
         self._by_name = listener is not None and listener.by_name
         self._log = log
+        self.entry = vocabulary.entry
         self._origin = origin
         self._unlogged = Provenance(origin)
-        self._cursor = connection.cursor()
+        self._cursor = database.connection.cursor()
 
     @property
     def heard(self) -> bool:
