@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.access import Access
     from syncrepl_client.client import Client
+    from syncrepl_client.contentsync.server import Server
     from syncrepl_client.guard import MaxDeletes
     from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.url import LDAPUrl
@@ -92,8 +93,9 @@ class Link:
         self._there = access
         self._client: Client | None = None
         self._consumer: Consumer | None = None
-        # What is searched for on this connection.
+        # What is searched for on this connection, and what the server says of itself.
         self._search: Search | None = None
+        self._server: Server | None = None
         # Whether the copy was in step before, with this very search: in an earlier run perhaps.
         state = store.state()
         self._worked = state.whole and state.url is not None and urls.parse(state.url).search_url() == url.search_url()
@@ -116,21 +118,22 @@ class Link:
             self._worked = False
         # Whichever provider it is, the copy is of the search that the program named.
         store.set_search(str(self._url), search.fingerprint)
-        subschema.learn(client, store, url.base)
+        server = read_server(client)
+        subschema.learn(client, store, server, url.base)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
-        self._search = search
-        consumer = self._make_consumer(client, search)
+        self._search, self._server = search, server
+        consumer = self._make_consumer(client, search, server)
         consumer.start()
         self._consumer = consumer
 
     def again(self) -> None:
         """Search again, on the same connection, after a search that has ended."""
-        client, search = self._client, self._search
-        if client is None or search is None:
+        client, search, server = self._client, self._search, self._server
+        if client is None or search is None or server is None:
             raise ClosedError("there is no connection")
-        consumer = self._make_consumer(client, search)
+        consumer = self._make_consumer(client, search, server)
         consumer.start()
         self._consumer = consumer
 
@@ -148,7 +151,7 @@ class Link:
                 f"the copy was made by another search or identity, or with another redaction: {state.url}",
                 hint="verify it with the URL, and the redaction, that it was made with",
             )
-        self._consumer = self._make_consumer(client, search)
+        self._consumer = self._make_consumer(client, search, read_server(client))
 
     def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""
@@ -165,7 +168,7 @@ class Link:
         filter_ = filters.encode(url.filter)
         return client, Search(url.base, int(url.scope), filter_, url.attributes, client.identity, rules)
 
-    def _make_consumer(self, client: Client, search: Search) -> Consumer:
+    def _make_consumer(self, client: Client, search: Search, server: Server) -> Consumer:
         access, terms = self._there, self._terms
         return Consumer(
             client,
@@ -173,7 +176,7 @@ class Link:
             search,
             _MODES[terms.mode],
             self._listener,
-            server=read_server(client),
+            server=server,
             max_deletes=terms.max_deletes,
             renew=lambda: access.renew(client, self._dropping),
             stopping=self._dropping,

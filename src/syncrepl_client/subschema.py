@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from syncrepl_client.client import Client
+    from syncrepl_client.contentsync.server import Server
     from syncrepl_client.store.store import Store
 
 __all__ = ["learn"]
@@ -24,17 +25,18 @@ _STAMPS: Final = ("modifyTimestamp", "nsSchemaCSN", "entryCSN")
 _DEFINITIONS: Final = ("attributeTypes", "objectClasses", "matchingRules", "ldapSyntaxes")
 
 
-def learn(client: Client, store: Store, base: str) -> None:
+def learn(client: Client, store: Store, server: Server, base: str) -> None:
     """Read the schema that governs a search, unless it is the one that is stored.
 
     Args:
         client: bound; no search runs on it.
         store: where it is stored.
+        server: what it says of itself.
         base: the base of the search.
     """
     try:
-        subentry = _pointer(client, base) or _pointer(client, "")
-        if subentry is None:
+        subentry = server.subschema or _pointer(client, base)
+        if not subentry:
             return
         known = store.subschema()
         if known is not None and known[0] == subentry and _stamps(known[1]):
@@ -48,14 +50,11 @@ def learn(client: Client, store: Store, base: str) -> None:
         store.set_subschema(subentry, Attributes.of(found))
 
 
-def _pointer(client: Client, dn: str) -> str | None:
-    """Return the name of the subschema subentry that an entry points to."""
-    try:
-        found = client.search(dn, 0, _EVERYTHING, ("subschemaSubentry",))
-    except LDAPResultError:
-        return None
+def _pointer(client: Client, dn: str) -> str:
+    """Return the name of the subschema subentry that an entry points to; empty if it does not."""
+    found = client.search(dn, 0, _EVERYTHING, ("subschemaSubentry",))
     values = Attributes.of(found[0][1]).get("subschemaSubentry", []) if found else []
-    return values[0].decode(errors="replace") if values else None
+    return values[0].decode(errors="replace") if values else ""
 
 
 def _read(client: Client, subentry: str, attributes: tuple[str, ...]) -> dict[str, list[bytes]]:

@@ -48,9 +48,7 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def logged(store: Store, after: int = 0) -> list[Change]:
-    return changelog.read_after(
-        store.database.connection, Vocabulary(store.database.connection), after, 1 << 30, 1 << 40
-    )
+    return changelog.read_after(Vocabulary(store.database.connection), after, 1 << 30, 1 << 40)
 
 
 def rest(feed: Feed, limit: int = 7) -> list[Change]:

@@ -41,6 +41,8 @@ _PATIENCE: Final = 20.0
 class Listener:
     """Keeps the table ``mirror``; what does not fit what it holds is an error."""
 
+    by_name = True
+
     def __init__(self) -> None:
         self.told: list[tuple[Told, Origin]] = []
         # Is called with each change before it is noted.

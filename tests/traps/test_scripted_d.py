@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Listener:
     """Notes changes."""
 
+    by_name = True
+
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
 
@@ -63,6 +65,8 @@ def test_names_may_go_round_inside_a_refresh(lab: Laboratory, mode: SyncreplMode
 
     class ByName:
         """Follows changes by name, as a program does that knows no UUIDs."""
+
+        by_name = True
 
         def change(self, change: Any, cursor: sqlite3.Cursor) -> None:
             match change:

@@ -113,7 +113,7 @@ def test_a_confirmation_that_never_comes_is_a_lost_connection(
 def test_a_client_of_a_server_that_only_accepts_can_be_stopped(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as deaf:
         replica = Replica(f"ldap://127.0.0.1:{deaf.getsockname()[1]}/{SUFFIX}", tmp_path / "data")
-        opener = threading.Thread(target=replica.open)
+        opener = threading.Thread(target=replica.connect)
         opener.start()
         accepted, _ = deaf.accept()
         with closing(accepted):

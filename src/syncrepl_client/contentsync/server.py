@@ -39,6 +39,8 @@ class Server:
     last_change: int | None = None
     # FreeIPA's own attributes.
     ipa: bool = False
+    # The entry that holds its schema; empty if it does not say.
+    subschema: str = ""
     # Whether the root DSE could be read at all.
     known: bool = field(default=False)
 
@@ -61,6 +63,7 @@ class Server:
             first_change=_number(one("firstchangenumber")),
             last_change=_number(one("lastchangenumber")),
             ipa=any(name.startswith("ipa") for name in values),
+            subschema=one("subschemasubentry"),
             known=bool(values),
         )
 

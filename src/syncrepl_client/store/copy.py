@@ -95,7 +95,7 @@ class Copy:
             yield from page
 
     def _page_of(self, uuid: bytes, last: int) -> list[Change]:
-        with translated(self._path), reading(self._connection) as connection:
+        with translated(self._path), reading(self._connection):
             return changelog.changes_of(self._vocabulary, uuid, last, _PAGE, _OCTETS)
 
     def past(self, sequence: int) -> Past:

@@ -118,7 +118,7 @@ class FirstLoad:
         for ids in self._order.pages(_PAGE):
             with self._database.guarded():
                 for _, uuid, dn, attrs in _fetch(connection, ids):
-                    tell(Added(make(uuid, dn, attrs), provenance), cursor)
+                    tell(Added(make(uuid, dn, attrs), provenance), cursor=cursor)
 
 
 def _fetch(connection: sqlite3.Connection, ids: array[int]) -> Iterator[_Row]:

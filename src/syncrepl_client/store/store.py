@@ -320,9 +320,7 @@ class Store:
         """
         with self.database.transaction() as connection:
             log = self._appending(connection)
-            telling = Telling(
-                self.database, connection, _told_of_changes(listener), log, Origin.PERSIST, self._vocabulary
-            )
+            telling = Telling(self.database, _told_of_changes(listener), log, Origin.PERSIST, self._vocabulary)
             batch = LiveBatch(connection, telling, in_content)
             complete = batch.apply(events)
             if log is not None:

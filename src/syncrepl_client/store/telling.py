@@ -101,4 +101,4 @@ class Telling:
     def _tell(self, change: Change) -> None:
         if self._listener is not None:
             with self._database.guarded():
-                self._listener.change(change, self._cursor)
+                self._listener.change(change, cursor=self._cursor)

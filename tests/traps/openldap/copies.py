@@ -52,6 +52,8 @@ _TABLE: Final = "CREATE TABLE IF NOT EXISTS witness (uuid TEXT PRIMARY KEY, dn T
 class Witness:
     """Notes what it is told, and keeps the table ``witness``; what does not fit the table is an error."""
 
+    by_name = True
+
     def __init__(self) -> None:
         self.changes: list[Change] = []
         self.origins: list[Origin] = []
