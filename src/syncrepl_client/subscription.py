@@ -131,11 +131,8 @@ class Subscription:
     def _take(self, limit: int) -> list[Change]:
         found: list[Change] = []
         while len(found) < limit:
-            if not self._page:
-                # Who has some already does not wait for more.
-                if found or not self._fill():
-                    break
-                continue
+            if not self._page and not self._fill():
+                break
             change, self._given = self._page.popleft()
             self._unsaved += 1
             if not self._kinds or isinstance(change, self._kinds):

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from syncrepl_client import Syncrepl
+from syncrepl_client import Retention, Syncrepl
 from syncrepl_client.store import database
 from tests.convergence.mirror import Mirror
 
@@ -139,7 +139,7 @@ def work(job: Job) -> int:
     failpoints = Failpoints(job)
     failpoints.install()
     signal.signal(signal.SIGUSR1, lambda *_: failpoints.arm())
-    client = Syncrepl(job.path, Mirror, job.mode, job.url, verify_every=job.verify_every)
+    client = Syncrepl(job.path, Mirror, job.mode, job.url, verify_every=job.verify_every, changelog=Retention())
     signal.signal(signal.SIGTERM, lambda *_: client.please_stop())
     while client.poll(0.2):
         pass

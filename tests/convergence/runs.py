@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from syncrepl_client import SyncreplMode
 from tests.convergence.client import Job
 from tests.convergence.mirror import content_of, difference, look
+from tests.convergence.stream import Stream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,8 @@ class Follower:
         self.history = history
         self.path = path
         self.mode = mode
+        # Reads the changelog, which client after client writes.
+        self.stream = Stream()
         self._chance = random.Random(history.seed)
 
     def job(self, *, kill_at: int = 0, path: Path | None = None) -> Job:
@@ -49,6 +52,8 @@ class Follower:
         self.told(result)
         if not result.killed:
             self.check(path)
+        if path == self.path:
+            self.stream.check(path, self.history)
         return result
 
     def await_mark(self, run: Run, mark: str, path: Path) -> None:
@@ -71,8 +76,9 @@ class Follower:
         assert result.killed or result.status == 0, f"{result.error}\n{self.history}"
 
     def consistent(self) -> None:
-        """Compare the copy with the table of the callbacks."""
+        """Compare the copy with the table of the callbacks, and with what the changelog leads to."""
         look(self.path).check(self.history)
+        self.stream.check(self.path, self.history)
 
     def check(self, path: Path | None = None) -> None:
         """Compare the copy with the directory, and with the table of the callbacks."""

@@ -58,6 +58,7 @@ def die_at_each(follower: Follower, old: Path, *, most: int | None) -> None:
     failpoints = follower.converge().statements
     for number in some(failpoints, most):
         restore(old, work)
+        follower.stream.begin_again(work)
         follower.history.told[:] = [f"failpoint {number} of {failpoints}"]
         if follower.converge(kill_at=number).killed:
             old_or_new(work, before, content_of(follower.history.content()), follower.history)
