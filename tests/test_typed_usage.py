@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, assert_never, assert_type
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from syncrepl_client import (
     subscribe,
     watch,
 )
+from syncrepl_client.diff import Values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +46,7 @@ def told(change: Change) -> str:
         case Added(after=entry):
             return f"new: {assert_type(entry, Entry).dn}"
         case Modified(before=before, after=after):
-            return f"{after.dn}: {before.attributes.get('l')} -> {after.attributes.get('l')}"
+            return f"{after.dn}: {before.text('l')} -> {after.text('l')}"
         case Renamed(before=before, after=after):
             return f"{before.dn} is {after.dn}"
         case Deleted(before=entry):
@@ -63,7 +65,7 @@ def change_everything(slapd: Slapd) -> None:
 
 CHANGED = [
     "new: cn=a,ou=people,dc=example,dc=com",
-    "cn=a,ou=people,dc=example,dc=com: [b'Oslo'] -> [b'Bergen']",
+    "cn=a,ou=people,dc=example,dc=com: Oslo -> Bergen",
     "cn=a,ou=people,dc=example,dc=com is cn=b,ou=people,dc=example,dc=com",
     "gone: cn=b,ou=people,dc=example,dc=com",
 ]
@@ -107,13 +109,20 @@ def test_replica(slapd: Slapd, tmp_path: Path) -> None:
         assert assert_type(attributes["dc"], list[bytes]) == [b"example"]
         entry = assert_type(replica.entries.entry(slapd.suffix), Entry | None)
         assert entry is not None
+        assert assert_type(entry["dc"], list[bytes]) == [b"example"]
+        assert assert_type(entry.text("dc"), str | None) == "example"
+        assert assert_type(entry.values("dc"), list[object]) == ["example"]
+        assert assert_type(entry.get("cn"), list[bytes] | None) is None
         assert replica.entries.by_uuid(assert_type(entry.uuid, UUID)) == entry
         assert entry.dn in [one.dn for one in replica.entries.all()]
 
         change_everything(slapd)
         with replica.subscribe("reader", start=0) as changes:
-            every = [told(assert_type(next(changes), Change)) for _ in range(4)]
-        assert every == CHANGED
+            every = [assert_type(next(changes), Change) for _ in range(4)]
+        assert [told(change) for change in every] == CHANGED
+        values = assert_type(every[1].diff(), dict[str, Values])["l"]
+        assert (values.added, values.removed) == ([b"Bergen"], [b"Oslo"])
+        assert assert_type(every[1].modified_at, datetime | None) is not None
         assert len(list(replica.history(f"cn=b,ou=people,{slapd.suffix}"))) == 4
         assert assert_type(replica.verify(), Report).drift is False
         assert assert_type(replica.status(), Status).sequence == 4
