@@ -37,6 +37,8 @@ nitpick_ignore_regex = [
     ("py:.*", rf"(?:{_builtin})"),
     # Names that a module imports for its annotations alone.
     ("py:class", r"UUID|Path|Control|Credentials|Timeouts|LDAPUrl|syncrepl_client\.client\.Client|SupportsUnparse"),
+    # What is described with the class that has it as an argument or a result.
+    ("py:class", r"Options|Refreshed|Start|Status|Subscription|T"),
     # What a replica is made of.
     ("py:class", r"Opened"),
     # The steps of a script are made by its functions; what they are made of is nobody's business.

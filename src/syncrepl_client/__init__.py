@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from syncrepl_client.aio import AsyncReplica, AsyncSubscription, awatch
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
 from syncrepl_client.guard import MaxDeletes
@@ -33,6 +34,8 @@ from syncrepl_client.watching import watch
 
 __all__ = [
     "Added",
+    "AsyncReplica",
+    "AsyncSubscription",
     "Attributes",
     "Backoff",
     "BaseCallback",
@@ -58,6 +61,7 @@ __all__ = [
     "Syncrepl",
     "SyncreplMode",
     "__version__",
+    "awatch",
     "subscribe",
     "watch",
 ]

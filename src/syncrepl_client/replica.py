@@ -169,7 +169,7 @@ class Replica:
             opened.close()
 
     def __enter__(self) -> Self:
-        return self if self._begun else self.connect()
+        return self if self.begun else self.connect()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -234,13 +234,21 @@ class Replica:
         Returns:
             How many entries there are now, and what the refresh that was completed last has changed.
         """
+        self.begin_refresh()
+        while not self._begun or self.refreshing:
+            if not self.step():
+                break
+        return self.refreshed()
+
+    def begin_refresh(self) -> None:
+        """Search again if the last search has ended, as one with refresh only does; for the fronts."""
         link = self.opened.link if self._begun and not self._closed else None
         if link is not None and link.finished and self.mode is SyncreplMode.REFRESH_ONLY:
             with self._session():
                 link.again()
-        while not self._begun or self.refreshing:
-            if not self.step():
-                break
+
+    def refreshed(self) -> Refreshed:
+        """Tell what `refresh` does, when it is complete; for the fronts."""
         return Refreshed(len(self.entries), **self.opened.link.counts)
 
     def verify(self, *, repair: bool = False) -> Report:
@@ -437,6 +445,11 @@ class Replica:
     def entries(self) -> Entries:
         """The copy as a read-only mapping of DN, in any spelling, to attributes."""
         return self.store.entries
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was ever told to connect; for the fronts."""
+        return self._begun
 
     @property
     def refreshing(self) -> bool:

@@ -118,7 +118,7 @@ class Subscription:
         self._save_now_and_then()
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            found = self._take(limit)
+            found = [change for change, _ in self._take(limit)]
             if found or self._ended or self._stopped.is_set():
                 return found
             self.commit()
@@ -126,17 +126,38 @@ class Subscription:
             # What came with the last word is still to be read.
             self._ended = not self._wait(left, self._stopped)
             if deadline is not None and time.monotonic() >= deadline:
-                return self._take(limit)
+                return [change for change, _ in self._take(limit)]
 
-    def _take(self, limit: int) -> list[Change]:
-        found: list[Change] = []
+    def fetch(self, limit: int = _PAGE) -> list[tuple[Change, Position]]:
+        """Read on without waiting; for fronts that wait, and hand out what they got, by themselves.
+
+        What was fetched before counts as handled.
+
+        Args:
+            limit: how many changes at most.
+
+        Returns:
+            Each change with the position of who has it; nothing if there is nothing now.
+        """
+        if self._closed:
+            raise ClosedError("the subscription is closed")
+        self._handled = self._given
+        self._save_now_and_then()
+        found = self._take(limit)
+        if not found:
+            self.commit()
+        return found
+
+    def _take(self, limit: int) -> list[tuple[Change, Position]]:
+        found: list[tuple[Change, Position]] = []
         while len(found) < limit:
             if not self._page and not self._fill():
                 break
-            change, self._given = self._page.popleft()
+            one = self._page.popleft()
+            self._given = one[1]
             self._unsaved += 1
-            if not self._kinds or isinstance(change, self._kinds):
-                found.append(change)
+            if not self._kinds or isinstance(one[0], self._kinds):
+                found.append(one)
             elif not found:
                 # Nobody is to handle it.
                 self._handled = self._given
@@ -161,6 +182,20 @@ class Subscription:
         self._handled = self._given
         if self._unsaved:
             self._save(patient=True)
+
+    def commit_to(self, position: Position, *, patient: bool = True) -> None:
+        """Store that what was fetched is handled up to a position; for fronts that hand it out by themselves.
+
+        Args:
+            position: of the last change that is handled.
+            patient: whether to wait for another writer; if not, it may be stored later.
+        """
+        self._handled = position
+        self._unsaved += 1
+        self._save(patient=patient)
+        if position != self._given:
+            # The rest of what was fetched will have to be stored.
+            self._unsaved += 1
 
     def _save(self, *, patient: bool) -> None:
         if self._bookmark is None or self._handled is None or self._bookmark.save(self._handled, patient=patient):
