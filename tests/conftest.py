@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import hypothesis
 import pytest
@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Whoever runs the tests under nohup ignores SIGHUP, and processes inherit that; some are to be ended by it.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    config.pluginmanager.register(_Traps(config))
     long = config.getoption("--long")
     if long and config.option.markexpr == "not long":
         config.option.markexpr = ""
@@ -52,22 +53,35 @@ def _traps(item: pytest.Item) -> list[tuple[str, str]]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     config.stash[TRAPS_COLLECTED] = {trap for item in items for trap in _traps(item)}
-    config.stash[TRAPS_RUN] = {}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: pytest.TestReport = yield  # type: ignore[assignment]  # a wrapper is sent what it wraps
     if report.when == "call":
-        for trap in _traps(item):
-            item.config.stash[TRAPS_RUN].setdefault(trap, []).append(report.passed)
+        # Reports travel from the processes that run tests to the one that writes the table.
+        report.user_properties += [("trap", trap) for trap in _traps(item)]
     return report  # type: ignore[return-value]
+
+
+class _Traps:
+    """Notes which traps were tried, and what came out."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._ran = config.stash[TRAPS_RUN] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == "trap":
+                    trap, server = cast("tuple[str, str]", value)
+                    self._ran.setdefault((trap, server), []).append(report.passed)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write down which traps were tried in this run and what came out: the documentation shows it."""
     ran = session.config.stash.get(TRAPS_RUN, {})
-    if ran:
+    if ran and not hasattr(session.config, "workerinput"):
         TABLE.parent.mkdir(parents=True, exist_ok=True)
         rows = [
             {"trap": trap, "server": server, "passed": sum(results), "failed": len(results) - sum(results)}
