@@ -36,7 +36,7 @@ ANY_COOKIE = [None, b"", b"opaque", b"host:389#cn=x:dc=y:(a=*)#7", b"rid=000,csn
         (b"", UNKNOWN),
         (b"7", UNKNOWN),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "name", repr(value)),
 )
 def test_the_shape_of_a_cookie_tells_the_dialect(cookie: bytes | None, dialect: Dialect) -> None:
     assert dialect is dialect_of(cookie)
