@@ -11,10 +11,8 @@ import pytest
 
 import syncrepl_client
 from syncrepl_client import BaseCallback, exceptions
-from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.cli.main import main
-from syncrepl_client.cli.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +21,7 @@ DOCS = {page.name: page.read_text(encoding="utf-8") for page in (Path(__file__).
 EVERYTHING = "\n".join(DOCS.values())
 
 
-COMMANDS: list[click.Command] = [main, verify, deletes]
+COMMANDS: list[click.Command] = [main, *main.commands.values()]
 
 
 def unmentioned(names: Iterable[str], text: str) -> list[str]:
