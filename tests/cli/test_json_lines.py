@@ -35,6 +35,14 @@ def test_an_entry_of_a_first_load_is_read() -> None:
     }
 
 
+def test_a_change_of_the_changelog_has_a_number_and_a_time() -> None:
+    placed = JsonLines(placed=True)
+    logged = json.loads(placed.change(Added(ALICE, Provenance(Origin.PERSIST, 41, 1_500_000))))
+    assert (logged["op"], logged["sequence"], logged["time"]) == ("c", 41, "1970-01-01T00:00:01.500000Z")
+    unlogged = json.loads(placed.change(Added(ALICE)))
+    assert (unlogged["sequence"], unlogged["time"]) == (None, None)
+
+
 def test_a_deleted_entry_has_no_after() -> None:
     assert line(Deleted(ALICE)) == {"op": "d", "entryUUID": UUID_TEXT, "before": ALICE_TEXT, "after": None}
 

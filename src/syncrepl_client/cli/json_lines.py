@@ -4,12 +4,16 @@ An object has the same members whatever the change: ``op`` (``c`` create, ``u`` 
 is an entry of the first load), ``entryUUID``, and the entry ``before`` and ``after`` the change, or null.  A rename is
 an update whose two DNs differ.  Values of an attribute are always an array; a value is a string, or an object with the
 one member ``base64`` if it is not text.  The last rule holds per value, so a reader must expect both in one array.
+
+Where changes are read from the changelog there are also ``sequence``, the number of the change, and ``time``, when it
+was stored; for an entry of a snapshot those of the last change that the snapshot contains.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 import msgspec
@@ -49,11 +53,23 @@ class _Record(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
     after: _State | None
 
 
-class JsonLines:
-    """The format of ``--json``."""
+class _Placed(_Record, frozen=True):
+    """One line about a change of the changelog."""
 
-    def __init__(self) -> None:
+    sequence: int | None
+    time: datetime | None
+
+
+class JsonLines:
+    """The format of ``--json``.
+
+    Args:
+        placed: whether to tell of numbers and times.
+    """
+
+    def __init__(self, *, placed: bool = False) -> None:
         self._encoder = msgspec.json.Encoder()
+        self._placed = placed
 
     def begin(self) -> str:
         """Return what comes first: nothing."""
@@ -72,7 +88,13 @@ class JsonLines:
                 op, before = "d", _state(change.before)
             case _:
                 assert_never(change)
-        return self._encoder.encode(_Record(op, str(change.entry.uuid), before, after)).decode() + "\n"
+        uuid = str(change.uuid)
+        record = (
+            _Placed(op, uuid, before, after, change.sequence, change.stored_at)
+            if self._placed
+            else _Record(op, uuid, before, after)
+        )
+        return self._encoder.encode(record).decode() + "\n"
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
         """Return what marks the end of a refresh: nothing."""

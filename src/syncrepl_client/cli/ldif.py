@@ -50,6 +50,15 @@ class Ldif:
         self._moved.clear()
         return ""
 
+    def transaction(self, *, live: bool) -> None:
+        """Begin with the changes of another transaction.
+
+        Args:
+            live: whether each of its changes builds on the one before, as in the persist stage.
+        """
+        self._moved.clear()
+        self._live = live
+
     def _renamed(self, old: str, new: str) -> str:
         """Remember a rename; returns where the ones before it have put the entry."""
         at = self._place(old)

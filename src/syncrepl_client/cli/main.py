@@ -13,6 +13,7 @@ from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.doctor import doctor
 from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.cli.verify import verify
+from syncrepl_client.cli.watch import watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "main"]
 
 GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
-    "With a server": (copy, verify, doctor),
+    "With a server": (doctor, watch, copy, verify),
     "With a copy": (deletes,),
 }
 """The subcommands, as they are listed."""
