@@ -30,7 +30,11 @@ def unmentioned(names: Iterable[str], text: str) -> list[str]:
 
 def options() -> list[str]:
     return [
-        name for command in COMMANDS for one in command.params if isinstance(one, click.Option) for name in one.opts
+        name
+        for command in COMMANDS
+        for one in command.params
+        if isinstance(one, click.Option)
+        for name in (*one.opts, *one.secondary_opts)
     ]
 
 

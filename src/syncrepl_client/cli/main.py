@@ -12,6 +12,8 @@ from syncrepl_client.cli.copy import copy
 from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.doctor import doctor
 from syncrepl_client.cli.exits import ExitCode
+from syncrepl_client.cli.status import status
+from syncrepl_client.cli.sync import sync
 from syncrepl_client.cli.verify import verify
 from syncrepl_client.cli.watch import watch
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "main"]
 
 GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
-    "With a server": (doctor, watch, copy, verify),
-    "With a copy": (deletes,),
+    "With a server": (doctor, watch, sync, verify, copy),
+    "With a copy": (status, deletes),
 }
 """The subcommands, as they are listed."""
 
