@@ -23,7 +23,7 @@ from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Mod
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JsonLines"]
+__all__ = ["JsonLines", "entry_line"]
 
 # Text may have lines and tabs; any other control character is a sign that octets happen to be UTF-8.
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -41,6 +41,14 @@ class _State(msgspec.Struct, frozen=True):
     """An entry as it is or was."""
 
     dn: str
+    attributes: dict[str, list[str | _Octets]]
+
+
+class _Entry(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
+    """One line about an entry as it is."""
+
+    dn: str
+    uuid: str
     attributes: dict[str, list[str | _Octets]]
 
 
@@ -105,8 +113,17 @@ class JsonLines:
         return ""
 
 
+def entry_line(entry: Entry) -> str:
+    """Return the line of an entry as it is: ``dn``, ``entryUUID`` and ``attributes``."""
+    return msgspec.json.encode(_Entry(entry.dn, str(entry.uuid), _attributes(entry))).decode() + "\n"
+
+
 def _state(entry: Entry) -> _State:
-    return _State(entry.dn, {name: [_value(value) for value in values] for name, values in entry.attributes.items()})
+    return _State(entry.dn, _attributes(entry))
+
+
+def _attributes(entry: Entry) -> dict[str, list[str | _Octets]]:
+    return {name: [_value(value) for value in values] for name, values in entry.attributes.items()}
 
 
 def _value(value: bytes) -> str | _Octets:
