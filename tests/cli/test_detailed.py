@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.cli.colours import Colours
 from syncrepl_client.cli.detailed import Detailed
-from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Provenance, Renamed
-from tests.cli.entries import entry
+from syncrepl_client.model import Added, Attributes, Deleted, Entry, Modified, Origin, Provenance, Renamed
+from tests.cli.entries import UUID_TEXT, entry
 
 if TYPE_CHECKING:
     import pytest
@@ -80,7 +81,7 @@ def test_passwords_are_not_shown() -> None:
 
 @given(st.text(), st.text(st.characters(max_codepoint=127), min_size=1), st.binary())
 def test_whatever_a_server_sends_is_printable(dn: str, name: str, value: bytes) -> None:
-    after = entry(dn)._replace(attributes=Attributes.of({name: [value]}))
+    after = Entry(UUID(UUID_TEXT).bytes, dn, Attributes.of({name: [value]}))
     shown = Detailed(Colours(enabled=False)).change(Renamed(entry(dn), after))
 
     assert all(line.isprintable() for line in shown.split("\n"))

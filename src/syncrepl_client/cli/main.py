@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from syncrepl_client import __version__
+from syncrepl_client.cli.backup import backup
 from syncrepl_client.cli.copy import copy
 from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.doctor import doctor
 from syncrepl_client.cli.exits import ExitCode
+from syncrepl_client.cli.export import export
+from syncrepl_client.cli.history import history
+from syncrepl_client.cli.reset import reset
 from syncrepl_client.cli.status import status
 from syncrepl_client.cli.sync import sync
 from syncrepl_client.cli.verify import verify
@@ -24,7 +28,7 @@ __all__ = ["GROUPS", "main"]
 
 GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "With a server": (doctor, watch, sync, verify, copy),
-    "With a copy": (status, deletes),
+    "With a copy": (status, export, history, deletes, reset, backup),
 }
 """The subcommands, as they are listed."""
 
@@ -112,10 +116,10 @@ def main() -> None:
 
     \b
     What to type first:
-      syncrepl-client doctor 'ldap://HOST/BASE'           is the server fit for it?
-      syncrepl-client watch 'ldap://HOST/BASE'            see changes as they happen
-      syncrepl-client sync 'ldap://HOST/BASE' copy.db     make a copy, or bring it up to date
-      syncrepl-client status copy.db                      what is in it
+      syncrepl-client doctor 'ldap://HOST/BASE'        is the server fit for it?
+      syncrepl-client watch 'ldap://HOST/BASE'         see changes as they happen
+      syncrepl-client sync 'ldap://HOST/BASE' copy.db  make or update a copy
+      syncrepl-client status copy.db                   see what is in it
 
     URL: ldap://HOST/BASE?ATTRIBUTES?SCOPE?FILTER?bindname=DN, also ldaps and ldapi.
     Each command has --help; "copy" is the one without a word.
