@@ -279,11 +279,16 @@ def test_a_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> Non
 
 def test_a_file_that_was_begun_goes_away_when_a_signal_comes(tmp_path: Path) -> None:
     file = tmp_path / "all.ldif"
-    with pytest.raises(SystemExit) as left, left_by_signals(), destination(str(file)) as output:
-        output.write("begun")
-        output.flush()
-        assert [path.read_text() for path in tmp_path.iterdir()] == ["begun"]
-        signal.raise_signal(signal.SIGTERM)
+
+    def begin() -> None:
+        with left_by_signals(), destination(str(file)) as output:
+            output.write("begun")
+            output.flush()
+            assert [path.read_text() for path in tmp_path.iterdir()] == ["begun"]
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as left:
+        begin()
     assert left.value.code == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -149,14 +149,16 @@ def test_version_and_help() -> None:
 
 
 def test_a_newcomer_sees_what_to_type_first_on_one_screen() -> None:
-    shown = CliRunner().invoke(main, ["--help"]).output.splitlines()
+    shown = CliRunner().invoke(main, ["--help"], prog_name="syncrepl-client").output.splitlines()
 
     assert len(shown) <= 48
     assert max(map(len, shown)) <= 80
     for command in main.commands.values():
         (line,) = [line for line in shown if line.startswith(f"  {command.name} ")]
         assert not line.endswith("...")
-    assert [line.split()[1] for line in shown if line.startswith("    syncrepl-client ")]
+    first = [line.split()[1] for line in shown if line.startswith("    syncrepl-client ")]
+    assert first == ["doctor", "watch", "sync", "status"]
+    assert set(first) < set(main.commands)
 
 
 def test_the_word_may_be_left_out_and_a_mistyped_one_is_told() -> None:

@@ -70,7 +70,14 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     callback=_when,
     help="As the copy was then: a time (ISO 8601, local time if it has no zone), or after the change of that number.",
 )
-@click.option("-o", "--output", "file", metavar="FILE", help="Write to FILE, which is there when all is written.")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    type=click.Path(readable=False),
+    help="Write to FILE, which is there when all is written; '-' is standard output.",
+)
 @quiet_option
 @click.argument("data", type=click.Path(readable=False))
 def export(

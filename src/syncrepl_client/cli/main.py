@@ -9,12 +9,14 @@ import click
 
 from syncrepl_client import __version__
 from syncrepl_client.cli.backup import backup
+from syncrepl_client.cli.completion import completion
 from syncrepl_client.cli.copy import copy
 from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.doctor import doctor
 from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.cli.export import export
 from syncrepl_client.cli.history import history
+from syncrepl_client.cli.man import man
 from syncrepl_client.cli.reset import reset
 from syncrepl_client.cli.status import status
 from syncrepl_client.cli.sync import sync
@@ -24,11 +26,14 @@ from syncrepl_client.cli.watch import watch
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from click.shell_completion import CompletionItem
+
 __all__ = ["GROUPS", "main"]
 
 GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "With a server": (doctor, watch, sync, verify, copy),
     "With a copy": (status, export, history, deletes, reset, backup),
+    "About this command": (completion, man),
 }
 """The subcommands, as they are listed."""
 
@@ -79,6 +84,13 @@ class _WithoutWord(click.Group):
                 formatter.write_dl(
                     [(f"{one.name:{width}}", one.get_short_help_str(limit)) for one in commands], col_spacing=2
                 )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return commands, and the options of the command whose word may be left out."""
+        found = super().shell_complete(ctx, incomplete)
+        known = {item.value for item in found}
+        others = copy.shell_complete(click.Context(copy), incomplete) if incomplete.startswith("-") else []
+        return found + [item for item in others if item.value not in known]
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - it is click's signature
         """Return the names in the order of the groups."""

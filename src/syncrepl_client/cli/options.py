@@ -40,6 +40,9 @@ def _limit(_context: click.Context, _parameter: click.Parameter, value: str) -> 
         raise click.BadParameter(f"{error}: {error.hint}") from error
 
 
+# Shells complete it; whether there is such a file is seen by who opens it.
+_PATH: Final = click.Path(readable=False)
+
 max_deletes_option: Final = click.option(
     "--max-deletes",
     callback=_limit,
@@ -76,6 +79,7 @@ _IDENTITY: Final = (
     click.option(
         "--password-file",
         metavar="FILE",
+        type=_PATH,
         envvar="SYNCREPL_PASSWORD_FILE",
         show_envvar=True,
         help="Read the password of the URL's bindname, or of --user, from FILE; '-' is standard input.",
@@ -93,6 +97,7 @@ _IDENTITY: Final = (
     click.option(
         "--keytab",
         metavar="FILE",
+        type=_PATH,
         envvar="SYNCREPL_KEYTAB_FILE",
         show_envvar=True,
         help="Get Kerberos tickets with the key in FILE.",
@@ -108,7 +113,7 @@ _IDENTITY: Final = (
 
 
 def _file(name: str, variable: str, text: str, *, metavar: str = "FILE") -> _Option:
-    return click.option(name, metavar=metavar, envvar=variable, show_envvar=True, help=text)
+    return click.option(name, metavar=metavar, type=_PATH, envvar=variable, show_envvar=True, help=text)
 
 
 _TLS: Final = (
