@@ -7,7 +7,6 @@ import csv
 import io
 import re
 from contextlib import closing
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,34 +14,24 @@ import click
 from syncrepl_client import ldif
 from syncrepl_client.cli.ending import errors_told, left_by_signals
 from syncrepl_client.cli.json_lines import entry_line
+from syncrepl_client.cli.moment import at_option, source
 from syncrepl_client.cli.options import quiet_option
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.cli.writing import destination
-from syncrepl_client.exceptions import UsageError
 from syncrepl_client.reader import Reader
-from syncrepl_client.store.listing import Listing
+from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from syncrepl_client.model import Entry
+    from syncrepl_client.store.listing import Listing
     from syncrepl_client.store.past import Past
 
-__all__ = ["export", "source"]
+__all__ = ["export"]
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-
-
-def _when(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | int | None:
-    """Read a time, or the number of a change; a time without zone is local time."""
-    if value is None:
-        return None
-    if value.isdecimal():
-        return int(value)
-    try:
-        return datetime.fromisoformat(value).astimezone()
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{value!r} is no time such as 2026-11-25T18:00 and no number of a change") from error
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -63,13 +52,7 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     show_default=True,
     help="What stands between the values of one attribute in --csv.",
 )
-@click.option(
-    "--at",
-    "when",
-    metavar="TIME",
-    callback=_when,
-    help="As the copy was then: a time (ISO 8601, local time if it has no zone), or after the change of that number.",
-)
+@at_option
 @click.option(
     "-o",
     "--output",
@@ -98,9 +81,12 @@ def export(
     if form != "csv" and names:
         raise click.UsageError("--attrs chooses the columns of --csv, and is of no use without it")
     messages = Messages(ProgressLine(enabled=False), quiet=quiet)
-    with errors_told(messages), left_by_signals(), Reader(data) as reader, closing(source(reader, when)) as entries:
-        if isinstance(when, datetime):
-            messages.note(f"the copy as it was at {when.isoformat()}")
+    with (
+        errors_told(messages),
+        left_by_signals(),
+        Reader(data) as reader,
+        closing(source(reader, when, messages)) as entries,
+    ):
         count = 0
         with destination(file) as output:
             for text in _texts(entries, form, names, separator):
@@ -111,39 +97,18 @@ def export(
             messages.note(f"{count - (form == 'csv'):,} entries written to {file}")
 
 
-def source(reader: Reader, when: datetime | int | None = None) -> Past | Listing:
-    """Return the entries of a copy at one moment; close it.
-
-    Args:
-        reader: the data file.
-        when: the moment, or the number of a change; None for now.
-
-    Raises:
-        UsageError: there is no copy, or no changelog that tells what it was.
-        ChangesLost: that is longer ago than the changelog reaches.
-    """
-    status = reader.status()
-    if not status.whole:
-        raise UsageError(f"there is no copy in {reader.path} yet", hint="make it: syncrepl-client sync URL DATA")
-    if status.logged_since is not None:
-        return reader.at(status.sequence if when is None else when)
-    if when is not None:
-        raise UsageError(f"{reader.path} keeps no changelog, which would tell what the copy was", hint="leave out --at")
-    return Listing(reader.path)
-
-
 def _texts(entries: Past | Listing, form: str, names: Sequence[str], separator: str) -> Iterator[str]:
     if form == "json":
         yield from map(entry_line, entries.all())
     elif form == "ldif":
         # Without a line of the version, like what slapcat writes: slapadd takes such a line for an entry.
-        yield from map(ldif.content, entries.all())
+        yield from (ldif.content(entry, entry.schema) for entry in entries.all())
     else:
         columns = names or _all_names(entries.all())
-        yield _row(["dn", "uuid", *columns])
+        yield _row(["dn", "uuid", *map(printable, columns)])
         for entry in entries.all():
             cells = (separator.join(map(_cell, entry.attributes.get(name, []))) for name in columns)
-            yield _row([entry.dn, str(entry.uuid), *cells])
+            yield _row([_cell(entry.dn.encode()), str(entry.uuid), *cells])
 
 
 def _all_names(entries: Iterable[Entry]) -> list[str]:

@@ -58,7 +58,7 @@ def history(*, data: str, which: str, as_json: bool, as_ldif: bool, undo: bool, 
 
 
 def _undone(changes: Iterator[Change]) -> Iterator[str]:
-    return reversed([ldif.undo(change) for change in changes])
+    return reversed([ldif.undo(change, change.entry.schema) for change in changes])
 
 
 def _why_nothing(reader: Reader, which: str) -> str:

@@ -28,6 +28,9 @@ __all__ = ["JsonLines", "entry_line"]
 # Text may have lines and tabs; any other control character is a sign that octets happen to be UTF-8.
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
+# JSON leaves them as they are, and a terminal may obey them.
+_HIGH_CONTROL: Final = re.compile("[\x7f-\x9f]")
+
 Operation = Literal["c", "u", "d", "r"]
 
 
@@ -102,7 +105,7 @@ class JsonLines:
             if self._placed
             else _Record(op, uuid, before, after)
         )
-        return self._encoder.encode(record).decode() + "\n"
+        return _line(self._encoder.encode(record))
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
         """Return what marks the end of a refresh: nothing."""
@@ -115,7 +118,12 @@ class JsonLines:
 
 def entry_line(entry: Entry) -> str:
     """Return the line of an entry as it is: ``dn``, ``entryUUID`` and ``attributes``."""
-    return msgspec.json.encode(_Entry(entry.dn, str(entry.uuid), _attributes(entry))).decode() + "\n"
+    return _line(msgspec.json.encode(_Entry(entry.dn, str(entry.uuid), _attributes(entry))))
+
+
+def _line(encoded: bytes) -> str:
+    """Return a line in which nothing is left that a terminal obeys: names may have control characters above ASCII."""
+    return _HIGH_CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded.decode()) + "\n"
 
 
 def _state(entry: Entry) -> _State:

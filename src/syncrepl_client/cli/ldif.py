@@ -34,10 +34,10 @@ class Ldif:
     def change(self, change: Change) -> str:
         """Return the record of a change: two if a rename also changed attributes, none if there is nothing to apply."""
         if isinstance(change, Renamed):
-            return ldif.record(change, at=self._renamed(change.before.dn, change.after.dn))
+            return ldif.record(change, change.entry.schema, at=self._renamed(change.before.dn, change.after.dn))
         if not isinstance(change, Deleted):
             self._moved.clear()
-        return ldif.record(change)
+        return ldif.record(change, change.entry.schema)
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
         """Return what marks the end of a refresh: nothing."""

@@ -18,6 +18,7 @@ from syncrepl_client.cli.export import export
 from syncrepl_client.cli.history import history
 from syncrepl_client.cli.man import man
 from syncrepl_client.cli.reset import reset
+from syncrepl_client.cli.search import search
 from syncrepl_client.cli.status import status
 from syncrepl_client.cli.sync import sync
 from syncrepl_client.cli.verify import verify
@@ -32,7 +33,7 @@ __all__ = ["GROUPS", "main"]
 
 GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "With a server": (doctor, watch, sync, verify, copy),
-    "With a copy": (status, export, history, deletes, reset, backup),
+    "With a copy": (status, search, export, history, deletes, reset, backup),
     "About this command": (completion, man),
 }
 """The subcommands, as they are listed."""

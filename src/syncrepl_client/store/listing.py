@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.store.entries import to_entry
 from syncrepl_client.store.visiting import translated, visit
+from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,7 @@ class Listing:
                 self._connection.execute(_TABLE)
                 self._connection.execute("BEGIN")
                 self._connection.execute(_LIST)
+                self._vocabulary = Vocabulary(self._connection)
         except BaseException:
             self.close()
             raise
@@ -58,7 +59,7 @@ class Listing:
         """Iterate over the entries in constant memory; each time they are the same."""
         with translated(self._path):
             for row in self._connection.execute(_ALL):
-                yield to_entry(*row)
+                yield self._vocabulary.entry(*row)
 
     def __enter__(self) -> Self:
         return self

@@ -24,7 +24,6 @@ _EMPTY: Final = (
     "DELETE FROM syncrepl_diff",
     "DELETE FROM syncrepl_marker",
     "DELETE FROM syncrepl_request",
-    "DELETE FROM syncrepl_schema",
 )
 
 
