@@ -11,10 +11,8 @@ import pytest
 
 import syncrepl_client
 from syncrepl_client import BaseCallback, exceptions
-from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.cli.main import main
-from syncrepl_client.cli.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +21,7 @@ DOCS = {page.name: page.read_text(encoding="utf-8") for page in (Path(__file__).
 EVERYTHING = "\n".join(DOCS.values())
 
 
-COMMANDS: list[click.Command] = [main, verify, deletes]
+COMMANDS: list[click.Command] = [main, *main.commands.values()]
 
 
 def unmentioned(names: Iterable[str], text: str) -> list[str]:
@@ -32,7 +30,11 @@ def unmentioned(names: Iterable[str], text: str) -> list[str]:
 
 def options() -> list[str]:
     return [
-        name for command in COMMANDS for one in command.params if isinstance(one, click.Option) for name in one.opts
+        name
+        for command in COMMANDS
+        for one in command.params
+        if isinstance(one, click.Option)
+        for name in (*one.opts, *one.secondary_opts)
     ]
 
 

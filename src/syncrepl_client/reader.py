@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from syncrepl_client.ldap.schema import Schema
     from syncrepl_client.model import Change
     from syncrepl_client.store.entries import Entries
     from syncrepl_client.store.held import Held
@@ -115,6 +116,11 @@ class Reader:
     def entries(self) -> Entries:
         """The copy as a read-only mapping of DN, in any spelling, to attributes."""
         return self._copy.entries
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the server, as far as it was read; it is for `syncrepl_client.ldap.evaluation`."""
+        return self._copy.schema
 
     def status(self) -> Status:
         """Tell what the file says of itself."""

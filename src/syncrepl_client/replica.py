@@ -148,7 +148,9 @@ class Replica:
                 leaving=lambda: self._finish_asked,
             )
             self._url = self._opened.url
-            self._since = self._opened.store.end_of_log()
+            store = self._opened.store
+            # What is loaded first comes as a snapshot.
+            self._since = store.end_of_log() if store.whole else None
 
     def refuse_another_search(self) -> None:
         """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
@@ -338,7 +340,9 @@ class Replica:
 
     # --- changes ------------------------------------------------------------------------------------------------------
 
-    def changes(self, *, kinds: Iterable[type[Change]] = (), reconnect: bool = False) -> Subscription:
+    def changes(
+        self, *, kinds: Iterable[type[Change]] = (), reconnect: bool = False, snapshot: bool = True
+    ) -> Subscription:
         """Iterate over the changes from the opening of the replica on, each after its commit, once.
 
         A copy that is loaded the first time comes as a snapshot, each entry as `Added`.  The iteration synchronizes
@@ -347,12 +351,16 @@ class Replica:
         Args:
             kinds: the kinds of change to tell of, such as ``(Added, Deleted)``; all if there are none.
             reconnect: whether to stay in step whatever servers and networks do, as `follow` does.
+            snapshot: whether to tell of the entries of a first load.
 
         Raises:
             UsageError: the replica keeps no changelog.
         """
         self._open_for_changes(reconnect=reconnect)
-        return Subscription(Feed(self.path, self._since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
+        since = self._since
+        if since is None and not snapshot:
+            since = self.store.end_of_log()
+        return Subscription(Feed(self.path, since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
 
     def subscribe(
         self,

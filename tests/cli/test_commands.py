@@ -150,7 +150,7 @@ def test_output_that_nobody_takes_loses_nothing(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Gone, "error", error)
-        patched.setattr("syncrepl_client.cli.main.StandardOutput", Gone)
+        patched.setattr("syncrepl_client.cli.copy.StandardOutput", Gone)
         shown = run(main, where(server), data)
 
     assert code == shown.exit_code

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncrepl_client.cli.json_lines import JsonLines
+from syncrepl_client.cli.json_lines import JsonLines, entry_line
 from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Provenance, Renamed
 from tests.cli.entries import UUID_TEXT, entry
 
@@ -33,6 +33,22 @@ def test_an_entry_of_a_first_load_is_read() -> None:
         "before": None,
         "after": ALICE_TEXT,
     }
+
+
+def test_a_change_of_the_changelog_has_a_number_and_a_time() -> None:
+    placed = JsonLines(placed=True)
+    logged = json.loads(placed.change(Added(ALICE, Provenance(Origin.PERSIST, 41, 1_500_000))))
+    assert (logged["op"], logged["sequence"], logged["time"]) == ("c", 41, "1970-01-01T00:00:01.500000Z")
+    unlogged = json.loads(placed.change(Added(ALICE)))
+    assert (unlogged["sequence"], unlogged["time"]) == (None, None)
+
+
+def test_a_terminal_obeys_nothing_that_is_printed() -> None:
+    odd = entry("cn=a\x1b[2J\x9b2J\x7f", cn=b"\xc2\x9b2J", sn=b"\x1b[2J")
+    for text in (JsonLines().change(Added(odd)), entry_line(odd)):
+        assert text[:-1].isprintable()
+        read = json.loads(text)
+        assert read.get("after", read)["dn"] == odd.dn
 
 
 def test_a_deleted_entry_has_no_after() -> None:

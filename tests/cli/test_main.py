@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import ldap
@@ -21,16 +21,15 @@ from click.testing import CliRunner
 
 from syncrepl_client import __version__
 from syncrepl_client import exceptions as errors
+from syncrepl_client.cli.ending import stopped_by_signals
 from syncrepl_client.cli.exits import ExitCode, exit_code
-from syncrepl_client.cli.main import _stopped_by_signals, main
+from syncrepl_client.cli.main import main
 from tests.cli.command import COMMAND, environment
 from tests.cli.command import run as run_command
 from tests.slapd import SUFFIX, Slapd, empty_tree, sample_ldif
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from syncrepl_client.replica import Replica
 
 ADMIN = f"cn=admin,{SUFFIX}"
 IN_URL = quote(ADMIN)
@@ -143,8 +142,39 @@ def test_what_the_log_warns_of_is_said_unless_it_shall_be_quiet(server: Slapd, d
 def test_version_and_help() -> None:
     assert CliRunner().invoke(main, ["-V"]).output == f"syncrepl-client {__version__}\n"
     shown = CliRunner().invoke(main, ["--help"]).output
+    of_the_oldest = CliRunner().invoke(main, ["--persist", "--help"]).output
     for code in ExitCode:
-        assert f"\n    {code:d}  " in shown
+        assert f" {code:d} " in shown
+        assert f"\n    {code:d}  " in of_the_oldest
+
+
+def test_a_newcomer_sees_what_to_type_first_on_one_screen() -> None:
+    shown = CliRunner().invoke(main, ["--help"], prog_name="syncrepl-client").output.splitlines()
+
+    assert len(shown) <= 48
+    assert max(map(len, shown)) <= 80
+    for command in main.commands.values():
+        (line,) = [line for line in shown if line.startswith(f"  {command.name} ")]
+        assert not line.endswith("...")
+    first = [line.split()[1] for line in shown if line.startswith("    syncrepl-client ")]
+    assert first == ["doctor", "watch", "sync", "status"]
+    assert set(first) < set(main.commands)
+
+
+def test_the_word_may_be_left_out_and_a_mistyped_one_is_told() -> None:
+    without, with_word = (CliRunner().invoke(main, [*word, "http://x/", "data"]) for word in ((), ("copy",)))
+    assert (without.exit_code, without.output) == (with_word.exit_code, with_word.output)
+
+    mistyped = CliRunner().invoke(main, ["veriffy", "ldap://x/", "data"])
+    assert mistyped.exit_code == ExitCode.USAGE
+    assert "did you mean verify?" in mistyped.stderr
+
+
+def test_without_any_word_the_help_is_shown_as_an_error() -> None:
+    shown = CliRunner().invoke(main, [])
+
+    assert shown.exit_code == ExitCode.USAGE
+    assert "What to type first" in shown.output
 
 
 # Persist
@@ -180,15 +210,16 @@ def test_a_signal_stops_it_while_the_server_does_not_answer(data: str, number: s
         assert process.returncode == ExitCode.OK
 
 
+class Stubborn:
+    stopped = 0
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
 def test_a_second_interrupt_ends_it_at_once() -> None:
-    class Stubborn:
-        stopped = 0
-
-        def stop(self) -> None:
-            self.stopped += 1
-
     replica = Stubborn()
-    with _stopped_by_signals(cast("Replica", replica)):
+    with stopped_by_signals(replica):
         signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
         signal.raise_signal(signal.SIGTERM)
@@ -199,7 +230,7 @@ def test_a_second_interrupt_ends_it_at_once() -> None:
 def test_what_nohup_ignores_stays_ignored() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _stopped_by_signals(cast("Replica", None)):
+        with stopped_by_signals(Stubborn()):
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, former)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["deletes"]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Decide about a refresh that is held.", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.argument("action", type=click.Choice(["list", "approve", "reject"]))
 @click.argument("data", type=click.Path(readable=False))
 def deletes(*, action: str, data: str) -> None:

@@ -59,7 +59,10 @@ class _Report(msgspec.Struct):
     findings: list[_Finding]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Say whether a server is fit for it, and what to change.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @tls_options
 @identity_options

@@ -42,7 +42,7 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Final = {
-    ExitCode.OK: "the refresh is complete, or a signal stopped the command",
+    ExitCode.OK: "done; for copy and watch also that a signal stopped them",
     ExitCode.OTHER: "any other error",
     ExitCode.USAGE: "wrong options, URL or filter, or the data file is of another search",
     ExitCode.CONNECTION: "no connection to the server, or a lost or unencrypted one, or it is behind the copy",

@@ -4,12 +4,16 @@ An object has the same members whatever the change: ``op`` (``c`` create, ``u`` 
 is an entry of the first load), ``entryUUID``, and the entry ``before`` and ``after`` the change, or null.  A rename is
 an update whose two DNs differ.  Values of an attribute are always an array; a value is a string, or an object with the
 one member ``base64`` if it is not text.  The last rule holds per value, so a reader must expect both in one array.
+
+Where changes are read from the changelog there are also ``sequence``, the number of the change, and ``time``, when it
+was stored; for an entry of a snapshot those of the last change that the snapshot contains.
 """
 
 from __future__ import annotations
 
 import base64
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 import msgspec
@@ -19,10 +23,13 @@ from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Mod
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["JsonLines"]
+__all__ = ["JsonLines", "entry_line"]
 
 # Text may have lines and tabs; any other control character is a sign that octets happen to be UTF-8.
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+# JSON leaves them as they are, and a terminal may obey them.
+_HIGH_CONTROL: Final = re.compile("[\x7f-\x9f]")
 
 Operation = Literal["c", "u", "d", "r"]
 
@@ -40,6 +47,14 @@ class _State(msgspec.Struct, frozen=True):
     attributes: dict[str, list[str | _Octets]]
 
 
+class _Entry(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
+    """One line about an entry as it is."""
+
+    dn: str
+    uuid: str
+    attributes: dict[str, list[str | _Octets]]
+
+
 class _Record(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
     """One line."""
 
@@ -49,11 +64,23 @@ class _Record(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
     after: _State | None
 
 
-class JsonLines:
-    """The format of ``--json``."""
+class _Placed(_Record, frozen=True):
+    """One line about a change of the changelog."""
 
-    def __init__(self) -> None:
+    sequence: int | None
+    time: datetime | None
+
+
+class JsonLines:
+    """The format of ``--json``.
+
+    Args:
+        placed: whether to tell of numbers and times.
+    """
+
+    def __init__(self, *, placed: bool = False) -> None:
         self._encoder = msgspec.json.Encoder()
+        self._placed = placed
 
     def begin(self) -> str:
         """Return what comes first: nothing."""
@@ -72,7 +99,13 @@ class JsonLines:
                 op, before = "d", _state(change.before)
             case _:
                 assert_never(change)
-        return self._encoder.encode(_Record(op, str(change.entry.uuid), before, after)).decode() + "\n"
+        uuid = str(change.uuid)
+        record = (
+            _Placed(op, uuid, before, after, change.sequence, change.stored_at)
+            if self._placed
+            else _Record(op, uuid, before, after)
+        )
+        return _line(self._encoder.encode(record))
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
         """Return what marks the end of a refresh: nothing."""
@@ -83,8 +116,22 @@ class JsonLines:
         return ""
 
 
+def entry_line(entry: Entry) -> str:
+    """Return the line of an entry as it is: ``dn``, ``entryUUID`` and ``attributes``."""
+    return _line(msgspec.json.encode(_Entry(entry.dn, str(entry.uuid), _attributes(entry))))
+
+
+def _line(encoded: bytes) -> str:
+    """Return a line in which nothing is left that a terminal obeys: names may have control characters above ASCII."""
+    return _HIGH_CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded.decode()) + "\n"
+
+
 def _state(entry: Entry) -> _State:
-    return _State(entry.dn, {name: [_value(value) for value in values] for name, values in entry.attributes.items()})
+    return _State(entry.dn, _attributes(entry))
+
+
+def _attributes(entry: Entry) -> dict[str, list[str | _Octets]]:
+    return {name: [_value(value) for value in values] for name, values in entry.attributes.items()}
 
 
 def _value(value: bytes) -> str | _Octets:

@@ -34,10 +34,10 @@ class Ldif:
     def change(self, change: Change) -> str:
         """Return the record of a change: two if a rename also changed attributes, none if there is nothing to apply."""
         if isinstance(change, Renamed):
-            return ldif.record(change, at=self._renamed(change.before.dn, change.after.dn))
+            return ldif.record(change, change.entry.schema, at=self._renamed(change.before.dn, change.after.dn))
         if not isinstance(change, Deleted):
             self._moved.clear()
-        return ldif.record(change)
+        return ldif.record(change, change.entry.schema)
 
     def refresh_done(self, entries: Mapping[str, Attributes]) -> str:  # noqa: ARG002 - the data are all in the changes
         """Return what marks the end of a refresh: nothing."""
@@ -49,6 +49,15 @@ class Ldif:
         """Return what a cookie looks like: nothing."""
         self._moved.clear()
         return ""
+
+    def transaction(self, *, live: bool) -> None:
+        """Begin with the changes of another transaction.
+
+        Args:
+            live: whether each of its changes builds on the one before, as in the persist stage.
+        """
+        self._moved.clear()
+        self._live = live
 
     def _renamed(self, old: str, new: str) -> str:
         """Remember a rename; returns where the ones before it have put the entry."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from syncrepl_client.cli.connecting import Connecting
 from syncrepl_client.cli.encryption import AskedTLS
 from syncrepl_client.cli.identity import LAYERS, MECHANISMS, Asked
 from syncrepl_client.exceptions import UsageError
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     _Option = Callable[[_Command], _Command]
 
 __all__ = [
+    "connection_options",
     "identity_options",
     "max_deletes_option",
     "on_behalf_of_option",
-    "provider_option",
+    "quiet_option",
     "redaction_options",
-    "srv_option",
     "tls_options",
+    "trace_option",
 ]
 
 
@@ -38,6 +40,9 @@ def _limit(_context: click.Context, _parameter: click.Parameter, value: str) -> 
         raise click.BadParameter(f"{error}: {error.hint}") from error
 
 
+# Shells complete it; whether there is such a file is seen by who opens it.
+_PATH: Final = click.Path(readable=False)
+
 max_deletes_option: Final = click.option(
     "--max-deletes",
     callback=_limit,
@@ -46,14 +51,14 @@ max_deletes_option: Final = click.option(
     show_default=True,
     help="Hold a refresh that would delete more than both; 'none' holds nothing.",
 )
-provider_option: Final = click.option(
+_provider_option: Final = click.option(
     "--provider",
     "providers",
     metavar="URL",
     multiple=True,
     help="Another server with the same content, tried after the one in URL; may be given again.",
 )
-srv_option: Final = click.option(
+_srv_option: Final = click.option(
     "--srv",
     metavar="DOMAIN",
     help="Look the servers up in the DNS of DOMAIN; URL has no host then: ldap:///BASE.",
@@ -64,10 +69,17 @@ on_behalf_of_option: Final = click.option(
     default="",
     help="Search in the name of 'dn:DN' or 'u:NAME', by the proxied authorization control.",
 )
+trace_option: Final = click.option(
+    "--trace", is_flag=True, help="Print the protocol exchange on standard error, without credentials."
+)
+quiet_option: Final = click.option(
+    "-q", "--quiet", is_flag=True, help="Print nothing but errors, and the data that were asked for."
+)
 _IDENTITY: Final = (
     click.option(
         "--password-file",
         metavar="FILE",
+        type=_PATH,
         envvar="SYNCREPL_PASSWORD_FILE",
         show_envvar=True,
         help="Read the password of the URL's bindname, or of --user, from FILE; '-' is standard input.",
@@ -85,6 +97,7 @@ _IDENTITY: Final = (
     click.option(
         "--keytab",
         metavar="FILE",
+        type=_PATH,
         envvar="SYNCREPL_KEYTAB_FILE",
         show_envvar=True,
         help="Get Kerberos tickets with the key in FILE.",
@@ -100,7 +113,7 @@ _IDENTITY: Final = (
 
 
 def _file(name: str, variable: str, text: str, *, metavar: str = "FILE") -> _Option:
-    return click.option(name, metavar=metavar, envvar=variable, show_envvar=True, help=text)
+    return click.option(name, metavar=metavar, type=_PATH, envvar=variable, show_envvar=True, help=text)
 
 
 _TLS: Final = (
@@ -159,7 +172,15 @@ def redaction_options(command: _Command) -> _Command:
     return collected
 
 
-def _collected(command: _Command, options: Sequence[_Option], name: str, kind: type[Asked | AskedTLS]) -> _Command:
+def connection_options(command: _Command) -> _Command:
+    """Add all options about servers; the command gets them as one argument ``connecting``."""
+    options = (_provider_option, _srv_option, on_behalf_of_option, max_deletes_option)
+    return tls_options(identity_options(redaction_options(_collected(command, options, "connecting", Connecting))))
+
+
+def _collected(
+    command: _Command, options: Sequence[_Option], name: str, kind: type[Asked | AskedTLS | Connecting]
+) -> _Command:
     """Add options; the command gets what they say as one argument."""
 
     @wraps(command)

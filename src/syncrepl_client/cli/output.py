@@ -40,29 +40,32 @@ class Format(Protocol):
 
 
 class OutputFailed(Exception):
-    """Standard output took no more; not an OSError, so that nobody mistakes it for trouble with the server.
+    """The output took no more; not an OSError, so that nobody mistakes it for trouble with the server.
 
     Args:
         reason: what writing it raised.
+        name: what could not be written to.
     """
 
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(f"cannot write to standard output: {reason.strerror or reason}")
+    def __init__(self, reason: OSError, name: str = "standard output") -> None:
+        super().__init__(f"cannot write to {name}: {reason.strerror or reason}")
         # Whoever read it has read enough, which is no error.
         self.nobody_reads = isinstance(reason, BrokenPipeError)
 
 
 class StandardOutput:
-    """The stream of the data; its errors are `OutputFailed`.
+    """The stream of the data, standard output or what stands in its place; its errors are `OutputFailed`.
 
     Args:
         stream: text is written to it as octets: UTF-8, whatever the terminal can show.
         encoding: what the reader expects instead; what it cannot express is escaped.
+        name: what it is called in errors.
     """
 
-    def __init__(self, stream: IO[bytes], *, encoding: str = "utf-8") -> None:
+    def __init__(self, stream: IO[bytes], *, encoding: str = "utf-8", name: str = "standard output") -> None:
         self._stream = stream
         self._encoding = encoding
+        self._name = name
 
     def write(self, text: str) -> None:
         """Write it, now or later."""
@@ -83,7 +86,7 @@ class StandardOutput:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
-        return OutputFailed(error)
+        return OutputFailed(error, self._name)
 
 
 class Printer:

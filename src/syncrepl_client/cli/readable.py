@@ -14,7 +14,7 @@ from syncrepl_client.trace.words import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Readable", "dump"]
+__all__ = ["Readable", "dump", "shown"]
 
 # How many added, and how many removed, values of an attribute a line shows.
 _SHOWN: Final = 5
@@ -62,7 +62,7 @@ def dump(entries: Mapping[str, Attributes]) -> Iterator[str]:
     for dn, attributes in entries.items():
         lines = [printable(dn)]
         for name, values in attributes.items():
-            lines += [f"    {name}: {_shown(name, value, width=None)}" for value in values]
+            lines += [f"    {name}: {shown(name, value, width=None)}" for value in values]
         yield "\n".join(lines) + "\n"
 
 
@@ -86,12 +86,19 @@ def _difference(name: str, before: Attributes, after: Attributes) -> str:
 
 
 def _some(name: str, sign: str, values: list[bytes]) -> Iterable[str]:
-    shown = [sign + _shown(name, value, width=_WIDTH) for value in values[:_SHOWN]]
+    texts = [sign + shown(name, value, width=_WIDTH) for value in values[:_SHOWN]]
     more = len(values) - _SHOWN
-    return [*shown, f"({sign}{more} more)"] if more > 0 else shown
+    return [*texts, f"({sign}{more} more)"] if more > 0 else texts
 
 
-def _shown(name: str, value: bytes, *, width: int | None) -> str:
+def shown(name: str, value: bytes, *, width: int | None) -> str:
+    """Return a value as a terminal may show it.
+
+    Args:
+        name: the attribute's; of those that hold passwords nothing is shown.
+        value: the value.
+        width: how many characters of it; None for all.
+    """
     if name.partition(";")[0].lower() in _SECRET:
         return "(not shown)"
     text = _text(value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from syncrepl_client.cli import colours
 from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ class ProgressLine:
 
     def _show(self, received: int, rate: float) -> None:
         if self._console is None:
-            # Late, for it takes longer to load than a small refresh to run.  It knows NO_COLOR and TERM.
+            # Late, for it takes longer to load than a small refresh to run.  It knows TERM.
             from rich.console import Console  # noqa: PLC0415
 
-            self._console = Console(stderr=True, highlight=False)
+            self._console = Console(stderr=True, highlight=False, no_color=not colours.wanted(sys.stderr))
         if self._console.is_dumb_terminal:
             self._enabled = False
             return

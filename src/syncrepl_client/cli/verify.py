@@ -57,7 +57,10 @@ class _Report(msgspec.Struct):
     differences: list[_Difference]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    short_help="Compare a copy with its server, and repair it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--repair", is_flag=True, help="Make the copy what the server holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @tls_options

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from syncrepl_client.ldap.schema import Schema
     from syncrepl_client.model import Change
     from syncrepl_client.store.changelog import Extent
     from syncrepl_client.store.held import Held
@@ -66,6 +67,12 @@ class Copy:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    @property
+    def schema(self) -> Schema:
+        """What is known about attributes."""
+        self._vocabulary.look()
+        return self._vocabulary.schema
 
     def facts(self) -> Facts:
         """Tell what the file says of itself."""

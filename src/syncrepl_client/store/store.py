@@ -282,10 +282,14 @@ class Store:
                 extra=extra,
             )
 
-    def end_of_log(self) -> Position | None:
-        """Return the position of who has all that is here; None while there is no copy, so that it begins with one."""
-        now = changelog.extent(self.database.connection)
-        return Position(now.sequence) if now.whole else None
+    @property
+    def whole(self) -> bool:
+        """Whether there is a copy."""
+        return changelog.extent(self.database.connection).whole
+
+    def end_of_log(self) -> Position:
+        """Return the position of who has all that is here."""
+        return Position(changelog.extent(self.database.connection).sequence)
 
     def some_uuids(self, *, exclude: set[bytes]) -> list[bytes]:
         """Return the UUIDs of a few entries of the copy that are not among `exclude`."""
