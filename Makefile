@@ -28,11 +28,11 @@ demo: packages-demo $(BASE)
 
 # The documentation comes last, for it shows what the tests found; it is silent unless something is wrong.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 	@$(MAKE) docs
 
 test-long: packages-long check
-	$(BIN)/python -m pytest --long
+	$(BIN)/python -m pytest --long -n 2 --dist worksteal
 	@$(MAKE) docs
 
 check: packages-dev $(DEV)

@@ -26,11 +26,11 @@ from syncrepl_client.contentsync.events import (
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.inquiry import TooMuchToAsk
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.attributes import decode_attributes, without
+from syncrepl_client.ldap.attributes import decode_attributes, same_values, without
 from syncrepl_client.model import Difference, Report
 from syncrepl_client.store.comparison import Comparison
 from syncrepl_client.store.names import text
-from syncrepl_client.store.refresh import Update, same_values
+from syncrepl_client.store.refresh import Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
-from syncrepl_client.ldap.attributes import _LAYOUTS, Attributes, decode_attributes, encode_attributes, without
+from syncrepl_client.ldap.attributes import (
+    _LAYOUTS,
+    Attributes,
+    decode_attributes,
+    encode_attributes,
+    same_values,
+    without,
+)
+
+if TYPE_CHECKING:
+    from random import Random
 
 NAMES = st.from_regex(r"[a-z][a-z0-9;-]{0,20}", fullmatch=True)
 VALUES = st.lists(st.one_of(st.binary(max_size=300), st.binary(min_size=100, max_size=140)), max_size=5)
@@ -206,3 +217,34 @@ def test_a_copy_is_ones_own() -> None:
 
     assert own == {"cn": [b"Ann", b"Anna"]}
     assert entry == {"cn": [b"Ann"]}
+
+
+# --- the same values --------------------------------------------------------------------------------------------------
+
+FEW = st.dictionaries(
+    st.sampled_from(["cn", "sn", "mail", "description", "member"]),
+    st.lists(st.binary(max_size=200), unique=True, min_size=1, max_size=4),
+    max_size=5,
+)
+
+
+@given(FEW, FEW, st.randoms(use_true_random=False))
+def test_lists_are_the_same_if_they_hold_the_same_values_in_whatever_order(
+    first: dict[str, list[bytes]], second: dict[str, list[bytes]], random: Random
+) -> None:
+    shuffled = list(first.items())
+    random.shuffle(shuffled)
+    again = {name.upper(): random.sample(values, len(values)) for name, values in shuffled}
+    one, other = encode_attributes(first), encode_attributes(second)
+
+    assert same_values(one, encode_attributes(again))
+    expected = {name: set(values) for name, values in first.items()} == {n: set(v) for n, v in second.items()}
+    assert same_values(one, other) == expected
+    assert same_values(other, one) == expected
+
+
+@given(FEW, st.sampled_from(["cn", "sn", "mail"]), st.binary(max_size=200))
+def test_one_value_more_is_another_list(values: dict[str, list[bytes]], name: str, more: bytes) -> None:
+    changed = {**values, name: [*values.get(name, []), more]}
+    same = more in values.get(name, [])
+    assert same or not same_values(encode_attributes(values), encode_attributes(changed))

@@ -12,7 +12,7 @@ from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.layout import Layout
 
-__all__ = ["Attributes", "attribute_at", "decode_attributes", "encode_attributes", "without"]
+__all__ = ["Attributes", "attribute_at", "decode_attributes", "encode_attributes", "same_values", "without"]
 
 # Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
@@ -21,6 +21,7 @@ _NAMES_LIMIT: Final = 4096
 _LAYOUTS: Final[dict[bytes, Layout]] = {}
 _MOST_LAYOUTS: Final = 64
 _WORTH_LEARNING: Final = 2
+_LONG_FORM: Final = 0x80
 
 
 class Attributes(Mapping[str, list[bytes]]):
@@ -88,7 +89,7 @@ class Attributes(Mapping[str, list[bytes]]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Attributes):
-            return self.wire == other.wire or self._canonical() == other._canonical()
+            return same_values(self.wire, other.wire)
         if isinstance(other, Mapping):
             return dict(self._decoded) == dict(other)
         return NotImplemented
@@ -99,8 +100,46 @@ class Attributes(Mapping[str, list[bytes]]):
     def __repr__(self) -> str:
         return f"Attributes({', '.join(self._decoded)})"
 
-    def _canonical(self) -> dict[str, list[bytes]]:
-        return {name.lower(): sorted(values) for name, values in self._decoded.items()}
+
+def same_values(first: bytes, second: bytes) -> bool:
+    """Tell whether two PartialAttributeLists hold the same values for the same names, in whatever order.
+
+    Most lists differ in a few attributes of many, so only those are decoded: each change of an entry is asked for this.
+
+    Raises:
+        ProtocolError: one is malformed.
+    """
+    if first == second:
+        return True
+    _, pos, end = ber.read(first, 0, len(first))
+    _, at, stop = ber.read(second, 0, len(second))
+    same = _common(first[pos:end], second[at:stop])
+    alike = pos + same
+    while pos < end and at < stop:
+        # The first octet of the length is most often all of it.
+        length = first[pos + 1] if pos + 1 < end else _LONG_FORM
+        next_pos = pos + 2 + length if length < _LONG_FORM else ber.read(first, pos, end)[2]
+        next_at = at + next_pos - pos
+        if next_pos > alike and first[pos:next_pos] != second[at:next_at]:
+            name, values, next_pos = _decode_short(first, pos, end) or _decode_one(first, pos, end)
+            other, other_values, next_at = _decode_short(second, at, stop) or _decode_one(second, at, stop)
+            if name != other:
+                return _canonical(first) == _canonical(second)
+            if sorted(values) != sorted(other_values):
+                return False
+        pos, at = next_pos, next_at
+    return (pos == end and at == stop) or _canonical(first) == _canonical(second)
+
+
+def _common(first: bytes, second: bytes) -> int:
+    """Count the octets at the beginning that are the same."""
+    size = min(len(first), len(second))
+    differs = int.from_bytes(first[:size]) ^ int.from_bytes(second[:size])
+    return size - (differs.bit_length() + 7) // 8
+
+
+def _canonical(wire: bytes) -> dict[str, list[bytes]]:
+    return {name.lower(): sorted(values) for name, values in decode_attributes(wire).items()}
 
 
 def decode_attributes(wire: bytes) -> dict[str, list[bytes]]:

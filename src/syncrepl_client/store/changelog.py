@@ -184,8 +184,9 @@ class Appending:
                 kind,
                 str(origin),
                 self._now,
+                # Who looks for a name finds what was given it or lost it, or the copy.
                 names.key(before.dn) if before is not None and moved else None,
-                None if after is None else names.key(after.dn),
+                names.key(after.dn) if after is not None and (moved or before is None) else None,
                 before.dn if before is not None and moved else None,
                 None if after is None else after.dn,
                 old_attrs,

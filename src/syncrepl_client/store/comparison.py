@@ -10,8 +10,8 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.ldap.attributes import same_values
 from syncrepl_client.store.names import text
-from syncrepl_client.store.refresh import same_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -34,10 +34,16 @@ _INSERT_ALL: Final = """
     INSERT INTO syncrepl_entry (uuid, key, dn, attrs)
     SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE entry IS NULL ORDER BY id
 """
-_UPDATE_ALL: Final = """
+# The indexes on names are left alone where names are.
+_RENAME_ALL: Final = """
     UPDATE syncrepl_entry SET key = d.new_key, dn = d.dn, attrs = coalesce(d.attrs, syncrepl_entry.attrs)
-    FROM syncrepl_diff d WHERE d.entry = syncrepl_entry.id
+    FROM syncrepl_diff d WHERE d.entry = syncrepl_entry.id AND d.renamed
 """
+_CHANGE_ALL: Final = """
+    UPDATE syncrepl_entry SET attrs = d.attrs
+    FROM syncrepl_diff d WHERE d.entry = syncrepl_entry.id AND NOT d.renamed
+"""
+_CHANGE: Final = "UPDATE syncrepl_entry SET attrs = ? WHERE id = ?"
 _RENAMES: Final = """
     SELECT d.id, d.entry, d.old_key, d.new_key, d.dn, d.attrs FROM syncrepl_diff d
 """
@@ -50,8 +56,8 @@ _HOLDING: Final = """
 """
 _DONE: Final = "UPDATE syncrepl_diff SET done = 1 WHERE id = ?"
 _CHANGES: Final = """
-    SELECT id, entry, new_key, dn, attrs FROM syncrepl_diff
-    WHERE entry IS NOT NULL AND NOT renamed AND id > ? ORDER BY id LIMIT 500
+    SELECT d.id, d.entry, e.uuid, e.dn, e.attrs, d.attrs FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
+    WHERE NOT d.renamed AND d.id > ? ORDER BY d.id LIMIT 100
 """
 _ADDS: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
 _ADD: Final = "SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE id = ?"
@@ -63,7 +69,8 @@ _Rename = tuple[int, int, int, int, str, bytes | None]
 def apply_untold(connection: sqlite3.Connection, marks: bytearray) -> None:
     """Apply the staged difference of a refresh that nobody is told of; the arguments are those of `Delivery`."""
     connection.executemany(_DELETE, ((row,) for row in _gone(marks)))
-    connection.execute(_UPDATE_ALL)
+    connection.execute(_RENAME_ALL)
+    connection.execute(_CHANGE_ALL)
     connection.execute(_INSERT_ALL)
 
 
@@ -174,11 +181,10 @@ class Delivery:
         last = 0
         while page := self._connection.execute(_CHANGES, (last,)).fetchall():
             last = page[-1][0]
-            for _, row, key, dn, attrs in page:
-                uuid, old_dn, old_attrs = self._connection.execute(_ENTRY, (row,)).fetchone()
-                self._connection.execute(_UPDATE, (key, dn, attrs, row))
+            self._connection.executemany(_CHANGE, [(attrs, row) for _, row, _, _, _, attrs in page])
+            for _, _, uuid, dn, old_attrs, attrs in page:
                 # Servers repeat values in another order and send changes that change nothing.
-                before, after = self._telling.entry(uuid, old_dn, old_attrs), self._telling.entry(uuid, dn, attrs)
+                before, after = self._telling.entry(uuid, dn, old_attrs), self._telling.entry(uuid, dn, attrs)
                 if before.attributes == after.attributes:
                     self._telling.rewritten(before)
                 else:

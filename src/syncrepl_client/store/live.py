@@ -28,6 +28,7 @@ _ATTRS: Final = "SELECT attrs FROM syncrepl_entry WHERE id = ?"
 _HOLDERS: Final = "SELECT dn FROM syncrepl_entry WHERE key = ? AND uuid <> ?"
 _INSERT: Final = "INSERT INTO syncrepl_entry (uuid, key, dn, attrs) VALUES (?, ?, ?, ?)"
 _UPDATE: Final = "UPDATE syncrepl_entry SET key = ?, dn = ?, attrs = ? WHERE id = ?"
+_CHANGE: Final = "UPDATE syncrepl_entry SET attrs = ? WHERE id = ?"
 _RENAME: Final = "UPDATE syncrepl_entry SET key = ?, dn = ? WHERE id = ?"
 _DELETE: Final = "DELETE FROM syncrepl_entry WHERE id = ?"
 
@@ -168,7 +169,10 @@ class LiveBatch:
         if old_dn == dn and old_attrs == attrs:
             return
         before = self._telling.entry(uuid, old_dn, old_attrs)
-        self._connection.execute(_UPDATE, (names.key(dn), dn, attrs, number))
+        if old_dn == dn:
+            self._connection.execute(_CHANGE, (attrs, number))
+        else:
+            self._connection.execute(_UPDATE, (names.key(dn), dn, attrs, number))
         if old_dn != dn:
             self._telling.renamed(before, after)
             self._rename_below(old_dn, dn)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.store import tables
 from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, apply_untold
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.database import Database
     from syncrepl_client.store.telling import Telling
 
-__all__ = ["GONE", "Update", "same_values"]
+__all__ = ["GONE", "Update"]
 
 UNMENTIONED: Final = 0
 SEEN: Final = 1
@@ -113,11 +112,13 @@ class Update:
                 continue
             row, old_name, old_attrs = found
             marks[row] = SENT
-            if old_name == name and old_attrs == attrs:
-                outcome[uuid] = None
+            if old_name != name:
+                outcome[uuid] = (uuid, row, 1, names.key(old_name), names.key(name), name, attrs)
+            elif old_attrs != attrs:
+                # Nobody looks for it by a name: that stays as it is.
+                outcome[uuid] = (uuid, row, 0, None, 0, name, attrs)
             else:
-                old_key = names.key(old_name)
-                outcome[uuid] = (uuid, row, int(old_name != name), old_key, names.key(name), name, attrs)
+                outcome[uuid] = None
         self.received += len(rows)
         self._stage(outcome)
 
@@ -308,8 +309,3 @@ class Update:
         for statement in (*tables.DROP_DIFF_INDEXES, _CLEAR):
             connection.execute(statement)
         self.unknown.clear()
-
-
-def same_values(first: bytes, second: bytes) -> bool:
-    """Tell whether two attribute lists hold the same values, in whatever order."""
-    return first == second or Attributes(first) == Attributes(second)

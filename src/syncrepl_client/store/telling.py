@@ -71,7 +71,8 @@ class Telling:
     def modified(self, before: Entry, after: Entry) -> None:
         """Tell of attributes that changed."""
         place = self._noted(changelog.MODIFIED, before, after)
-        self._tell(Modified(before, after, place))
+        if self._listener is not None:
+            self._tell(Modified(before, after, place))
 
     def renamed(self, before: Entry, after: Entry) -> None:
         """Tell of a name that changed by at least one octet."""
