@@ -13,7 +13,7 @@ import pytest
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
 from syncrepl_client.exceptions import ChangesLost, UsageError
-from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
+from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Renamed
 from syncrepl_client.store import changelog, subscriptions
 from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.copy import Copy
@@ -128,6 +128,52 @@ def test_a_listener_that_asks_for_typed_changes_hears_what_is_logged(store: Stor
         (c.sequence, c.origin, c.stored_at) for c in logged(store)
     ]
     assert {change.origin for change in typed.heard} == {Origin.PERSIST, Origin.REFRESH}
+
+
+def group(members: list[bytes]) -> EntriesSent:
+    return EntriesSent([(uuid(1), b"cn=a,dc=x", Attributes.of({"member": members}).wire)])
+
+
+def different_lengths(count: int) -> list[bytes]:
+    return [b"%04d" % number + b"x" * (20 + number % 40) for number in range(count)]
+
+
+def octets_of(store: Store) -> int:
+    """Add up what the changelog takes."""
+    connection = store.database.connection
+    sizes = connection.execute("SELECT length(before), length(after), length(difference) FROM syncrepl_change")
+    return sum(changelog.OVERHEAD + sum(filter(None, row)) for row in sizes)
+
+
+@pytest.mark.parametrize("taken", [range(40, 57), range(17), range(86, 103), range(0, 103, 7)])
+def test_a_change_can_be_read_after_the_octets_of_a_smaller_version_changed_in_silence(
+    store: Store, taken: range
+) -> None:
+    """Both versions together are large, while the later one alone is less than half of that."""
+    members = different_lengths(103)
+    left = [member for number, member in enumerate(members) if number not in taken]
+    refresh(store, group(members))
+    live(store, group(left))
+    assert store.database.connection.execute("SELECT count(difference) FROM syncrepl_change").fetchone() == (1,)
+    live(store, group([*left[1:], left[0]]))
+
+    [change] = logged(store)
+    assert change.before is not None
+    assert change.after is not None
+    assert change.before.attributes["member"] == members
+    assert change.after.attributes["member"] == left
+
+
+@SEEDS
+def test_the_size_of_the_log_is_what_is_in_it(path: Path, seed: int) -> None:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
+        changing = Changing(store, Random(seed))
+        for _ in range(60):
+            changing.change()
+        assert changelog.extent(store.database.connection).octets == octets_of(store) > 0
+    with closing(Store(path, lambda: False, retention=Retention(octets=30_000))) as store:
+        store.tidy()
+        assert changelog.extent(store.database.connection).octets == octets_of(store) > 0
 
 
 def test_what_is_rolled_back_is_not_logged(store: Store) -> None:

@@ -216,7 +216,7 @@ class Appending:
             sequence, difference = found
             before = differences.undo(version, difference)
             self._connection.execute(_ANCHOR, (before, version, sequence))
-            self._octets += len(before) + len(version)
+            self._octets += len(before) + len(version) - len(difference)
 
     def _flush(self) -> None:
         self._connection.executemany(_APPEND, self._rows)
