@@ -297,6 +297,15 @@ def test_a_reader_waits_for_a_copy(store: Store, path: Path) -> None:
         assert [change.sequence for change, _ in feed.read()] == [1]
 
 
+def test_who_wants_no_snapshot_may_be_there_before_the_copy(store: Store, path: Path) -> None:
+    with closing(Bookmark(path, "one", "now")) as one, closing(Feed(path, one.position)) as feed:
+        assert feed.read() == []
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        assert feed.read() == []
+        live(store, sent(2, "cn=b,dc=x"))
+        assert [change.sequence for change, _ in feed.read()] == [1]
+
+
 def test_large_entries_come_in_small_pages(store: Store, path: Path) -> None:
     refresh(store, EntriesSent([row(number, f"cn={number},dc=x", "x" * 3_000_000) for number in (1, 2, 3)]))
     with closing(Feed(path, None)) as feed:

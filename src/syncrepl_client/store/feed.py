@@ -159,7 +159,9 @@ class Feed:
         sequence = self.position.sequence
         with reading(self._connection) as connection:
             now = changelog.extent(connection)
-            if now.since is None or not now.floor <= sequence <= now.sequence:
+            # Who wants no snapshot may be here before there is a copy, with which the changelog begins.
+            kept = now.since is not None or not now.whole
+            if not kept or not now.floor <= sequence <= now.sequence:
                 raise ChangesLost(sequence, now.floor, self._reader)
             if sequence == now.sequence:
                 return []
