@@ -390,6 +390,19 @@ def test_a_gap_without_a_changelog_is_told(path: Path) -> None:
             Past(path, 1)
 
 
+def test_a_gap_without_a_changelog_is_told_to_who_was_there_before_the_copy(path: Path) -> None:
+    with closing(Store(path, lambda: False)) as store:
+        with closing(Bookmark(path, "one", "now")):
+            pass
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        live(store, sent(2, "cn=b,dc=x"))
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
+        live(store, sent(3, "cn=c,dc=x"))
+        with closing(Bookmark(path, "one", "now")) as one, closing(Feed(path, one.position)) as feed:
+            with pytest.raises(ChangesLost):
+                feed.read()
+
+
 # --- retention --------------------------------------------------------------------------------------------------------
 
 

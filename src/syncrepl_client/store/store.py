@@ -147,7 +147,7 @@ class Store:
                 changelog.clear(connection)
         elif self._retention is not None and not keeps and self.state().whole:
             with self.database.transaction() as connection:
-                changelog.begin(connection, _microseconds)
+                changelog.begin(connection, _microseconds, gap=True)
 
     def _appending(self, connection: sqlite3.Connection) -> Appending | None:
         return None if self._retention is None else Appending(connection, _microseconds)
