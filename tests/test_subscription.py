@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from syncrepl_client import Added, Deleted, Origin, Replica, Retention, subscribe
+from syncrepl_client import Added, Deleted, Origin, Replica, Retention, SyncreplMode, subscribe
 from syncrepl_client.exceptions import ChangesLost, ClosedError, DBError, UsageError
 from syncrepl_client.store.bookmark import forget
 from syncrepl_client.store.store import Store
+from syncrepl_client.testing import Provider
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 from tests.store.changing import Changing, followed, state_of
 
@@ -253,6 +254,45 @@ def test_a_subscriber_that_dies_between_any_two_statements_misses_nothing(
 
 
 # --- with a server ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as running:
+        for number in range(1200):
+            running.add(f"cn={number},{running.suffix}", {"cn": str(number)})
+        yield running
+
+
+def change_all(provider: Provider, text: str) -> None:
+    for number in range(1200):
+        provider.replace(f"cn={number},{provider.suffix}", "description", text)
+
+
+def test_the_log_does_not_grow_by_runs_that_each_bring_more_than_is_taken_away_at_once(
+    provider: Provider, path: Path
+) -> None:
+    url = f"{provider.url}/{provider.suffix}"
+    for run in range(4):
+        with Replica(url, path, mode=SyncreplMode.REFRESH_ONLY, changelog=Retention(octets=0)) as replica:
+            replica.refresh()
+            assert replica.status().sequence == run * 1200
+            assert replica.status().log_octets == 0
+        change_all(provider, str(run))
+
+
+def test_the_log_does_not_grow_by_changes_that_come_fast(provider: Provider, path: Path) -> None:
+    with Replica(f"{provider.url}/{provider.suffix}", path, changelog=Retention(octets=0)) as replica:
+        replica.refresh()
+        for run in range(4):
+            change_all(provider, str(run))
+        began = time.monotonic()
+        while replica.status().sequence < 4800:
+            assert replica.step(1)
+        while replica.status().log_octets:
+            assert replica.step(1)
+        # By 500 in each second it would take ten.
+        assert time.monotonic() - began < 6
 
 
 @pytest.fixture

@@ -243,6 +243,8 @@ class Store:
                     listener.refresh_done(self.entries, connection.cursor())
         self._erasure.finish()
         self.database.log_large_wal()
+        # It may hold much more than a moment ago.
+        self._tidy_at = 0.0
         self.tidy()
 
     def _deliver(
@@ -265,14 +267,18 @@ class Store:
         now = changelog.extent(connection)
         return Provenance(Origin.SNAPSHOT, now.sequence, now.since)
 
-    def tidy(self) -> None:
-        """Take a part of what the changelog need not keep any more, if it is time to look."""
+    def tidy(self) -> bool:
+        """Take a part of what the changelog need not keep any more, if it is time to look.
+
+        Returns:
+            Whether there may be more of it.
+        """
         if self._retention is None or time.monotonic() < self._tidy_at:
-            return
+            return False
         with self.database.transaction(durable=False) as connection:
             pruned = prune(connection, self._retention, _microseconds())
-        # There may be more than was taken at once.
-        self._tidy_at = time.monotonic() + (0.0 if pruned.changes else _TIDY_EVERY)
+        more = pruned.changes > 0
+        self._tidy_at = time.monotonic() + (0.0 if more else _TIDY_EVERY)
         for name in pruned.overtaken:
             extra = fields(what="subscription-overtaken", path=str(self.database.path), subscription=name)
             _log.warning(
@@ -281,6 +287,7 @@ class Store:
                 pruned.floor,
                 extra=extra,
             )
+        return more
 
     def end_of_log(self) -> Position | None:
         """Return the position of who has all that is here; None while there is no copy, so that it begins with one."""
