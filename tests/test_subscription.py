@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
@@ -279,6 +280,18 @@ def test_the_log_does_not_grow_by_runs_that_each_bring_more_than_is_taken_away_a
             assert replica.status().sequence == run * 1200
             assert replica.status().log_octets == 0
         change_all(provider, str(run))
+
+
+@pytest.mark.parametrize("mode", SyncreplMode)
+def test_an_iteration_tells_of_all_changes_of_a_refresh_that_is_more_than_the_log_keeps(
+    provider: Provider, path: Path, mode: SyncreplMode
+) -> None:
+    url = f"{provider.url}/{provider.suffix}"
+    with Replica(url, path, mode=SyncreplMode.REFRESH_ONLY) as replica:
+        replica.refresh()
+    change_all(provider, "other")
+    with Replica(url, path, mode=mode, changelog=Retention(octets=0)) as replica, replica.changes() as changes:
+        assert numbers(list(islice(changes, 1200))) == list(range(1, 1201))
 
 
 def test_the_log_does_not_grow_by_changes_that_come_fast(provider: Provider, path: Path) -> None:

@@ -352,7 +352,7 @@ class Replica:
             UsageError: the replica keeps no changelog.
         """
         self._open_for_changes(reconnect=reconnect)
-        return Subscription(Feed(self.path, self._since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
+        return Subscription(self.store.feed(self._since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
 
     def subscribe(
         self,
