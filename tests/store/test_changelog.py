@@ -246,6 +246,16 @@ def test_the_past_moves_on_while_it_is_read(store: Store, path: Path) -> None:
         assert state_of(entry for _, entry in found) == state
 
 
+def test_a_past_that_is_gone_is_gone_whenever_it_is_asked_for(path: Path) -> None:
+    with closing(Store(path, lambda: False, retention=Retention(octets=0))) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        with closing(Past(path, 0)) as past:
+            refresh(store, EntriesSent([row(2, "cn=b,dc=x")]))
+            for _ in range(2):
+                with pytest.raises(ChangesLost):
+                    list(past)
+
+
 # --- reading on -------------------------------------------------------------------------------------------------------
 
 
