@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Change
 
 EVERYTHING = Retention(age=None, octets=None, longest=None, largest=None)
+DESCRIPTION = b"( 2.5.4.13 NAME 'description' SYNTAX %s )"
+INTEGER = b"1.3.6.1.4.1.1466.115.121.1.27"
 SEEDS = pytest.mark.parametrize("seed", range(8))
 
 
@@ -332,6 +334,16 @@ def test_the_history_of_an_entry_is_found_by_each_name_it_had(store: Store, path
             assert copy.named(name) == [uuid(1)]
         assert [type(change) for change in copy.changes_of(uuid(1))] == [Renamed, Deleted]
         assert copy.named("cn=nobody,dc=x") == []
+
+
+def test_changes_are_read_by_the_schema_that_is_there_when_they_are_read(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x", "1")]))
+    with closing(Copy(path)) as copy, closing(Feed(path, Position(0))) as feed:
+        store.set_subschema("cn=schema", Attributes.of({"attributeTypes": [DESCRIPTION % INTEGER]}))
+        live(store, sent(1, "cn=a,dc=x", "2"))
+        [logged_change], [(read_change, _)] = copy.changes_of(uuid(1)), feed.read()
+        for change in (logged_change, read_change):
+            assert [entry and entry.values("description") for entry in (change.before, change.after)] == [[1], [2]]
 
 
 # --- positions --------------------------------------------------------------------------------------------------------
