@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
-from syncrepl_client.exceptions import ChangesLost, UsageError
+from syncrepl_client.exceptions import CallbackError, ChangesLost, UsageError
 from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Renamed
 from syncrepl_client.store import changelog, subscriptions
 from syncrepl_client.store.bookmark import Bookmark, forget
@@ -374,6 +374,23 @@ def test_a_position_is_not_waited_for_while_the_owner_writes(store: Store, path:
         with store.database.transaction():
             assert not bookmark.save(Position(0), patient=False)
         assert bookmark.save(Position(0), patient=False)
+
+
+def test_a_callback_of_the_owner_does_not_wait_for_itself(store: Store, path: Path) -> None:
+    class Reading(Mirror):
+        def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+            for store_it in (lambda: bookmark.save(Position(0)), lambda: Bookmark(path, "other", "now")):
+                with pytest.raises(CallbackError, match="waits for the callback itself"):
+                    store_it()
+            assert not bookmark.save(Position(0), patient=False)
+            super().change(change, cursor)
+
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    with closing(Bookmark(path, "one", "now")) as bookmark:
+        reading = Reading()
+        store.apply([sent(2, "cn=b,dc=x")], reading, lambda _: True)
+        assert reading.news() == [("add", "cn=b,dc=x")]
+        assert bookmark.save(Position(1))
 
 
 @pytest.mark.parametrize("start", [-1, 1, 99])
