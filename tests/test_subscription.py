@@ -114,6 +114,26 @@ def test_an_iteration_can_be_stopped_from_another_thread(store: Store, path: Pat
         subscription.read()
 
 
+@pytest.mark.parametrize("kinds", [(), (Added,), (Deleted,)])
+def test_who_is_stopped_is_told_no_more_and_what_he_had_counts_as_handled(
+    store: Store, path: Path, kinds: tuple[type[Change], ...]
+) -> None:
+    changing = Changing(store, Random(1))
+    entries = len(changing.state)
+    with subscribe(path, "one", kinds=kinds) as subscription:
+        found = []
+        for change in islice(subscription, 0 if Deleted in kinds else None):
+            found.append(change)
+            if len(found) == 3:
+                subscription.stop()
+        subscription.stop()
+        assert len(found) == (0 if Deleted in kinds else 3)
+        assert subscription.ended
+        assert subscription.read() == []
+    with subscribe(path, "one") as subscription:
+        assert len(subscription.read(timeout=0)) == entries - len(found)
+
+
 def test_a_reader_waits_no_longer_than_it_is_told(store: Store, path: Path) -> None:
     changing = Changing(store, Random(1))
     with subscribe(path, "one", start="now") as subscription:
