@@ -10,15 +10,17 @@ import threading
 import time
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from syncrepl_client import Added, Deleted, Origin, Replica, Retention, subscribe
+from syncrepl_client import Added, Deleted, Origin, Replica, Retention, SyncreplMode, subscribe
 from syncrepl_client.exceptions import ChangesLost, ClosedError, DBError, UsageError
 from syncrepl_client.store.bookmark import forget
 from syncrepl_client.store.store import Store
+from syncrepl_client.testing import Provider
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 from tests.store.changing import Changing, followed, state_of
 
@@ -110,6 +112,26 @@ def test_an_iteration_can_be_stopped_from_another_thread(store: Store, path: Pat
         timer.join()
     with pytest.raises(ClosedError):
         subscription.read()
+
+
+@pytest.mark.parametrize("kinds", [(), (Added,), (Deleted,)])
+def test_who_is_stopped_is_told_no_more_and_what_he_had_counts_as_handled(
+    store: Store, path: Path, kinds: tuple[type[Change], ...]
+) -> None:
+    changing = Changing(store, Random(1))
+    entries = len(changing.state)
+    with subscribe(path, "one", kinds=kinds) as subscription:
+        found = []
+        for change in islice(subscription, 0 if Deleted in kinds else None):
+            found.append(change)
+            if len(found) == 3:
+                subscription.stop()
+        subscription.stop()
+        assert len(found) == (0 if Deleted in kinds else 3)
+        assert subscription.ended
+        assert subscription.read() == []
+    with subscribe(path, "one") as subscription:
+        assert len(subscription.read(timeout=0)) == entries - len(found)
 
 
 def test_a_reader_waits_no_longer_than_it_is_told(store: Store, path: Path) -> None:
@@ -253,6 +275,57 @@ def test_a_subscriber_that_dies_between_any_two_statements_misses_nothing(
 
 
 # --- with a server ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as running:
+        for number in range(1200):
+            running.add(f"cn={number},{running.suffix}", {"cn": str(number)})
+        yield running
+
+
+def change_all(provider: Provider, text: str) -> None:
+    for number in range(1200):
+        provider.replace(f"cn={number},{provider.suffix}", "description", text)
+
+
+def test_the_log_does_not_grow_by_runs_that_each_bring_more_than_is_taken_away_at_once(
+    provider: Provider, path: Path
+) -> None:
+    url = f"{provider.url}/{provider.suffix}"
+    for run in range(4):
+        with Replica(url, path, mode=SyncreplMode.REFRESH_ONLY, changelog=Retention(octets=0)) as replica:
+            replica.refresh()
+            assert replica.status().sequence == run * 1200
+            assert replica.status().log_octets == 0
+        change_all(provider, str(run))
+
+
+@pytest.mark.parametrize("mode", SyncreplMode)
+def test_an_iteration_tells_of_all_changes_of_a_refresh_that_is_more_than_the_log_keeps(
+    provider: Provider, path: Path, mode: SyncreplMode
+) -> None:
+    url = f"{provider.url}/{provider.suffix}"
+    with Replica(url, path, mode=SyncreplMode.REFRESH_ONLY) as replica:
+        replica.refresh()
+    change_all(provider, "other")
+    with Replica(url, path, mode=mode, changelog=Retention(octets=0)) as replica, replica.changes() as changes:
+        assert numbers(list(islice(changes, 1200))) == list(range(1, 1201))
+
+
+def test_the_log_does_not_grow_by_changes_that_come_fast(provider: Provider, path: Path) -> None:
+    with Replica(f"{provider.url}/{provider.suffix}", path, changelog=Retention(octets=0)) as replica:
+        replica.refresh()
+        for run in range(4):
+            change_all(provider, str(run))
+        began = time.monotonic()
+        while replica.status().sequence < 4800:
+            assert replica.step(1)
+        while replica.status().log_octets:
+            assert replica.step(1)
+        # By 500 in each second it would take ten.
+        assert time.monotonic() - began < 6
 
 
 @pytest.fixture

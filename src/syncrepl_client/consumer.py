@@ -302,9 +302,15 @@ class Consumer:
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
-            if self._upkeep.wanted:
-                self.verify(repair=True)
+            self._finish_upkeep()
             self._finish()
+
+    def _finish_upkeep(self) -> None:
+        """Do what would be done later on: nobody looks again before the next refresh."""
+        if self._upkeep.wanted:
+            self.verify(repair=True)
+        while self._store.tidy() and not self._stopping():
+            pass
 
     @property
     def _may_have_left_out(self) -> bool:

@@ -88,7 +88,7 @@ class Subscription:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come."""
-        return (self._ended or self._stopped.is_set()) and not self._page
+        return self._stopped.is_set() or (self._ended and not self._page)
 
     def __iter__(self) -> Self:
         return self
@@ -119,9 +119,11 @@ class Subscription:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             found = [change for change, _ in self._take(limit)]
-            if found or self._ended or self._stopped.is_set():
+            if found:
                 return found
             self.commit()
+            if self._ended or self._stopped.is_set():
+                return found
             left = _LONG if deadline is None else max(0.0, deadline - time.monotonic())
             # What came with the last word is still to be read.
             self._ended = not self._wait(left, self._stopped)
@@ -150,7 +152,7 @@ class Subscription:
 
     def _take(self, limit: int) -> list[tuple[Change, Position]]:
         found: list[tuple[Change, Position]] = []
-        while len(found) < limit:
+        while len(found) < limit and not self._stopped.is_set():
             if not self._page and not self._fill():
                 break
             one = self._page.popleft()
@@ -203,7 +205,10 @@ class Subscription:
             self._saved_at = time.monotonic()
 
     def stop(self) -> None:
-        """Let the iteration end, and a `read` that waits return; for any thread and for signal handlers."""
+        """Let the iteration end, and a `read` that waits return; for any thread and for signal handlers.
+
+        What is left is for the next reader of that name.
+        """
         self._stopped.set()
         self._wake()
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
-from syncrepl_client.exceptions import ChangesLost, UsageError
-from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
+from syncrepl_client.exceptions import CallbackError, ChangesLost, UsageError
+from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Renamed
 from syncrepl_client.store import changelog, subscriptions
 from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.copy import Copy
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Change
 
 EVERYTHING = Retention(age=None, octets=None, longest=None, largest=None)
+DESCRIPTION = b"( 2.5.4.13 NAME 'description' SYNTAX %s )"
+INTEGER = b"1.3.6.1.4.1.1466.115.121.1.27"
 SEEDS = pytest.mark.parametrize("seed", range(8))
 
 
@@ -130,6 +132,52 @@ def test_a_listener_that_asks_for_typed_changes_hears_what_is_logged(store: Stor
     assert {change.origin for change in typed.heard} == {Origin.PERSIST, Origin.REFRESH}
 
 
+def group(members: list[bytes]) -> EntriesSent:
+    return EntriesSent([(uuid(1), b"cn=a,dc=x", Attributes.of({"member": members}).wire)])
+
+
+def different_lengths(count: int) -> list[bytes]:
+    return [b"%04d" % number + b"x" * (20 + number % 40) for number in range(count)]
+
+
+def octets_of(store: Store) -> int:
+    """Add up what the changelog takes."""
+    connection = store.database.connection
+    sizes = connection.execute("SELECT length(before), length(after), length(difference) FROM syncrepl_change")
+    return sum(changelog.OVERHEAD + sum(filter(None, row)) for row in sizes)
+
+
+@pytest.mark.parametrize("taken", [range(40, 57), range(17), range(86, 103), range(0, 103, 7)])
+def test_a_change_can_be_read_after_the_octets_of_a_smaller_version_changed_in_silence(
+    store: Store, taken: range
+) -> None:
+    """Both versions together are large, while the later one alone is less than half of that."""
+    members = different_lengths(103)
+    left = [member for number, member in enumerate(members) if number not in taken]
+    refresh(store, group(members))
+    live(store, group(left))
+    assert store.database.connection.execute("SELECT count(difference) FROM syncrepl_change").fetchone() == (1,)
+    live(store, group([*left[1:], left[0]]))
+
+    [change] = logged(store)
+    assert change.before is not None
+    assert change.after is not None
+    assert change.before.attributes["member"] == members
+    assert change.after.attributes["member"] == left
+
+
+@SEEDS
+def test_the_size_of_the_log_is_what_is_in_it(path: Path, seed: int) -> None:
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
+        changing = Changing(store, Random(seed))
+        for _ in range(60):
+            changing.change()
+        assert changelog.extent(store.database.connection).octets == octets_of(store) > 0
+    with closing(Store(path, lambda: False, retention=Retention(octets=30_000))) as store:
+        store.tidy()
+        assert changelog.extent(store.database.connection).octets == octets_of(store) > 0
+
+
 def test_what_is_rolled_back_is_not_logged(store: Store) -> None:
     class Failing(Mirror):
         def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
@@ -200,6 +248,16 @@ def test_the_past_moves_on_while_it_is_read(store: Store, path: Path) -> None:
         assert state_of(entry for _, entry in found) == state
 
 
+def test_a_past_that_is_gone_is_gone_whenever_it_is_asked_for(path: Path) -> None:
+    with closing(Store(path, lambda: False, retention=Retention(octets=0))) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        with closing(Past(path, 0)) as past:
+            refresh(store, EntriesSent([row(2, "cn=b,dc=x")]))
+            for _ in range(2):
+                with pytest.raises(ChangesLost):
+                    list(past)
+
+
 # --- reading on -------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +309,15 @@ def test_a_reader_waits_for_a_copy(store: Store, path: Path) -> None:
         assert [change.sequence for change, _ in feed.read()] == [1]
 
 
+def test_who_wants_no_snapshot_may_be_there_before_the_copy(store: Store, path: Path) -> None:
+    with closing(Bookmark(path, "one", "now")) as one, closing(Feed(path, one.position)) as feed:
+        assert feed.read() == []
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        assert feed.read() == []
+        live(store, sent(2, "cn=b,dc=x"))
+        assert [change.sequence for change, _ in feed.read()] == [1]
+
+
 def test_large_entries_come_in_small_pages(store: Store, path: Path) -> None:
     refresh(store, EntriesSent([row(number, f"cn={number},dc=x", "x" * 3_000_000) for number in (1, 2, 3)]))
     with closing(Feed(path, None)) as feed:
@@ -267,6 +334,16 @@ def test_the_history_of_an_entry_is_found_by_each_name_it_had(store: Store, path
             assert copy.named(name) == [uuid(1)]
         assert [type(change) for change in copy.changes_of(uuid(1))] == [Renamed, Deleted]
         assert copy.named("cn=nobody,dc=x") == []
+
+
+def test_changes_are_read_by_the_schema_that_is_there_when_they_are_read(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x", "1")]))
+    with closing(Copy(path)) as copy, closing(Feed(path, Position(0))) as feed:
+        store.set_subschema("cn=schema", Attributes.of({"attributeTypes": [DESCRIPTION % INTEGER]}))
+        live(store, sent(1, "cn=a,dc=x", "2"))
+        [logged_change], [(read_change, _)] = copy.changes_of(uuid(1)), feed.read()
+        for change in (logged_change, read_change):
+            assert [entry and entry.values("description") for entry in (change.before, change.after)] == [[1], [2]]
 
 
 # --- positions --------------------------------------------------------------------------------------------------------
@@ -297,6 +374,23 @@ def test_a_position_is_not_waited_for_while_the_owner_writes(store: Store, path:
         with store.database.transaction():
             assert not bookmark.save(Position(0), patient=False)
         assert bookmark.save(Position(0), patient=False)
+
+
+def test_a_callback_of_the_owner_does_not_wait_for_itself(store: Store, path: Path) -> None:
+    class Reading(Mirror):
+        def change(self, change: Change, cursor: sqlite3.Cursor) -> None:
+            for store_it in (lambda: bookmark.save(Position(0)), lambda: Bookmark(path, "other", "now")):
+                with pytest.raises(CallbackError, match="waits for the callback itself"):
+                    store_it()
+            assert not bookmark.save(Position(0), patient=False)
+            super().change(change, cursor)
+
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    with closing(Bookmark(path, "one", "now")) as bookmark:
+        reading = Reading()
+        store.apply([sent(2, "cn=b,dc=x")], reading, lambda _: True)
+        assert reading.news() == [("add", "cn=b,dc=x")]
+        assert bookmark.save(Position(1))
 
 
 @pytest.mark.parametrize("start", [-1, 1, 99])
@@ -333,6 +427,18 @@ def test_a_gap_without_a_changelog_is_told(path: Path) -> None:
             assert len(rest(feed)) == 4
         with pytest.raises(ChangesLost):
             Past(path, 1)
+
+
+def test_a_gap_without_a_changelog_is_told_to_who_was_there_before_the_copy(path: Path) -> None:
+    with closing(Store(path, lambda: False)) as store:
+        with closing(Bookmark(path, "one", "now")):
+            pass
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        live(store, sent(2, "cn=b,dc=x"))
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store:
+        live(store, sent(3, "cn=c,dc=x"))
+        with closing(Feed(path, Position(0))) as feed, pytest.raises(ChangesLost):
+            feed.read()
 
 
 # --- retention --------------------------------------------------------------------------------------------------------
@@ -403,6 +509,37 @@ def test_a_limit_decides_who_wins_and_it_is_said(filled: Path, caplog: pytest.Lo
         assert bookmark.position == Position(10)
         with pytest.raises(ChangesLost):
             feed.read()
+
+
+def test_who_was_overtaken_is_not_waited_for_any_more(filled: Path) -> None:
+    """Or the log would stay as large as it may be for subscriptions, because of one that can never read on."""
+    with closing(Bookmark(filled, "dead", 10)), closing(Bookmark(filled, "slow", 35)):
+        pass
+    retention = Retention(age=None, octets=0, largest=40_000)
+    with closing(Store(filled, lambda: False, retention=retention)) as store:
+        assert store.tidy()
+        assert 15 < floor(filled) < 35
+        assert store.tidy()
+        assert floor(filled) == 35
+        assert not store.tidy()
+
+
+def test_readers_without_a_name_are_waited_for_as_well(path: Path) -> None:
+    with closing(Store(path, lambda: False, retention=Retention(octets=0))) as store:
+        refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+        forgotten = store.feed(store.end_of_log())
+        with closing(store.feed(store.end_of_log())) as feed:
+            refresh(store, EntriesSent([row(number, f"cn={number},dc=x") for number in range(2, 2000)]))
+            assert [change.sequence for change in rest(feed, 100)] == list(range(1, 1999))
+            refresh(store)
+            assert floor(path) == 0
+        assert forgotten.position == Position(0)
+        del forgotten
+        refresh(store)
+        assert floor(path) == 500
+        while store.tidy():
+            pass
+        assert floor(path) == 1998
 
 
 def test_an_old_change_of_a_large_entry_can_be_read_when_its_version_is_gone(path: Path) -> None:

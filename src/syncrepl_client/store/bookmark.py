@@ -6,7 +6,9 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.exceptions import CallbackError
 from syncrepl_client.store import subscriptions
+from syncrepl_client.store.database import owner_in_callback
 from syncrepl_client.store.feed import begin_at
 from syncrepl_client.store.subscriptions import Stored
 from syncrepl_client.store.visiting import translated, visit
@@ -66,8 +68,14 @@ class Bookmark:
             Whether it was stored.
 
         Raises:
+            CallbackError: a callback of the file's owner would wait for itself.
             DBError: it cannot be stored.
         """
+        if patient and owner_in_callback(self._path):
+            raise CallbackError(
+                "a callback stores the position of a subscription, which waits for the callback itself",
+                hint="read the subscription when the callback has returned",
+            )
         with translated(self._path):
             self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE if patient else 0}")
             try:

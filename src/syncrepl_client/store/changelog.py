@@ -80,6 +80,7 @@ _CLEARED: Final = """
 _BEGIN: Final = """
     UPDATE syncrepl_state SET changed_at = max(changed_at, ?1), log_since = max(changed_at, ?1), log_floor = sequence
 """
+_SKIP: Final = "UPDATE syncrepl_state SET sequence = sequence + 1"
 _ANY: Final = "SELECT 1 FROM syncrepl_state WHERE log_since IS NOT NULL"
 
 ADDED: Final = "added"
@@ -121,8 +122,16 @@ def clear(connection: sqlite3.Connection) -> None:
         connection.execute(_CLEARED)
 
 
-def begin(connection: sqlite3.Connection, clock: Callable[[], int]) -> None:
-    """Let the changelog begin with what comes from here on, in a transaction."""
+def begin(connection: sqlite3.Connection, clock: Callable[[], int], *, gap: bool = False) -> None:
+    """Let the changelog begin with what comes from here on, in a transaction.
+
+    Args:
+        connection: in the transaction.
+        clock: tells microseconds since 1970.
+        gap: whether there may have been changes that were not logged: who waits for them is told so when he reads on.
+    """
+    if gap:
+        connection.execute(_SKIP)
     connection.execute(_BEGIN, (clock(),))
 
 
@@ -217,7 +226,7 @@ class Appending:
             sequence, difference = found
             before = differences.undo(version, difference)
             self._connection.execute(_ANCHOR, (before, version, sequence))
-            self._octets += len(before) + len(version)
+            self._octets += len(before) + len(version) - len(difference)
 
     def _flush(self) -> None:
         self._connection.executemany(_APPEND, self._rows)

@@ -103,6 +103,8 @@ class Copy:
 
     def _page_of(self, uuid: bytes, last: int) -> list[Change]:
         with translated(self._path), reading(self._connection):
+            # A reader may be here before the schema is.
+            self._vocabulary.look()
             return changelog.changes_of(self._vocabulary, uuid, last, _PAGE, _OCTETS)
 
     def past(self, sequence: int) -> Past:

@@ -89,9 +89,11 @@ class Feed:
         # What the file was like when there was nothing to read.
         self._seen = -1
         self.position = position
+        self.closed = False
 
     def close(self) -> None:
         """Close the connections to the data file."""
+        self.closed = True
         self._connection.close()
         self._end_snapshot()
 

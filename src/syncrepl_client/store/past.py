@@ -97,10 +97,10 @@ class Past(Mapping[str, Attributes]):
             return
         connection = self._connection
         connection.create_function("depth_of", 1, names.depth, deterministic=True)
-        connection.execute(_TABLE)
         connection.execute("BEGIN")
         try:
             self._check()
+            connection.execute(_TABLE)
             connection.execute(_LIST_UNCHANGED, (self.sequence,))
             connection.execute(_LIST_CHANGED, (self.sequence,))
         except BaseException:

@@ -86,16 +86,18 @@ class Pruned:
     overtaken: tuple[str, ...]
 
 
-def prune(connection: sqlite3.Connection, retention: Retention, now: int) -> Pruned:
+def prune(connection: sqlite3.Connection, retention: Retention, now: int, needed: int | None = None) -> Pruned:
     """Take a part of what is older, or more, than is kept from the changelog, in a transaction.
 
     Args:
         connection: in the transaction.
         retention: what is kept.
         now: microseconds since 1970.
+        needed: the number of the last change that those have who read without a name; None if nobody does.
     """
     extent = changelog.extent(connection)
-    slowest = subscriptions.slowest(connection)
+    numbers = (subscriptions.slowest(connection, extent.floor), needed)
+    slowest = min((number for number in numbers if number is not None), default=None)
     octets, floor, since, count = extent.octets, extent.floor, extent.since, 0
     for sequence, stored_at, size in connection.execute(_OLDEST, (_PAGE,)):
         age = (now - stored_at) * _MICROSECOND

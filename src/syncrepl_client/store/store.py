@@ -9,6 +9,7 @@ import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from syncrepl_client.exceptions import DBError, Interrupted
 from syncrepl_client.log_fields import fields
@@ -18,7 +19,7 @@ from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.erasure import Erasure
-from syncrepl_client.store.feed import Position
+from syncrepl_client.store.feed import Feed, Position
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
@@ -120,6 +121,8 @@ class Store:
         self._retention = retention
         # When to look next whether the changelog holds more than it should, on the monotonic clock.
         self._tidy_at = 0.0
+        # Who reads the changelog in this process without a name.
+        self._feeds: WeakSet[Feed] = WeakSet()
         self._erasure = Erasure(self.database, redaction)
         try:
             if not self.state().whole:
@@ -147,7 +150,7 @@ class Store:
                 changelog.clear(connection)
         elif self._retention is not None and not keeps and self.state().whole:
             with self.database.transaction() as connection:
-                changelog.begin(connection, _microseconds)
+                changelog.begin(connection, _microseconds, gap=True)
 
     def _appending(self, connection: sqlite3.Connection) -> Appending | None:
         return None if self._retention is None else Appending(connection, _microseconds)
@@ -243,6 +246,8 @@ class Store:
                     listener.refresh_done(self.entries, connection.cursor())
         self._erasure.finish()
         self.database.log_large_wal()
+        # It may hold much more than a moment ago.
+        self._tidy_at = 0.0
         self.tidy()
 
     def _deliver(
@@ -265,14 +270,18 @@ class Store:
         now = changelog.extent(connection)
         return Provenance(Origin.SNAPSHOT, now.sequence, now.since)
 
-    def tidy(self) -> None:
-        """Take a part of what the changelog need not keep any more, if it is time to look."""
+    def tidy(self) -> bool:
+        """Take a part of what the changelog need not keep any more, if it is time to look.
+
+        Returns:
+            Whether there may be more of it.
+        """
         if self._retention is None or time.monotonic() < self._tidy_at:
-            return
+            return False
         with self.database.transaction(durable=False) as connection:
-            pruned = prune(connection, self._retention, _microseconds())
-        # There may be more than was taken at once.
-        self._tidy_at = time.monotonic() + (0.0 if pruned.changes else _TIDY_EVERY)
+            pruned = prune(connection, self._retention, _microseconds(), self._needed())
+        more = pruned.changes > 0
+        self._tidy_at = time.monotonic() + (0.0 if more else _TIDY_EVERY)
         for name in pruned.overtaken:
             extra = fields(what="subscription-overtaken", path=str(self.database.path), subscription=name)
             _log.warning(
@@ -281,6 +290,18 @@ class Store:
                 pruned.floor,
                 extra=extra,
             )
+        return more
+
+    def feed(self, position: Position | None) -> Feed:
+        """Begin to read from a position; until it is closed or forgotten, the changelog waits for it."""
+        feed = Feed(self.database.path, position)
+        self._feeds.add(feed)
+        return feed
+
+    def _needed(self) -> int | None:
+        """Return the number of the last change that all have who read without a name; None if nobody does."""
+        positions = (feed.position for feed in self._feeds if not feed.closed)
+        return min((position.sequence for position in positions if position is not None), default=None)
 
     @property
     def whole(self) -> bool:

@@ -16,7 +16,7 @@ _FIND: Final = "SELECT name, sequence, depth, uuid, moved_at FROM syncrepl_subsc
 _LIST: Final = "SELECT name, sequence, depth, uuid, moved_at FROM syncrepl_subscription ORDER BY name"
 _SAVE: Final = "INSERT OR REPLACE INTO syncrepl_subscription VALUES (?, ?, ?, ?, ?)"
 _FORGET: Final = "DELETE FROM syncrepl_subscription WHERE name = ?"
-_SLOWEST: Final = "SELECT min(sequence) FROM syncrepl_subscription"
+_SLOWEST: Final = "SELECT min(sequence) FROM syncrepl_subscription WHERE sequence >= ?"
 _START_AGAIN: Final = "UPDATE syncrepl_subscription SET sequence = NULL, depth = NULL, uuid = NULL"
 
 
@@ -62,9 +62,14 @@ def forget(connection: sqlite3.Connection, name: str) -> bool:
     return connection.execute(_FORGET, (name,)).rowcount > 0
 
 
-def slowest(connection: sqlite3.Connection) -> int | None:
-    """Return the number of the last change that every reader has; None if there are no readers."""
-    found: int | None = connection.execute(_SLOWEST).fetchone()[0]
+def slowest(connection: sqlite3.Connection, floor: int) -> int | None:
+    """Return the number of the last change that every reader has; None if there are no readers.
+
+    Args:
+        connection: to the data file.
+        floor: who has not even read on to this number cannot read on any more, so nobody waits for him.
+    """
+    found: int | None = connection.execute(_SLOWEST, (floor,)).fetchone()[0]
     return found
 
 

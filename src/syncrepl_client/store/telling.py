@@ -93,7 +93,8 @@ class Telling:
 
     def rewritten(self, before: Entry) -> None:
         """Take notice of octets that changed although the values they stand for did not; that is no change."""
-        if self._log is not None and len(before.attributes.wire) > LARGE // 2:
+        # Of two versions that are large together, the later one may be the smaller one, but not by much.
+        if self._log is not None and len(before.attributes.wire) > LARGE // 3:
             self._log.anchor(before.uuid_octets, before.attributes.wire)
 
     def _noted(self, kind: str, before: Entry | None, after: Entry | None) -> Provenance:
