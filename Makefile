@@ -46,6 +46,7 @@ docs: packages-dev $(DEV)
 
 bench: packages-dev $(DEV)
 	$(BIN)/python -m bench --entries $(N)
+	$(BIN)/python -m bench.stream --entries $(N)
 
 fuzz: packages-dev $(DEV)
 	$(BIN)/python -m tests.fuzz --seconds 600

@@ -25,9 +25,9 @@ _LOAD = """if True:
 """
 
 
-def prepare(people: int, *, random_uuids: bool) -> Slapd:
+def prepare(people: int, *, random_uuids: bool, sessionlog: int | None = None) -> Slapd:
     """Make a provider with a sample directory and a certificate; it is not started yet."""
-    slapd = Slapd()
+    slapd = Slapd(sessionlog=sessionlog)
     _certify(slapd)
     ldif = slapd.directory / "people.ldif"
     with ldif.open("wb") as sink:

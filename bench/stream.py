@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.slapd import Slapd
 
+# Between two single changes, in seconds: what piles up before the client would be measured otherwise.
+_PAUSE: Final = 0.005
 _PROGRAM: Final = "bench.programs.stream"
 
 
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=200_000, help="people in the directory")
     parser.add_argument("--rounds", type=int, default=5, help="alternations of what is compared")
     parser.add_argument("--changes", type=int, default=100_000, help="changes while the client is away")
-    parser.add_argument("--live", type=int, default=2_000, help="single changes while it listens")
+    parser.add_argument("--live", type=int, default=1_000, help="single changes while it listens")
     options = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="syncrepl-bench-"))
     try:
@@ -39,7 +41,8 @@ def main() -> None:
             slapd.start()
             _first_loads(slapd, scratch, options.rounds)
             _stored(slapd, scratch / "load.db", options.entries)
-            _live(slapd, scratch / "load.db", options.live)
+            for pause in (_PAUSE, 0.0):
+                _live(slapd, scratch / "load.db", options.live, pause)
             _catching_up(slapd, scratch, min(options.changes, options.entries))
     finally:
         shutil.rmtree(scratch)
@@ -66,29 +69,40 @@ def _stored(slapd: Slapd, path: Path, entries: int) -> None:
     print(f"iteration over {entries:,} stored entries: {measured.wall:.2f} s, {measured.peak:.0f} MB", flush=True)
 
 
-def _live(slapd: Slapd, path: Path, changes: int) -> None:
+def _live(slapd: Slapd, path: Path, changes: int, pause: float) -> None:
+    """Write changes one by one, and compare when the server had answered with when they were heard of."""
     for what, name in (("listen", "callback"), ("iterate-live", "iterator")):
-        command = [sys.executable, "-m", _PROGRAM, what, f"{slapd.url}/{SUFFIX}", str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            answered = {}
-            for number in [*range(1, changes + 1), "last"]:
-                value = f"{what} {number}" if number != "last" else "last"
-                slapd.replace(f"uid=u{number if number != 'last' else 1:06},ou=people,{SUFFIX}", "description", [value])
-                answered[value] = time.monotonic_ns()
-            lines = process.stdout.read().splitlines()
-        waited = []
-        for line in lines[:-1]:
-            value, _, when = line.rpartition(" ")
-            waited.append((int(when) - answered[value]) / 1e6)
+        waited, cpu = _heard(slapd, path, what, changes, pause)
         slowest = quantiles(waited, n=100)
+        apart = f"{pause * 1e3:g} ms apart" if pause else "as fast as they are written"
         print(
-            f"from the answer to the writer to the {name}: median {median(waited):.2f} ms, "
-            f"99 % within {slowest[98]:.2f} ms; "
-            f"{float(lines[-1]) / len(waited) * 1e3:.2f} ms of processor for each of {len(waited):,} changes",
+            f"{len(waited):,} single changes, {apart}, "
+            f"from the answer to the writer to the {name}: median {median(waited):.2f} ms, 99 % within "
+            f"{slowest[98]:.2f} ms; {cpu / len(waited) * 1e3:.2f} ms of processor for each",
             flush=True,
         )
+
+
+def _heard(slapd: Slapd, path: Path, what: str, changes: int, pause: float) -> tuple[list[float], float]:
+    """Return the milliseconds of each change, and the seconds of processor of all."""
+    command = [sys.executable, "-m", _PROGRAM, what, f"{slapd.url}/{SUFFIX}", str(path)]
+    answered: dict[str, int] = {}
+
+    def write(number: int, value: str) -> None:
+        slapd.replace(f"uid=u{number:06},ou=people,{SUFFIX}", "description", [value])
+        answered[value] = time.monotonic_ns()
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        for number in range(1, changes + 1):
+            write(number, f"{what} {pause} {number}")
+            if pause:
+                time.sleep(pause)
+        write(1, f"{what} {pause} last")
+        lines = process.stdout.read().splitlines()
+    heard = [line.rpartition(" ") for line in lines[:-1]]
+    return [(int(when) - answered[value]) / 1e6 for value, _, when in heard], float(lines[-1])
 
 
 def _catching_up(slapd: Slapd, scratch: Path, changes: int) -> None:

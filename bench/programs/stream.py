@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from syncrepl_client import Change
 
 ONCE = SyncreplMode.REFRESH_ONLY
-LAST = b"last"
+LAST = b" last"
 
 
 def load(url: str, path: str, *, log: bool) -> None:
@@ -76,7 +76,7 @@ def say(change: Change) -> bool:
     now = time.monotonic_ns()
     value = change.entry["description"][0]
     print(value.decode(), now)
-    return value == LAST
+    return value.endswith(LAST)
 
 
 def listen(url: str, path: str) -> None:
