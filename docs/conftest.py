@@ -2,7 +2,7 @@
 
 A page finds a directory server of its own under `url`, can change it through `directory`, and works in a folder that
 holds nothing but certificates: `ca.pem` of the authority that the server has its own from, and `ann-cert.pem` of
-somebody.
+somebody.  Code with a caption is the file of that name: it is written there, and run by what comes after it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.rest import DocTestParser, PythonCodeBlockParser, SkipParser
 from tests.certificates import KEY_PASSWORD, Authority, encrypted
 from tests.slapd import Slapd, empty_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sybil import Document, Example, Region
 
 # Who binds by a user name, or a certificate, is the person of that name.
 _SASL = """
@@ -56,6 +61,22 @@ def tear_down(namespace: dict[str, Any]) -> None:
     namespace["_stack"].close()
 
 
+class CodeParser(PythonCodeBlockParser):
+    """Finds code: what to run, and files to write."""
+
+    def __call__(self, document: Document) -> Iterable[Region]:
+        """Find it on a page."""
+        for region in super().__call__(document):
+            if "caption" in region.lexemes["options"]:
+                region.evaluator = write
+            yield region
+
+
+def write(example: Example) -> None:
+    """Write a file."""
+    Path(example.region.lexemes["options"]["caption"]).write_text(str(example.parsed), encoding="utf-8")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the code of the pages back into its order, which the shuffling of tests has lost."""
@@ -66,7 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[DocTestParser(), PythonCodeBlockParser(), SkipParser()],
+    parsers=[DocTestParser(), CodeParser(), SkipParser()],
     patterns=["*.rst"],
     excludes=["_build/**"],
     setup=set_up,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MASK", "PASSWORDS", "Redaction"]
 
 MASK: Final = b"{REDACTED}"
-"""The one value of an attribute that is masked: a password of a scheme that does not exist."""
+"""The one value of an attribute that is masked, which is no password of any scheme that exists."""
 
 _HASH: Final = b"{HMAC-SHA256}"
 _HASHED: Final = re.compile(re.escape(_HASH) + rb"[A-Za-z0-9+/]{43}=")
