@@ -26,13 +26,16 @@ help:
 demo: packages-demo $(BASE)
 	$(BIN)/python -m syncrepl_client.cli.demo
 
+# The examples of a page build on each other, so they run in one process.
 # The documentation comes last, for it shows what the tests found; it is silent unless something is wrong.
 test: check
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest docs
 	@$(MAKE) docs
 
 test-long: packages-long check
-	$(BIN)/python -m pytest --long -n 2 --dist worksteal
+	$(BIN)/python -m pytest --long -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest --long docs
 	@$(MAKE) docs
 
 check: packages-dev $(DEV)

@@ -27,7 +27,7 @@ from syncrepl_client.model import (
 from syncrepl_client.reader import Reader, Status
 from syncrepl_client.replica import Replica
 from syncrepl_client.store.retention import Retention
-from syncrepl_client.subscription import Subscription, subscribe
+from syncrepl_client.subscription import Subscription, subscribe, unsubscribe
 from syncrepl_client.syncrepl import Syncrepl
 from syncrepl_client.transport.reservoir import Buffers
 from syncrepl_client.watching import watch
@@ -63,6 +63,7 @@ __all__ = [
     "__version__",
     "awatch",
     "subscribe",
+    "unsubscribe",
     "watch",
 ]
 

@@ -483,18 +483,23 @@ class ChangesLost(DBError):
     """Changes that were asked for are not in the changelog, or not any more.
 
     Args:
-        wanted: the number after which changes were wanted.
+        wanted: the number after which changes were wanted; None for those after a time.
         floor: the number after which there are some.
+        last: the number of the last change.
         reader: the name of the subscription; empty if it is none.
     """
 
-    def __init__(self, wanted: int, floor: int, reader: str = "") -> None:
-        self.wanted, self.floor, self.reader = wanted, floor, reader
-        who = f"the subscription {reader!r}" if reader else "the reader"
-        super().__init__(
-            f"{who} wants the changes after number {wanted}, and the changelog begins after number {floor}",
-            hint="begin again with a snapshot; keep changes for longer, or read them more often",
-        )
+    def __init__(self, wanted: int | None, floor: int, last: int, reader: str = "") -> None:
+        self.wanted, self.floor, self.last, self.reader = wanted, floor, last, reader
+        what = "the changes after that time" if wanted is None else f"the changes after number {wanted}"
+        who = f"the subscription {reader!r} wants {what}" if reader else f"{what} are wanted"
+        hint = "begin again with a snapshot; keep changes for longer, or read them more often"
+        if wanted is not None and wanted > last:
+            found = f"the last change is number {last}"
+            hint = "begin again with a snapshot; an older data file may have been put in place of this one"
+        else:
+            found = f"the changelog begins after number {floor}"
+        super().__init__(f"{who}, and {found}", hint=hint)
 
 
 class VersionError(DBError):

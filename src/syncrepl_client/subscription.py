@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import ClosedError
-from syncrepl_client.store.bookmark import Bookmark
+from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed, Position, Start
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.model import Change
 
-__all__ = ["Start", "Subscription", "subscribe"]
+__all__ = ["Start", "Subscription", "subscribe", "unsubscribe"]
 
 Wait = Callable[[float, threading.Event], bool]
 """Waits for some seconds, less if there may be something new or the event is set; tells whether there may be more."""
@@ -274,3 +274,19 @@ def subscribe(
     except BaseException:
         bookmark.close()
         raise
+
+
+def unsubscribe(path: str | os.PathLike[str], name: str) -> bool:
+    """Forget how far a subscription has come; the changelog waits for it no longer.
+
+    Args:
+        path: the data file, or the folder with a ``syncrepl.db`` in it.
+        name: the name of the subscription.
+
+    Returns:
+        Whether there was one of that name.
+
+    Raises:
+        DBError: there is no such data file, or it cannot be written to.
+    """
+    return forget(data_file(path), name)

@@ -149,7 +149,7 @@ def last_until(connection: sqlite3.Connection, time: int) -> int:
     """
     now = extent(connection)
     if now.since is None or time < now.since:
-        raise ChangesLost(-1, now.floor)
+        raise ChangesLost(None, now.floor, now.sequence)
     found = connection.execute(_AT, (time,)).fetchone()
     return now.floor if found is None else int(found[0])
 

@@ -64,7 +64,7 @@ def begin_at(connection: sqlite3.Connection, start: Start, path: Path) -> Positi
     if start == "now":
         return Position(now.sequence)
     if not now.floor <= start <= now.sequence:
-        raise ChangesLost(start, now.floor)
+        raise ChangesLost(start, now.floor, now.sequence)
     return Position(start)
 
 
@@ -150,7 +150,7 @@ class Feed:
         try:
             return Past(self._path, sequence)
         except ChangesLost as lost:
-            raise ChangesLost(lost.wanted, lost.floor, self._reader) from None
+            raise ChangesLost(lost.wanted, lost.floor, lost.last, self._reader) from None
 
     def _time_of(self, sequence: int) -> int | None:
         return changelog.time_of(self._connection, sequence)
@@ -164,7 +164,7 @@ class Feed:
             # Who wants no snapshot may be here before there is a copy, with which the changelog begins.
             kept = now.since is not None or not now.whole
             if not kept or not now.floor <= sequence <= now.sequence:
-                raise ChangesLost(sequence, now.floor, self._reader)
+                raise ChangesLost(sequence, now.floor, now.sequence, self._reader)
             if sequence == now.sequence:
                 return []
             self._vocabulary.look()

@@ -90,7 +90,7 @@ class Past(Mapping[str, Attributes]):
         """Make sure that nothing which followed was taken away: an entry would be taken for what it is now."""
         now = changelog.extent(self._connection)
         if now.since is None or not now.floor <= self.sequence <= now.sequence:
-            raise ChangesLost(self.sequence, now.floor)
+            raise ChangesLost(self.sequence, now.floor, now.sequence)
 
     def _list(self) -> None:
         if self._listed:
