@@ -163,7 +163,7 @@ def test_a_subscriber_that_was_overtaken_is_told_and_can_begin_again(path: Path)
             changing.live()
         state = changing.state
     with closing(Store(path, lambda: False, retention=Retention(octets=2000, largest=2000))) as store:
-        store.tidy()
+        store.log.tidy()
         with subscribe(path, "one") as subscription, pytest.raises(ChangesLost, match="begins after number") as caught:
             subscription.read()
         assert caught.value.reader == "one"

@@ -309,7 +309,7 @@ class Consumer:
         """Do what would be done later on: nobody looks again before the next refresh."""
         if self._upkeep.wanted:
             self.verify(repair=True)
-        while self._store.tidy() and not self._stopping():
+        while self._store.log.tidy() and not self._stopping():
             pass
 
     @property

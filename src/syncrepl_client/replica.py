@@ -360,7 +360,7 @@ class Replica:
         since = self._since
         if since is None and not snapshot:
             since = self.store.end_of_log()
-        return Subscription(self.store.feed(since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
+        return Subscription(self.store.log.feed(since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
 
     def subscribe(
         self,

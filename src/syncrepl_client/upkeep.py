@@ -105,7 +105,7 @@ class Upkeep:
         """Execute what other processes have asked for."""
         self._look_at = time.monotonic() + _LOOK_EVERY
         self._asked = held.REPAIR in self._store.execute_requests() or self._asked
-        if self._store.tidy():
+        if self._store.log.tidy():
             # A part of it before each step, or changes might come faster than they go.
             self._look_at = 0.0
 

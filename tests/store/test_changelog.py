@@ -174,7 +174,7 @@ def test_the_size_of_the_log_is_what_is_in_it(path: Path, seed: int) -> None:
             changing.change()
         assert changelog.extent(store.database.connection).octets == octets_of(store) > 0
     with closing(Store(path, lambda: False, retention=Retention(octets=30_000))) as store:
-        store.tidy()
+        store.log.tidy()
         assert changelog.extent(store.database.connection).octets == octets_of(store) > 0
 
 
@@ -452,7 +452,7 @@ def fill(store: Store, first: int, last: int, size: int = 1000) -> None:
 def tidied(path: Path, retention: Retention) -> None:
     """Let the owner look once."""
     with closing(Store(path, lambda: False, retention=retention)) as store:
-        store.tidy()
+        store.log.tidy()
 
 
 @pytest.fixture
@@ -517,18 +517,18 @@ def test_who_was_overtaken_is_not_waited_for_any_more(filled: Path) -> None:
         pass
     retention = Retention(age=None, octets=0, largest=40_000)
     with closing(Store(filled, lambda: False, retention=retention)) as store:
-        assert store.tidy()
+        assert store.log.tidy()
         assert 15 < floor(filled) < 35
-        assert store.tidy()
+        assert store.log.tidy()
         assert floor(filled) == 35
-        assert not store.tidy()
+        assert not store.log.tidy()
 
 
 def test_readers_without_a_name_are_waited_for_as_well(path: Path) -> None:
     with closing(Store(path, lambda: False, retention=Retention(octets=0))) as store:
         refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
-        forgotten = store.feed(store.end_of_log())
-        with closing(store.feed(store.end_of_log())) as feed:
+        forgotten = store.log.feed(store.end_of_log())
+        with closing(store.log.feed(store.end_of_log())) as feed:
             refresh(store, EntriesSent([row(number, f"cn={number},dc=x") for number in range(2, 2000)]))
             assert [change.sequence for change in rest(feed, 100)] == list(range(1, 1999))
             refresh(store)
@@ -537,7 +537,7 @@ def test_readers_without_a_name_are_waited_for_as_well(path: Path) -> None:
         del forgotten
         refresh(store)
         assert floor(path) == 500
-        while store.tidy():
+        while store.log.tidy():
             pass
         assert floor(path) == 1998
 

@@ -5,25 +5,20 @@ The cookie is saved in the transaction that saves what it covers, so it may lag 
 
 from __future__ import annotations
 
-import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from syncrepl_client.exceptions import DBError, Interrupted
-from syncrepl_client.log_fields import fields
-from syncrepl_client.model import Origin, Provenance
+from syncrepl_client.model import Origin
 from syncrepl_client.store import changelog, held, tables, vocabulary
-from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.erasure import Erasure
-from syncrepl_client.store.feed import Feed, Position
+from syncrepl_client.store.feed import Position
+from syncrepl_client.store.keeping import Keeping
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
-from syncrepl_client.store.retention import prune
 from syncrepl_client.store.telling import Telling
 from syncrepl_client.store.vocabulary import Vocabulary
 
@@ -43,10 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending", "State", "Store"]
 
-_log = logging.getLogger("syncrepl_client.store")
-
 _WITNESSES: Final = 3
-_TIDY_EVERY: Final = 1.0
 _READ: Final = "SELECT url, fingerprint, cookie, visible, dialect, listener FROM syncrepl_state"
 _SET_SEARCH: Final = "UPDATE syncrepl_state SET url = ?, fingerprint = ?"
 _SET_LISTENER: Final = "UPDATE syncrepl_state SET listener = ?"
@@ -118,18 +110,14 @@ class Store:
         self.database = Database(path, stopping)
         self.entries = Entries(self.database.connection)
         self._vocabulary = Vocabulary(self.database.connection)
-        self._retention = retention
-        # When to look next whether the changelog holds more than it should, on the monotonic clock.
-        self._tidy_at = 0.0
-        # Who reads the changelog in this process without a name.
-        self._feeds: WeakSet[Feed] = WeakSet()
+        self.log = Keeping(self.database, retention)
         self._erasure = Erasure(self.database, redaction)
         try:
             if not self.state().whole:
                 self._drop_unfinished()
             with self.working():
                 self._erasure.begin()
-            self._begin_log()
+            self.log.open()
         except BaseException:
             self.database.close()
             raise
@@ -141,19 +129,6 @@ class Store:
             with self.database.transaction(durable=False):
                 for statement in (*tables.DROP_INDEXES, _CLEAR, _CLEAR_DIFF):
                     connection.execute(statement)
-
-    def _begin_log(self) -> None:
-        """Begin a changelog, or end the one that is there."""
-        keeps = changelog.extent(self.database.connection).since is not None
-        if self._retention is None and keeps:
-            with self.database.transaction() as connection:
-                changelog.clear(connection)
-        elif self._retention is not None and not keeps and self.state().whole:
-            with self.database.transaction() as connection:
-                changelog.begin(connection, _microseconds, gap=True)
-
-    def _appending(self, connection: sqlite3.Connection) -> Appending | None:
-        return None if self._retention is None else Appending(connection, _microseconds)
 
     @property
     def in_callback(self) -> bool:
@@ -246,62 +221,19 @@ class Store:
                     listener.refresh_done(self.entries, connection.cursor())
         self._erasure.finish()
         self.database.log_large_wal()
-        # It may hold much more than a moment ago.
-        self._tidy_at = 0.0
-        self.tidy()
+        self.log.hurry()
+        self.log.tidy()
 
     def _deliver(
         self, connection: sqlite3.Connection, staged: FirstLoad | Update, origin: Origin, listener: Listener | None
     ) -> None:
         if isinstance(staged, FirstLoad):
-            if self._retention is not None:
-                changelog.begin(connection, _microseconds)
-            staged.deliver(connection, listener, self._snapshot(connection), self._vocabulary.entry)
+            staged.deliver(connection, listener, self.log.loaded(connection), self._vocabulary.entry)
         else:
-            log = self._appending(connection)
+            log = self.log.appending(connection)
             staged.deliver(connection, Telling(self.database, listener, log, origin, self._vocabulary))
             if log is not None:
                 log.finish()
-
-    def _snapshot(self, connection: sqlite3.Connection) -> Provenance:
-        """Tell where a first load stands in the changelog."""
-        if self._retention is None:
-            return Provenance(Origin.SNAPSHOT)
-        now = changelog.extent(connection)
-        return Provenance(Origin.SNAPSHOT, now.sequence, now.since)
-
-    def tidy(self) -> bool:
-        """Take a part of what the changelog need not keep any more, if it is time to look.
-
-        Returns:
-            Whether there may be more of it.
-        """
-        if self._retention is None or time.monotonic() < self._tidy_at:
-            return False
-        with self.database.transaction(durable=False) as connection:
-            pruned = prune(connection, self._retention, _microseconds(), self._needed())
-        more = pruned.changes > 0
-        self._tidy_at = time.monotonic() + (0.0 if more else _TIDY_EVERY)
-        for name in pruned.overtaken:
-            extra = fields(what="subscription-overtaken", path=str(self.database.path), subscription=name)
-            _log.warning(
-                "the subscription %r has not read the changes up to number %d, and they are gone now",
-                name,
-                pruned.floor,
-                extra=extra,
-            )
-        return more
-
-    def feed(self, position: Position | None) -> Feed:
-        """Begin to read from a position; until it is closed or forgotten, the changelog waits for it."""
-        feed = Feed(self.database.path, position)
-        self._feeds.add(feed)
-        return feed
-
-    def _needed(self) -> int | None:
-        """Return the number of the last change that all have who read without a name; None if nobody does."""
-        positions = (feed.position for feed in self._feeds if not feed.closed)
-        return min((position.sequence for position in positions if position is not None), default=None)
 
     @property
     def whole(self) -> bool:
@@ -344,7 +276,7 @@ class Store:
             Whether all of it was applied; see `LiveBatch.apply`.
         """
         with self.database.transaction() as connection:
-            log = self._appending(connection)
+            log = self.log.appending(connection)
             telling = Telling(self.database, _told_of_changes(listener), log, Origin.PERSIST, self._vocabulary)
             batch = LiveBatch(connection, telling, in_content)
             complete = batch.apply(events)
@@ -391,10 +323,6 @@ class Store:
             return set()
         with self.database.transaction() as connection:
             return held.execute(connection)
-
-
-def _microseconds() -> int:
-    return time.time_ns() // 1000
 
 
 def _told_of_changes(listener: Listener | None) -> Listener | None:
