@@ -94,6 +94,13 @@ class Subscription:
         return self
 
     def __next__(self) -> Change:
+        if self._page and not (self._kinds or self._closed or self._stopped.is_set()):
+            # What `read` would do with it, for the many that came together.
+            self._handled = self._given
+            self._save_now_and_then()
+            change, self._given = self._page.popleft()
+            self._unsaved += 1
+            return change
         found = self.read(1)
         if found:
             return found[0]

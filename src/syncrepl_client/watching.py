@@ -74,8 +74,11 @@ def watch(
             else replica.subscribe(subscription, start=start, kinds=kinds, reconnect=reconnect)
         )
         with changes:
-            while not (stop_event is not None and stop_event.is_set()):
-                found = changes.read(1, None if stop_event is None else _LOOK_EVERY)
+            if stop_event is None:
+                yield from changes
+                return
+            while not stop_event.is_set():
+                found = changes.read(1, _LOOK_EVERY)
                 yield from found
                 if not found and changes.ended:
                     return

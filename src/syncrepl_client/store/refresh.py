@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.store import tables
+from syncrepl_client.store import lookup, tables
 from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, apply_untold
 from syncrepl_client.store.entries import children
@@ -101,12 +101,12 @@ class Update:
     def sent(self, rows: list[SentEntry]) -> None:
         """Compare entries with the copy and stage those that differ."""
         marks = self.marks
-        find = self._connection.execute
+        known = lookup.rows(self._connection, [uuid for uuid, _, _ in rows])
         # By UUID, so that the last of two messages in one batch wins; None where the copy needs no change.
         outcome: dict[bytes, tuple[object, ...] | None] = {}
         for uuid, dn, attrs in rows:
             name = text(dn)
-            found = find(_FIND, (uuid,)).fetchone()
+            found = known.get(uuid)
             if found is None:
                 outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
                 continue
@@ -135,14 +135,14 @@ class Update:
 
     def present(self, uuids: tuple[bytes, ...]) -> None:
         """Mark entries that are unchanged."""
-        unknown = []
-        for uuid in uuids:
-            found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
-            if found:
-                if self.marks[found[0]] != SENT:
-                    self.marks[found[0]] = SEEN
-            elif not (self._staged and self._connection.execute(_STAGED, (uuid,)).fetchone()):
-                unknown.append(uuid)
+        marks = self.marks
+        known = lookup.ids(self._connection, uuids)
+        for row in known.values():
+            if marks[row] != SENT:
+                marks[row] = SEEN
+        unknown = [uuid for uuid in uuids if uuid not in known] if len(known) < len(uuids) else []
+        if self._staged:
+            unknown = [uuid for uuid in unknown if self._staged_name(uuid) is None]
         if unknown:
             with self._database.transaction(durable=False):
                 self.unknown.add(unknown)
