@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,14 +14,16 @@ from functools import partial
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 import pytest
 
-from syncrepl_client import Added, Deleted, Origin, Replica, Retention, SyncreplMode, subscribe
-from syncrepl_client.exceptions import ChangesLost, ClosedError, DBError, UsageError
+from syncrepl_client import Added, AsyncReplica, Deleted, Modified, Origin, Replica, Retention, SyncreplMode, subscribe
+from syncrepl_client.contentsync.controls import EntryState
+from syncrepl_client.exceptions import ChangesLost, ClosedError, DBError, InsufficientAccess, UsageError
 from syncrepl_client.store.bookmark import forget
 from syncrepl_client.store.store import Store
-from syncrepl_client.testing import Provider
+from syncrepl_client.testing import Provider, script
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 from tests.store.changing import Changing, followed, state_of
 
@@ -283,6 +286,45 @@ def provider() -> Iterator[Provider]:
         for number in range(1200):
             running.add(f"cn={number},{running.suffix}", {"cn": str(number)})
         yield running
+
+
+def changed_and_refused(provider: Provider, stall: script.Stall) -> None:
+    """Let the provider say in one breath that an entry changed and that it will say no more."""
+    dn, uuid = provider.suffix, UUID(int=1)
+    end = script.refresh_delete(b"rid=000,csn=20260101000000.000000Z#000000#000#000000")
+    changed = script.entry(dn, {"dc": "example", "o": "changed"}, uuid, EntryState.MODIFY)
+    provider.script(script.entry(dn, {"dc": "example"}, uuid), end, stall, changed, script.search_done(50, "no more"))
+
+
+def test_what_was_stored_before_a_failure_is_told_before_it(path: Path) -> None:
+    stall = script.stall()
+    with Provider() as provider:
+        changed_and_refused(provider, stall)
+        with Replica(f"{provider.url}/{provider.suffix}", path) as replica, replica.changes() as changes:
+            assert isinstance(next(changes), Added)
+            stall.release()
+            assert isinstance(next(changes), Modified)
+            for _ in range(2):
+                with pytest.raises(InsufficientAccess):
+                    next(changes)
+
+
+def test_what_was_stored_before_a_failure_is_told_before_it_in_an_event_loop(path: Path) -> None:
+    stall = script.stall()
+
+    async def read(provider: Provider) -> None:
+        async with AsyncReplica(f"{provider.url}/{provider.suffix}", path) as replica:
+            changes = replica.changes()
+            assert isinstance(await anext(changes), Added)
+            stall.release()
+            assert isinstance(await anext(changes), Modified)
+            for _ in range(2):
+                with pytest.raises(InsufficientAccess):
+                    await anext(changes)
+
+    with Provider() as provider:
+        changed_and_refused(provider, stall)
+        asyncio.run(read(provider))
 
 
 def change_all(provider: Provider, text: str) -> None:

@@ -44,17 +44,24 @@ class _Wish(Generic[T]):
         self.reconnect = reconnect
         self.future: Future[T] = Future()
 
-    def fulfilled(self, *, over: bool) -> bool:
-        """Tell whether it is not to be looked at any more."""
+    def fulfilled(self, *, over: bool, failure: BaseException | None = None) -> bool:
+        """Tell whether it is not to be looked at any more.
+
+        Args:
+            over: whether the replica has nothing more to do.
+            failure: why not, if something has failed; it is raised where somebody waits for what is not here already.
+        """
         if self.future.cancelled():
             return True
         try:
             found = self._look(over)
         except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
-            self.fail(error)
+            self.fail(failure or error)
             return True
         if found is None:
-            return False
+            if failure is not None:
+                self.fail(failure)
+            return failure is not None
         if self.future.set_running_or_notify_cancel():
             self.future.set_result(found)
         return True
@@ -77,6 +84,8 @@ class Shared:
         self.worker = Worker(f"syncrepl {replica.path.name}", self)
         self._wishes: list[_Wish[Any]] = []
         self._subscriptions: list[Subscription] = []
+        # What has ended the session, if anything did.
+        self._failure: BaseException | None = None
 
     # --- for any thread -----------------------------------------------------------------------------------------------
 
@@ -184,8 +193,8 @@ class Shared:
             self._synchronize(patience)
         return bool(self._wishes)
 
-    def _fulfil(self, *, over: bool) -> bool:
-        left = [wish for wish in self._wishes if not wish.fulfilled(over=over)]
+    def _fulfil(self, *, over: bool, failure: BaseException | None = None) -> bool:
+        left = [wish for wish in self._wishes if not wish.fulfilled(over=over, failure=failure)]
         some = len(left) < len(self._wishes)
         self._wishes = left
         return some
@@ -196,7 +205,11 @@ class Shared:
         try:
             more = step(patience)
         except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
-            self._fail_all(error)
+            # The first one says why.
+            if self._failure is None or not isinstance(error, ClosedError):
+                self._failure = error
+            # What was stored before is told first.
+            self._fulfil(over=False, failure=self._failure)
         else:
             if not more:
                 self._fulfil(over=True)

@@ -79,6 +79,8 @@ class Subscription:
         self._saved_at = time.monotonic()
         self._ended = False
         self._closed = False
+        # What has failed while it waited, if anything did.
+        self._failure: Exception | None = None
 
     @property
     def position(self) -> int | None:
@@ -129,11 +131,17 @@ class Subscription:
             if found:
                 return found
             self.commit()
+            if self._failure is not None:
+                raise self._failure
             if self._ended or self._stopped.is_set():
                 return found
             left = _LONG if deadline is None else max(0.0, deadline - time.monotonic())
-            # What came with the last word is still to be read.
-            self._ended = not self._wait(left, self._stopped)
+            try:
+                # What came with the last word is still to be read.
+                self._ended = not self._wait(left, self._stopped)
+            except Exception as error:  # noqa: BLE001 - raised once all is told that was stored before
+                self._failure = error
+                continue
             if deadline is not None and time.monotonic() >= deadline:
                 return [change for change, _ in self._take(limit)]
 
