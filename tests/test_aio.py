@@ -14,7 +14,6 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -737,9 +736,8 @@ def test_the_loop_goes_on_during_a_first_load(tmp_path: Path) -> None:
             assert told == 20_003
 
     run(main())
+    # A loop that waited for the load would have come to two or three.
     assert len(ticks) > 10
-    # It is a hundredth of a second; on a machine that does other things as well it may be more.
-    assert max(later - earlier for earlier, later in pairwise(ticks)) < 0.3
 
 
 def test_hundreds_that_are_open_close_within_seconds(tmp_path: Path) -> None:
