@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, Unpack
 
 from syncrepl_client.model import SyncreplMode
@@ -67,7 +68,7 @@ def watch(
     finally:
         # Tools print the variables of a traceback: no password may be among them.
         del url, options
-    with closing(replica):
+    with closing(replica), _stopped_by(stop_event, replica):
         changes = (
             replica.changes(kinds=kinds, reconnect=reconnect)
             if subscription is None
@@ -75,7 +76,32 @@ def watch(
         )
         with changes:
             while not (stop_event is not None and stop_event.is_set()):
-                found = changes.read(1, None if stop_event is None else _LOOK_EVERY)
+                found = changes.read(1)
                 yield from found
-                if not found and changes.ended:
+                if not found:
                     return
+            # Who asks for the next change has handled the last one.
+            changes.commit()
+
+
+@contextmanager
+def _stopped_by(event: SupportsIsSet | None, replica: Replica) -> Iterator[None]:
+    """Let an event stop a replica, whatever it waits for: connecting may take long."""
+    if event is None:
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_EVERY):
+            if event.is_set():
+                replica.stop()
+                return
+
+    thread = threading.Thread(target=look, name="syncrepl stop event", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
