@@ -18,10 +18,8 @@ from syncrepl_client.ldap import url as urls
 from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import Refreshed, SyncreplMode
 from syncrepl_client.opening import settings_of
-from syncrepl_client.store.bookmark import Bookmark
 from syncrepl_client.store.database import data_file
-from syncrepl_client.store.feed import Feed
-from syncrepl_client.subscription import Subscription
+from syncrepl_client.subscription import Subscription, begin, checked
 
 if TYPE_CHECKING:
     import os
@@ -349,8 +347,9 @@ class Replica:
             reconnect: whether to stay in step whatever servers and networks do, as `follow` does.
 
         Raises:
-            UsageError: the replica keeps no changelog.
+            UsageError: the replica keeps no changelog, or there is no such kind of change.
         """
+        kinds = checked(kinds)
         self._open_for_changes(reconnect=reconnect)
         return Subscription(self.store.feed(self._since), None, kinds, self._waiting(reconnect=reconnect), self.wake)
 
@@ -376,13 +375,13 @@ class Replica:
             reconnect: whether to stay in step whatever servers and networks do, as `follow` does.
 
         Raises:
-            UsageError: the replica keeps no changelog.
+            UsageError: the replica keeps no changelog, or there is no such kind of change.
             ChangesLost: changes that it has not read are not in the changelog any more.
         """
+        kinds = checked(kinds)
         self._open_for_changes(reconnect=reconnect)
-        bookmark = Bookmark(self.path, name, start, restart=restart)
-        feed = Feed(self.path, bookmark.position, name)
-        return Subscription(feed, bookmark, kinds, self._waiting(reconnect=reconnect), self.wake)
+        wait = self._waiting(reconnect=reconnect)
+        return begin(self.path, name, start, wait, self.wake, restart=restart, kinds=kinds)
 
     def _open_for_changes(self, *, reconnect: bool) -> None:
         if self._closed:
