@@ -9,11 +9,18 @@ lines that lead to what does the work.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
 from syncrepl_client import journal
-from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, UsageError
+from syncrepl_client.exceptions import (
+    CallbackError,
+    ClosedError,
+    ConnectionLost,
+    Interrupted,
+    LDAPUrlConflict,
+    UsageError,
+)
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import Refreshed, SyncreplMode
@@ -242,8 +249,14 @@ class Replica:
         """Search again if the last search has ended, as one with refresh only does; for the fronts."""
         link = self.opened.link if self._begun and not self._closed else None
         if link is not None and link.finished and self.mode is SyncreplMode.REFRESH_ONLY:
-            with self._session():
-                link.again()
+            # One that is interrupted was stopped: `step` will say so.
+            with suppress(Interrupted), self._session():
+                try:
+                    link.again()
+                except ConnectionLost:
+                    # Servers close connections that nobody uses.
+                    link.disconnect()
+                    self.opened.follower.open(link.connect)
 
     def refreshed(self) -> Refreshed:
         """Tell what `refresh` does, when it is complete; for the fronts."""
