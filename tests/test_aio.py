@@ -445,6 +445,22 @@ def test_an_event_ends_a_watch(slapd: Slapd, tmp_path: Path) -> None:
     run(main())
 
 
+def test_what_was_told_before_the_event_counts_as_handled_when_the_next_is_asked_for(
+    slapd: Slapd, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        stop = asyncio.Event()
+        watch = awatch(where(slapd), tmp_path / "data", subscription="reader", stop_event=stop)
+        told = await read(watch, 2)
+        stop.set()
+        assert [change async for change in watch] == []
+        async with awatch(None, tmp_path / "data", mode=ONCE, subscription="reader") as again:
+            [left] = [change async for change in again]
+            assert left not in told
+
+    run(main())
+
+
 @pytest.mark.parametrize("how", ["stop", "finish"])
 def test_a_stop_from_another_thread_ends_everything(slapd: Slapd, tmp_path: Path, how: str) -> None:
     async def main() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from syncrepl_client import Replica, SyncreplMode
 from syncrepl_client.exceptions import ClosedError, ConnectionFailed, InvalidCredentials, LDAPUrlError, UsageError
 from syncrepl_client.ldap import url as urls
+from syncrepl_client.model import Refreshed
+from tests.following import until
 from tests.slapd import free_port
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from tests.ns_slapd import NsSlapd
     from tests.slapd import Slapd
 
 ONCE = SyncreplMode.REFRESH_ONLY
@@ -187,6 +191,70 @@ def test_a_wake_ends_a_step_and_nothing_else(slapd: Slapd, tmp_path: Path) -> No
         timer.start()
         assert replica.step(3600)
         timer.join()
+
+
+# --- refresh after refresh --------------------------------------------------------------------------------------------
+
+
+def test_each_refresh_after_the_first_makes_another_one(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        assert replica.refresh() == Refreshed(3, added=3)
+        assert replica.refresh() == Refreshed(3)
+        slapd.replace(f"ou=people,{slapd.suffix}", "description", ["x"])
+        slapd.delete(f"ou=groups,{slapd.suffix}")
+        assert replica.refresh() == Refreshed(2, modified=1, deleted=1)
+        assert replica.refresh() == Refreshed(2)
+
+
+@pytest.mark.parametrize("gone", ["killed", "disconnected"])
+def test_a_connection_that_is_gone_by_the_next_refresh_is_made_again(
+    slapd_log: Slapd, tmp_path: Path, gone: str
+) -> None:
+    slapd = slapd_log
+    listener = Everything()
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE, listener=listener) as replica:
+        replica.refresh()
+        if gone == "killed":
+            slapd.kill()
+        else:
+            slapd.stop()
+        slapd.start()
+        slapd.replace(f"ou=people,{slapd.suffix}", "description", ["x"])
+        assert replica.refresh() == Refreshed(3, modified=1)
+        assert sum(line.startswith("bound") for line in listener.heard) == 2
+        slapd.kill()
+        with pytest.raises(ConnectionFailed):
+            replica.refresh()
+    with pytest.raises(ClosedError):
+        replica.refresh()
+
+
+def test_a_replica_that_was_stopped_makes_no_other_refresh(slapd: Slapd, tmp_path: Path) -> None:
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        replica.refresh()
+        slapd.delete(f"ou=groups,{slapd.suffix}")
+        replica.stop()
+        assert replica.refresh().entries == 3
+
+
+def test_a_389_is_asked_each_time_how_far_its_changelog_reaches(ns_slapd: NsSlapd, tmp_path: Path) -> None:
+    """Where it has begun and ended is in the root DSE, which was read when there were fewer changes."""
+
+    class Telling:
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def debug(self, message: str) -> None:
+            self.told.append(message)
+
+    telling = Telling()
+    url = f"{ns_slapd.url}/{ns_slapd.suffix}????bindname={quote(ns_slapd.rootdn, safe='')}"
+    with Replica(url, tmp_path / "data", mode=ONCE, password=ns_slapd.rootpw, listener=telling) as replica:
+        assert replica.refresh().added == 3
+        for number in range(3):
+            ns_slapd.replace(f"ou=people,{ns_slapd.suffix}", "description", [str(number)])
+            until(lambda: replica.refresh().modified)
+    assert telling.told == []
 
 
 def test_each_message_is_traced_without_the_password(slapd: Slapd, tmp_path: Path) -> None:

@@ -93,9 +93,8 @@ class Link:
         self._there = access
         self._client: Client | None = None
         self._consumer: Consumer | None = None
-        # What is searched for on this connection, and what the server says of itself.
+        # What is searched for on this connection.
         self._search: Search | None = None
-        self._server: Server | None = None
         # Whether the copy was in step before, with this very search: in an earlier run perhaps.
         state = store.state()
         self._worked = state.whole and state.url is not None and urls.parse(state.url).search_url() == url.search_url()
@@ -118,21 +117,32 @@ class Link:
             self._worked = False
         # Whichever provider it is, the copy is of the search that the program named.
         store.set_search(str(self._url), search.fingerprint)
-        server = read_server(client)
-        subschema.learn(client, store, server, url.base)
+        server = self._look(client, search)
         if listener is not None:
             store.set_listener(listener.name)
             listener.bound(client)
-        self._search, self._server = search, server
-        consumer = self._make_consumer(client, search, server)
-        consumer.start()
-        self._consumer = consumer
+        self._search = search
+        self._start(client, search, server)
 
     def again(self) -> None:
-        """Search again, on the same connection, after a search that has ended."""
-        client, search, server = self._client, self._search, self._server
-        if client is None or search is None or server is None:
+        """Search again, on the same connection, after a search that has ended.
+
+        Raises:
+            ConnectionLost: it was of no use for too long, perhaps.
+        """
+        client, search = self._client, self._search
+        if client is None or search is None:
             raise ClosedError("there is no connection")
+        # What the server said of itself when it was connected to may have changed: 389's changelog moves on.
+        self._start(client, search, self._look(client, search))
+
+    def _look(self, client: Client, search: Search) -> Server:
+        """Read what a server says of itself now, and its schema."""
+        server = read_server(client)
+        subschema.learn(client, self._store, server, search.base)
+        return server
+
+    def _start(self, client: Client, search: Search, server: Server) -> None:
         consumer = self._make_consumer(client, search, server)
         consumer.start()
         self._consumer = consumer

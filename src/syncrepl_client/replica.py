@@ -9,19 +9,24 @@ lines that lead to what does the work.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
 from syncrepl_client import journal
-from syncrepl_client.exceptions import CallbackError, ClosedError, Interrupted, LDAPUrlConflict, UsageError
+from syncrepl_client.exceptions import (
+    CallbackError,
+    ClosedError,
+    ConnectionLost,
+    Interrupted,
+    LDAPUrlConflict,
+    UsageError,
+)
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import Refreshed, SyncreplMode
 from syncrepl_client.opening import settings_of
-from syncrepl_client.store.bookmark import Bookmark
 from syncrepl_client.store.database import data_file
-from syncrepl_client.store.feed import Feed
-from syncrepl_client.subscription import Subscription
+from syncrepl_client.subscription import Subscription, begin, checked
 
 if TYPE_CHECKING:
     import os
@@ -246,8 +251,14 @@ class Replica:
         """Search again if the last search has ended, as one with refresh only does; for the fronts."""
         link = self.opened.link if self._begun and not self._closed else None
         if link is not None and link.finished and self.mode is SyncreplMode.REFRESH_ONLY:
-            with self._session():
-                link.again()
+            # One that is interrupted was stopped: `step` will say so.
+            with suppress(Interrupted), self._session():
+                try:
+                    link.again()
+                except ConnectionLost:
+                    # Servers close connections that nobody uses.
+                    link.disconnect()
+                    self.opened.follower.open(link.connect)
 
     def refreshed(self) -> Refreshed:
         """Tell what `refresh` does, when it is complete; for the fronts."""
@@ -354,8 +365,9 @@ class Replica:
             snapshot: whether to tell of the entries of a first load.
 
         Raises:
-            UsageError: the replica keeps no changelog.
+            UsageError: the replica keeps no changelog, or there is no such kind of change.
         """
+        kinds = checked(kinds)
         self._open_for_changes(reconnect=reconnect)
         since = self._since
         if since is None and not snapshot:
@@ -384,13 +396,13 @@ class Replica:
             reconnect: whether to stay in step whatever servers and networks do, as `follow` does.
 
         Raises:
-            UsageError: the replica keeps no changelog.
+            UsageError: the replica keeps no changelog, or there is no such kind of change.
             ChangesLost: changes that it has not read are not in the changelog any more.
         """
+        kinds = checked(kinds)
         self._open_for_changes(reconnect=reconnect)
-        bookmark = Bookmark(self.path, name, start, restart=restart)
-        feed = Feed(self.path, bookmark.position, name)
-        return Subscription(feed, bookmark, kinds, self._waiting(reconnect=reconnect), self.wake)
+        wait = self._waiting(reconnect=reconnect)
+        return begin(self.path, name, start, wait, self.wake, restart=restart, kinds=kinds)
 
     def _open_for_changes(self, *, reconnect: bool) -> None:
         if self._closed:

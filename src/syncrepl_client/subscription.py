@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self
 
-from syncrepl_client.exceptions import ClosedError
+from syncrepl_client.exceptions import ClosedError, UsageError
+from syncrepl_client.model import Added, Deleted, Modified, Renamed
 from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed, Position, Start
@@ -23,11 +24,12 @@ from syncrepl_client.store.feed import Feed, Position, Start
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
     from syncrepl_client.model import Change
 
-__all__ = ["Start", "Subscription", "subscribe", "unsubscribe"]
+__all__ = ["Start", "Subscription", "begin", "checked", "subscribe", "unsubscribe"]
 
 Wait = Callable[[float, threading.Event], bool]
 """Waits for some seconds, less if there may be something new or the event is set; tells whether there may be more."""
@@ -39,6 +41,7 @@ _LONG: Final = 3.0
 _SAVE_EVERY: Final = 1.0
 _SAVE_AFTER: Final = 1000
 _PAGE: Final = 500
+_KINDS: Final = (Added, Modified, Renamed, Deleted)
 
 
 def _nothing() -> None:
@@ -68,7 +71,7 @@ class Subscription:
     ) -> None:
         self._feed = feed
         self._bookmark = bookmark
-        self._kinds = tuple(kinds)
+        self._kinds = checked(kinds)
         self._wait = wait
         self._wake = wake
         self._stopped = threading.Event()
@@ -279,13 +282,27 @@ def subscribe(
 
     Raises:
         DBError: there is no such data file.
-        UsageError: it keeps no changelog.
+        UsageError: it keeps no changelog, or there is no such kind of change.
         ChangesLost: the changes after that number are not in the changelog, or not any more.
     """
-    file = data_file(path)
-    bookmark = Bookmark(file, name, start, restart=restart)
+    return begin(data_file(path), name, start, _look, restart=restart, kinds=kinds)
+
+
+def begin(
+    path: Path,
+    name: str,
+    start: Start,
+    wait: Wait,
+    wake: Callable[[], None] = _nothing,
+    *,
+    restart: bool,
+    kinds: Iterable[type[Change]],
+) -> Subscription:
+    """Make a subscription with a name; see `subscribe` and `Subscription`."""
+    kinds = checked(kinds)
+    bookmark = Bookmark(path, name, start, restart=restart)
     try:
-        return Subscription(Feed(file, bookmark.position, name), bookmark, kinds, _look)
+        return Subscription(Feed(path, bookmark.position, name), bookmark, kinds, wait, wake)
     except BaseException:
         bookmark.close()
         raise
@@ -305,3 +322,16 @@ def unsubscribe(path: str | os.PathLike[str], name: str) -> bool:
         DBError: there is no such data file, or it cannot be written to.
     """
     return forget(data_file(path), name)
+
+
+def checked(kinds: Iterable[type[Change]]) -> tuple[type[Change], ...]:
+    """Return kinds of change.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    wanted = tuple(kinds)
+    for kind in wanted:
+        if kind not in _KINDS:
+            raise UsageError(f"{kind!r} is no kind of change", hint="give the classes, such as kinds=(Added, Deleted)")
+    return wanted

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, Unpack
 
 from syncrepl_client.model import SyncreplMode
@@ -67,18 +68,39 @@ def watch(
     finally:
         # Tools print the variables of a traceback: no password may be among them.
         del url, options
-    with closing(replica):
+    with closing(replica), _stopped_by(stop_event, replica):
         changes = (
             replica.changes(kinds=kinds, reconnect=reconnect)
             if subscription is None
             else replica.subscribe(subscription, start=start, kinds=kinds, reconnect=reconnect)
         )
         with changes:
-            if stop_event is None:
-                yield from changes
+            for change in changes:
+                yield change
+                if stop_event is not None and stop_event.is_set():
+                    break
+            # Who asks for the next change has handled the last one.
+            changes.commit()
+
+
+@contextmanager
+def _stopped_by(event: SupportsIsSet | None, replica: Replica) -> Iterator[None]:
+    """Let an event stop a replica, whatever it waits for: connecting may take long."""
+    if event is None:
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_EVERY):
+            if event.is_set():
+                replica.stop()
                 return
-            while not stop_event.is_set():
-                found = changes.read(1, _LOOK_EVERY)
-                yield from found
-                if not found and changes.ended:
-                    return
+
+    thread = threading.Thread(target=look, name="syncrepl stop event", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -120,6 +120,10 @@ class AsyncSubscription:
         self._handled = self._given = None
         self._told_at = time.monotonic()
 
+    def handled(self) -> None:
+        """Count what was given as handled; for the fronts."""
+        self._handled = self._given
+
     def _refuse_if_closed(self) -> None:
         if self._left is not None:
             raise ClosedError("the subscription is closed")

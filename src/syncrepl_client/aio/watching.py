@@ -101,6 +101,9 @@ class AsyncWatch:
 
     async def _next(self) -> Change:
         if self._stop_event is not None and self._stop_event.is_set():
+            if self._changes is not None:
+                # Who asks for the next change has handled the last one.
+                self._changes.handled()
             raise StopAsyncIteration
         if self._changes is None:
             self._changes = self._begin()
