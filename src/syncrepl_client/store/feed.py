@@ -16,12 +16,13 @@ from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
     from pathlib import Path
 
     from syncrepl_client.model import Change
     from syncrepl_client.store.past import Place
 
-__all__ = ["Feed", "Position", "Start", "begin_at"]
+__all__ = ["Feed", "Position", "Start", "begin_at", "slowest"]
 
 Start = Literal["snapshot", "now"] | int
 """Where a reader begins: with a snapshot of the copy, with the next change, or after the change of a number."""
@@ -66,6 +67,12 @@ def begin_at(connection: sqlite3.Connection, start: Start, path: Path) -> Positi
     if not now.floor <= start <= now.sequence:
         raise ChangesLost(start, now.floor)
     return Position(start)
+
+
+def slowest(feeds: Iterable[Feed]) -> int | None:
+    """Return the number of the last change that all readers have; None if nobody reads."""
+    positions = (feed.position for feed in feeds if not feed.closed)
+    return min((position.sequence for position in positions if position is not None), default=None)
 
 
 class Feed:

@@ -19,7 +19,7 @@ from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.erasure import Erasure
-from syncrepl_client.store.feed import Feed, Position
+from syncrepl_client.store.feed import Feed, Position, slowest
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.refresh import Update
@@ -226,12 +226,16 @@ class Store:
         staged: FirstLoad | Update,
         end: Ending,
         listener: Listener | None,
-    ) -> None:
-        """Apply a staged refresh whole, tell of it, and make it durable with its cookie."""
+    ) -> int:
+        """Apply a staged refresh whole, tell of it, and make it durable with its cookie.
+
+        Returns:
+            How many entries changed in their octets and not in their values, as far as anybody has looked.
+        """
         cookie = end.cookie
         with self.database.transaction() as connection:
             former = self.state()
-            self._deliver(connection, staged, end.origin, _told_of_changes(listener))
+            silent = self._deliver(connection, staged, end.origin, _told_of_changes(listener))
             connection.execute(_SET_WHOLE, (end.fingerprint, end.dialect, cookie))
             another = None not in {former.dialect, end.dialect} and former.dialect != end.dialect
             if end.forget or (cookie is None and another):
@@ -249,19 +253,22 @@ class Store:
         # It may hold much more than a moment ago.
         self._tidy_at = 0.0
         self.tidy()
+        return silent
 
     def _deliver(
         self, connection: sqlite3.Connection, staged: FirstLoad | Update, origin: Origin, listener: Listener | None
-    ) -> None:
+    ) -> int:
         if isinstance(staged, FirstLoad):
             if self._retention is not None:
                 changelog.begin(connection, _microseconds)
             staged.deliver(connection, listener, self._snapshot(connection), self._vocabulary.entry)
-        else:
-            log = self._appending(connection)
-            staged.deliver(connection, Telling(self.database, listener, log, origin, self._vocabulary))
-            if log is not None:
-                log.finish()
+            return 0
+        log = self._appending(connection)
+        telling = Telling(self.database, listener, log, origin, self._vocabulary)
+        staged.deliver(connection, telling)
+        if log is not None:
+            log.finish()
+        return telling.silent
 
     def _snapshot(self, connection: sqlite3.Connection) -> Provenance:
         """Tell where a first load stands in the changelog."""
@@ -279,7 +286,7 @@ class Store:
         if self._retention is None or time.monotonic() < self._tidy_at:
             return False
         with self.database.transaction(durable=False) as connection:
-            pruned = prune(connection, self._retention, _microseconds(), self._needed())
+            pruned = prune(connection, self._retention, _microseconds(), slowest(self._feeds))
         more = pruned.changes > 0
         self._tidy_at = time.monotonic() + (0.0 if more else _TIDY_EVERY)
         for name in pruned.overtaken:
@@ -297,11 +304,6 @@ class Store:
         feed = Feed(self.database.path, position)
         self._feeds.add(feed)
         return feed
-
-    def _needed(self) -> int | None:
-        """Return the number of the last change that all have who read without a name; None if nobody does."""
-        positions = (feed.position for feed in self._feeds if not feed.closed)
-        return min((position.sequence for position in positions if position is not None), default=None)
 
     def end_of_log(self) -> Position | None:
         """Return the position of who has all that is here; None while there is no copy, so that it begins with one."""

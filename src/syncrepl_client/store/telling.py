@@ -52,6 +52,8 @@ class Telling:
         self._origin = origin
         self._unlogged = Provenance(origin)
         self._cursor = database.connection.cursor()
+        # How many entries have other octets and no other values.
+        self.silent = 0
 
     @property
     def heard(self) -> bool:
@@ -92,6 +94,7 @@ class Telling:
 
     def rewritten(self, before: Entry) -> None:
         """Take notice of octets that changed although the values they stand for did not; that is no change."""
+        self.silent += 1
         # Of two versions that are large together, the later one may be the smaller one, but not by much.
         if self._log is not None and len(before.attributes.wire) > LARGE // 3:
             self._log.anchor(before.uuid_octets, before.attributes.wire)
