@@ -12,6 +12,7 @@ from syncrepl_client import Replica, SyncreplMode
 from syncrepl_client.exceptions import ClosedError, ConnectionFailed, InvalidCredentials, LDAPUrlError, UsageError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import Refreshed
+from syncrepl_client.testing import Provider
 from tests.following import until
 from tests.slapd import free_port
 
@@ -235,6 +236,21 @@ def test_a_replica_that_was_stopped_makes_no_other_refresh(slapd: Slapd, tmp_pat
         slapd.delete(f"ou=groups,{slapd.suffix}")
         replica.stop()
         assert replica.refresh().entries == 3
+
+
+@pytest.mark.parametrize("mode", SyncreplMode)
+def test_values_in_another_order_are_no_modification(tmp_path: Path, mode: SyncreplMode) -> None:
+    with Provider() as provider:
+        url, dn = f"{provider.url}/{provider.suffix}", f"cn=a,{provider.suffix}"
+        provider.add(dn, {"description": ["one", "two"]})
+        with Replica(url, tmp_path / "data", mode=ONCE) as replica:
+            replica.refresh()
+        provider.replace(dn, "description", ["two", "one"])
+        provider.replace(provider.suffix, "description", ["new"])
+        with Replica(url, tmp_path / "data", mode=mode) as replica:
+            assert replica.refresh() == Refreshed(2, modified=1)
+            assert replica.status().sequence == 1
+            assert replica.entries[dn]["description"] == [b"two", b"one"]
 
 
 def test_a_389_is_asked_each_time_how_far_its_changelog_reaches(ns_slapd: NsSlapd, tmp_path: Path) -> None:

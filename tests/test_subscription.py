@@ -174,6 +174,19 @@ def test_a_subscriber_that_was_overtaken_is_told_and_can_begin_again(path: Path)
             assert followed({}, subscription.read(1000)) == state
 
 
+def test_the_log_waits_for_a_snapshot_that_began_with_the_copy(path: Path) -> None:
+    opened = Store(path, lambda: False, retention=Retention(octets=0))
+    with closing(opened) as store, subscribe(path, "one") as subscription:
+        assert subscription.read(timeout=0) == []
+        changing = Changing(store, Random(5))
+        found = subscription.read(1)
+        while changing.sequence < 20:
+            changing.refresh()
+        while page := subscription.read(3, timeout=0):
+            found += page
+        assert followed({}, found) == changing.state
+
+
 # --- subscribers that are killed --------------------------------------------------------------------------------------
 
 

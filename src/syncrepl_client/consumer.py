@@ -292,12 +292,13 @@ class Consumer:
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
-        self.counts = counts = staged.counts()
+        counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
-        self._store.finish_refresh(staged, ending, self._listener)
+        counts["modified"] -= self._store.finish_refresh(staged, ending, self._listener)
+        self.counts = counts
         self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)

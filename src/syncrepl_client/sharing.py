@@ -10,6 +10,7 @@ All that touches the replica or a subscription happens in the thread.
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from syncrepl_client.exceptions import ClosedError
@@ -232,12 +233,12 @@ class Shared:
         # What was asked for before the end gets what is there.
         self._fulfil(over=True)
         self._fail_all(ClosedError())
-        try:
+        with ExitStack() as stack:
+            # One that cannot store its position keeps no other from it.
+            stack.callback(self.replica.close)
             for subscription in self._subscriptions:
-                subscription.close()
-        finally:
+                stack.callback(subscription.close)
             self._subscriptions.clear()
-            self.replica.close()
 
 
 def _close(reading: Subscription, handled: Position | None) -> None:

@@ -20,6 +20,7 @@ from syncrepl_client.model import Added, Deleted, Modified, Renamed
 from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed, Position, Start
+from syncrepl_client.store.past import BEGINNING
 
 if TYPE_CHECKING:
     import os
@@ -184,7 +185,11 @@ class Subscription:
         return found
 
     def _fill(self) -> bool:
+        waited = self._feed.position is None
         self._page.extend(self._feed.read())
+        if waited and self._feed.position is not None and self._bookmark is not None:
+            # From here on the changelog waits for it.
+            self._bookmark.save(Position(self._feed.position.sequence, BEGINNING))
         if not self._page and self._given != self._feed.position:
             # The snapshot is at its end.
             self._given = self._feed.position

@@ -156,5 +156,5 @@ class Upkeep:
         staged.settle()
         counts = staged.counts()
         ending = Ending(self._search.fingerprint, origin=Origin.VERIFICATION)
-        self._store.finish_refresh(staged, ending, self._listener)
+        counts["modified"] -= self._store.finish_refresh(staged, ending, self._listener)
         journal.repaired(self._store.state().url or "", counts)

@@ -203,10 +203,20 @@ class Appending:
                 difference,
             )
         )
-        self._octets += sum(len(part) for part in (old_attrs, new_attrs, difference) if part) + OVERHEAD
+        self._octets += len(old_attrs or b"") + len(new_attrs or b"") + len(difference or b"") + OVERHEAD
         if len(self._rows) >= _BATCH:
             self._flush()
         return Provenance(origin, self._sequence, self._now)
+
+    def append_modified(self, origin: Origin, uuid: bytes, dn: str, old: bytes, new: bytes) -> None:
+        """Append a change of attributes alone, of which nobody else is told: most of a large refresh are such."""
+        difference = self._difference(uuid, old, new) if len(old) + len(new) > differences.LARGE else None
+        kept = (old, new, None) if difference is None else (None, None, difference)
+        self._sequence += 1
+        self._rows.append((self._sequence, uuid, MODIFIED, origin, self._now, None, None, None, dn, *kept))
+        self._octets += OVERHEAD + (len(old) + len(new) if difference is None else len(difference))
+        if len(self._rows) >= _BATCH:
+            self._flush()
 
     def _difference(self, uuid: bytes, old: bytes, new: bytes) -> bytes | None:
         self._flush()

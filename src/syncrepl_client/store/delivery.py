@@ -183,12 +183,7 @@ class Delivery:
             last = page[-1][0]
             self._connection.executemany(_CHANGE, [(attrs, row) for _, row, _, _, _, attrs in page])
             for _, _, uuid, dn, old_attrs, attrs in page:
-                # Servers repeat values in another order and send changes that change nothing.
-                before, after = self._telling.entry(uuid, dn, old_attrs), self._telling.entry(uuid, dn, attrs)
-                if before.attributes == after.attributes:
-                    self._telling.rewritten(before)
-                else:
-                    self._telling.modified(before, after)
+                self._telling.changed(uuid, dn, old_attrs, attrs)
 
     def _adds(self) -> None:
         order = DepthOrder()

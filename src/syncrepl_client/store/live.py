@@ -168,18 +168,13 @@ class LiveBatch:
         number, old_dn, old_attrs = found
         if old_dn == dn and old_attrs == attrs:
             return
-        before = self._telling.entry(uuid, old_dn, old_attrs)
         if old_dn == dn:
             self._connection.execute(_CHANGE, (attrs, number))
+            self._telling.changed(uuid, dn, old_attrs, attrs)
         else:
             self._connection.execute(_UPDATE, (names.key(dn), dn, attrs, number))
-        if old_dn != dn:
-            self._telling.renamed(before, after)
+            self._telling.renamed(self._telling.entry(uuid, old_dn, old_attrs), self._telling.entry(uuid, dn, attrs))
             self._rename_below(old_dn, dn)
-        elif before.attributes == after.attributes:
-            self._telling.rewritten(before)
-        else:
-            self._telling.modified(before, after)
 
     def _rename_below(self, old: str, new: str) -> None:
         """Give the entries below a renamed one their new names: the server tells of the parent alone."""

@@ -201,12 +201,16 @@ class Store:
         staged: FirstLoad | Update,
         end: Ending,
         listener: Listener | None,
-    ) -> None:
-        """Apply a staged refresh whole, tell of it, and make it durable with its cookie."""
+    ) -> int:
+        """Apply a staged refresh whole, tell of it, and make it durable with its cookie.
+
+        Returns:
+            How many entries changed in their octets and not in their values, as far as anybody has looked.
+        """
         cookie = end.cookie
         with self.database.transaction() as connection:
             former = self.state()
-            self._deliver(connection, staged, end.origin, _told_of_changes(listener))
+            silent = self._deliver(connection, staged, end.origin, _told_of_changes(listener))
             connection.execute(_SET_WHOLE, (end.fingerprint, end.dialect, cookie))
             another = None not in {former.dialect, end.dialect} and former.dialect != end.dialect
             if end.forget or (cookie is None and another):
@@ -223,17 +227,20 @@ class Store:
         self.database.log_large_wal()
         self.log.hurry()
         self.log.tidy()
+        return silent
 
     def _deliver(
         self, connection: sqlite3.Connection, staged: FirstLoad | Update, origin: Origin, listener: Listener | None
-    ) -> None:
+    ) -> int:
         if isinstance(staged, FirstLoad):
             staged.deliver(connection, listener, self.log.loaded(connection), self._vocabulary.entry)
-        else:
-            log = self.log.appending(connection)
-            staged.deliver(connection, Telling(self.database, listener, log, origin, self._vocabulary))
-            if log is not None:
-                log.finish()
+            return 0
+        log = self.log.appending(connection)
+        telling = Telling(self.database, listener, log, origin, self._vocabulary)
+        staged.deliver(connection, telling)
+        if log is not None:
+            log.finish()
+        return telling.silent
 
     @property
     def whole(self) -> bool:

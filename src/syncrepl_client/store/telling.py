@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.ldap.attributes import same_values
 from syncrepl_client.model import Added, Deleted, Modified, Provenance, Renamed
 from syncrepl_client.store import changelog
 from syncrepl_client.store.differences import LARGE
@@ -52,6 +53,8 @@ class Telling:
         self._origin = origin
         self._unlogged = Provenance(origin)
         self._cursor = database.connection.cursor()
+        # How many entries have other octets and no other values.
+        self.silent = 0
 
     @property
     def heard(self) -> bool:
@@ -74,6 +77,18 @@ class Telling:
         if self._listener is not None:
             self._tell(Modified(before, after, place))
 
+    def changed(self, uuid: bytes, dn: str, old: bytes, new: bytes) -> None:
+        """Tell of other octets of attributes, if they stand for other values.
+
+        Servers repeat values in another order and send changes that change nothing.
+        """
+        if same_values(old, new):
+            self.rewritten(self.entry(uuid, dn, old))
+        elif self._listener is None and self._log is not None:
+            self._log.append_modified(self._origin, uuid, dn, old, new)
+        else:
+            self.modified(self.entry(uuid, dn, old), self.entry(uuid, dn, new))
+
     def renamed(self, before: Entry, after: Entry) -> None:
         """Tell of a name that changed by at least one octet."""
         same = names.same(before.dn, after.dn)
@@ -93,6 +108,7 @@ class Telling:
 
     def rewritten(self, before: Entry) -> None:
         """Take notice of octets that changed although the values they stand for did not; that is no change."""
+        self.silent += 1
         # Of two versions that are large together, the later one may be the smaller one, but not by much.
         if self._log is not None and len(before.attributes.wire) > LARGE // 3:
             self._log.anchor(before.uuid_octets, before.attributes.wire)
