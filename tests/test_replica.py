@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
-from syncrepl_client import Replica, SyncreplMode
+from syncrepl_client import Reader, Replica, SyncreplMode
 from syncrepl_client.exceptions import ClosedError, ConnectionFailed, InvalidCredentials, LDAPUrlError, UsageError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import Refreshed
@@ -192,6 +193,28 @@ def test_a_wake_ends_a_step_and_nothing_else(slapd: Slapd, tmp_path: Path) -> No
         timer.start()
         assert replica.step(3600)
         timer.join()
+
+
+def test_two_threads_do_not_work_with_it_at_once(tmp_path: Path) -> None:
+    with Provider() as provider, Replica(f"{provider.url}/{provider.suffix}", tmp_path / "data") as replica:
+        replica.refresh()
+        changes = replica.changes()
+        pump = threading.Thread(target=replica.follow)
+        pump.start()
+        try:
+            for number in range(300):
+                provider.replace(provider.suffix, "description", str(number))
+            with Reader(tmp_path / "data") as reader:
+                until(lambda: reader.status().sequence == 300)
+            with pytest.raises(UsageError, match="another thread") as caught:
+                list(changes)
+            assert caught.value.hint
+        finally:
+            began = time.monotonic()
+            # It lets the other thread end.
+            replica.close()
+            pump.join()
+        assert time.monotonic() - began < 2
 
 
 # --- refresh after refresh --------------------------------------------------------------------------------------------

@@ -174,6 +174,19 @@ def test_a_subscriber_that_was_overtaken_is_told_and_can_begin_again(path: Path)
             assert followed({}, subscription.read(1000)) == state
 
 
+def test_a_reader_goes_on_while_the_owner_is_in_the_middle_of_something_large(store: Store, path: Path) -> None:
+    changing = Changing(store, Random(6))
+    with subscribe(path, "one") as subscription:
+        began = time.monotonic()
+        with store.database.transaction():
+            assert followed({}, subscription.read(timeout=0)) == changing.state
+            assert subscription.read(timeout=0) == []
+        assert time.monotonic() - began < 2
+        assert subscription.read(timeout=0) == []
+    with subscribe(path, "one") as subscription:
+        assert subscription.read(timeout=0) == []
+
+
 def test_the_log_waits_for_a_snapshot_that_began_with_the_copy(path: Path) -> None:
     opened = Store(path, lambda: False, retention=Retention(octets=0))
     with closing(opened) as store, subscribe(path, "one") as subscription:

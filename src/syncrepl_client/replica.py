@@ -9,6 +9,7 @@ lines that lead to what does the work.
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -30,7 +31,6 @@ from syncrepl_client.subscription import Subscription, begin, checked
 
 if TYPE_CHECKING:
     import os
-    import threading
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from types import TracebackType
@@ -93,6 +93,8 @@ class Replica:
         self._stop_asked = False
         self._finish_asked = False
         self._closed = False
+        # Held while a thread works with the connection and the file, which two at once would break.
+        self._busy = threading.RLock()
         # What ended the session, if anything did.
         self._failure = ""
         # Where `changes` begins.
@@ -170,10 +172,17 @@ class Replica:
     def close(self) -> None:
         """Disconnect and close the data file.  A refresh in progress is dropped."""
         self._refuse_in_callback("closed")
-        self._closed = True
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.close()
+        if not self._busy.acquire(blocking=False):
+            # Another thread is in the middle of a step; it ends there.
+            self.stop()
+            self._busy.acquire()
+        try:
+            self._closed = True
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.close()
+        finally:
+            self._busy.release()
 
     def __enter__(self) -> Self:
         return self if self.begun else self.connect()
@@ -216,17 +225,24 @@ class Replica:
     @contextmanager
     def _session(self) -> Iterator[None]:
         """Run a part of the session.  One that fails ends it, or a later cookie would cover what was undone."""
-        self._refuse_in_callback("used")
+        if not self._busy.acquire(blocking=False):
+            raise UsageError(
+                "another thread uses the replica", hint="one thread keeps it in step; others use Reader and subscribe"
+            )
         try:
-            with self.store.working():
-                yield
-        except Interrupted:
-            raise
-        except BaseException as error:
-            self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
-            journal.failed(self._url, error)
-            self.close()
-            raise
+            self._refuse_in_callback("used")
+            try:
+                with self.store.working():
+                    yield
+            except Interrupted:
+                raise
+            except BaseException as error:
+                self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
+                journal.failed(self._url, error)
+                self.close()
+                raise
+        finally:
+            self._busy.release()
 
     def _refuse_in_callback(self, done: str) -> None:
         if self._opened is not None and self._opened.store.in_callback:

@@ -134,10 +134,11 @@ class Subscription:
             found = [change for change, _ in self._take(limit)]
             if found:
                 return found
-            self.commit()
+            self._save_what_is_there()
             if self._failure is not None:
                 raise self._failure
             if self._ended or self._stopped.is_set():
+                self.commit()
                 return found
             left = _LONG if deadline is None else max(0.0, deadline - time.monotonic())
             try:
@@ -166,7 +167,7 @@ class Subscription:
         self._save_now_and_then()
         found = self._take(limit)
         if not found:
-            self.commit()
+            self._save_what_is_there()
         return found
 
     def _take(self, limit: int) -> list[tuple[Change, Position]]:
@@ -189,7 +190,7 @@ class Subscription:
         self._page.extend(self._feed.read())
         if waited and self._feed.position is not None and self._bookmark is not None:
             # From here on the changelog waits for it.
-            self._bookmark.save(Position(self._feed.position.sequence, BEGINNING))
+            self._bookmark.save(Position(self._feed.position.sequence, BEGINNING), patient=False)
         if not self._page and self._given != self._feed.position:
             # The snapshot is at its end.
             self._given = self._feed.position
@@ -200,6 +201,12 @@ class Subscription:
 
     def _save_now_and_then(self) -> None:
         if self._unsaved and (self._unsaved >= _SAVE_AFTER or time.monotonic() > self._saved_at + _SAVE_EVERY):
+            self._save(patient=False)
+
+    def _save_what_is_there(self) -> None:
+        """Store that all is handled, as nothing is new; if the owner is in the middle of something large, later."""
+        self._handled = self._given
+        if self._unsaved:
             self._save(patient=False)
 
     def commit(self) -> None:
