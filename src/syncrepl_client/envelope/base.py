@@ -57,7 +57,7 @@ class Kind(StrEnum):
     """Its name changed, and its attributes perhaps."""
     DELETED = "deleted"
     READ = "read"
-    """Nothing: it is an entry of a snapshot."""
+    """It is an entry of a snapshot, and nothing has happened to it."""
 
 
 OPERATIONS: Final = {Kind.CREATED: "c", Kind.UPDATED: "u", Kind.RENAMED: "u", Kind.DELETED: "d", Kind.READ: "r"}
