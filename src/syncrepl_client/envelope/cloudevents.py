@@ -97,7 +97,9 @@ class CloudEvents:
 
     def _attributes(self, head: Head, change: Change) -> dict[str, str]:
         stored = change.stored_at
-        time = modified_when(change) or stored
+        recorded = None if stored is None else _rfc3339(stored)
+        modified = modified_when(change)
+        time = recorded if modified is None else _rfc3339(modified)
         attributes = {
             "specversion": "1.0",
             "id": head.id,
@@ -108,9 +110,9 @@ class CloudEvents:
             "sequence": f"{head.sequence:020d}",
         }
         if time is not None:
-            attributes["time"] = _rfc3339(time)
-        if stored is not None:
-            attributes["recordedtime"] = _rfc3339(stored)
+            attributes["time"] = time
+        if recorded is not None:
+            attributes["recordedtime"] = recorded
         return attributes
 
 
