@@ -4,7 +4,9 @@ Exit code 0 means that it has handled all of them, 65 that it will never take wh
 sysexits.h), and any other that it is to be tried again.  There is no shell between.
 
 Its input is a file that is already written, so a command that does not read it all cannot stall anybody.  What it
-prints is logged.  A command that takes too long is ended, with the processes that it has started: by SIGTERM, then by SIGKILL.
+prints is logged.  A command that takes too long is ended, with the processes that it has started: by SIGTERM, then by
+SIGKILL.  One whose relay is killed goes on to its end, beside the next one perhaps: a command that must run alone locks
+something, and knows repeats by the ids of events.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ __all__ = ["CommandSink"]
 _logger = logging.getLogger(__name__)
 
 _DATAERR: Final = 65
-# In seconds: how often a command that runs looks whether it is to be stopped, and how long what it printed is waited for.
+# How often it is looked whether a command is to be stopped, and how long its last words are waited for, in seconds.
 _LOOK_EVERY: Final = 0.1
 _LAST_WORDS: Final = 1.0
 # The longest line of output that is logged in one piece, in octets, and how much of it an error shows.
