@@ -1,4 +1,4 @@
-"""The second pump: what it does in each state, and with events that nobody takes; the offset follows what is confirmed."""
+"""The second pump: what it does in each state, and with events nobody takes; the offset follows what is confirmed."""
 
 from __future__ import annotations
 
@@ -83,6 +83,14 @@ class Bench:
             self.relay.step(0)
         return self
 
+    def wait(self) -> float:
+        """Let it wait as long as it wants to."""
+        began = self.now
+        while self.relay.state is State.WAITING:
+            self.now += 0.5
+            self.relay.step(0)
+        return self.now - began
+
     @property
     def numbers(self) -> list[int]:
         return [event.sequence for event in self.sink.events]
@@ -165,11 +173,7 @@ def test_a_receiver_that_is_away_is_tried_again_later_each_time() -> None:
         bench.steps(3)
         assert bench.relay.state is State.WAITING
         assert not bench.sink.is_open
-        began = bench.now
-        while bench.relay.state is State.WAITING:
-            bench.now += 0.5
-            bench.relay.step(0)
-        waits.append(bench.now - began)
+        waits.append(bench.wait())
     assert waits == [1.0, 2.0, 4.0, 4.0]
     assert str(bench.relay.status().error) == "away"
     assert bench.relay.status().retries == 4

@@ -1,7 +1,7 @@
 """A receiver of webhooks, as a program: it checks signatures, keeps what it got on the disk and then says so.
 
-Arguments: port, file to append to, file with orders, the secret; the orders are one JSON object with `status`, `headers`,
-`slow` in seconds and `reject`, a word that no body may contain.
+Arguments: port, file to append to, file with orders, the secret; the orders are one JSON object with `status`,
+`headers`, `answer`, `slow` in seconds and `reject`, a word that no body may contain.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Hook(BaseHTTPRequestHandler):
     orders: Path
     key: bytes
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's word
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         orders = json.loads(self.orders.read_text()) if self.orders.exists() else {}
         time.sleep(orders.get("slow", 0))

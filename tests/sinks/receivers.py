@@ -120,7 +120,7 @@ class Pipe(Receiver):
 
     def begin(self, trouble: str) -> None:
         self.close()
-        self._command = "exit" if trouble == "ended" else "while read -r line; do sleep 0.01; echo \"$line\"; done"
+        self._command = "exit" if trouble == "ended" else 'while read -r line; do sleep 0.01; echo "$line"; done'
 
     def end(self) -> None:
         self.close()

@@ -40,7 +40,9 @@ def test_a_command_need_not_read_them(tmp_path: Path) -> None:
     shell("true", tmp_path).publish([event(number, b'"%s"' % (b"x" * 100_000)) for number in range(20)])
 
 
-@pytest.mark.parametrize(("script", "said"), [("echo no luck >&2; exit 3", "ended with 3: no luck"), ("kill $$", "SIGTERM")])
+@pytest.mark.parametrize(
+    ("script", "said"), [("echo no luck >&2; exit 3", "ended with 3: no luck"), ("kill $$", "SIGTERM")]
+)
 def test_any_other_exit_code_is_tried_again(tmp_path: Path, script: str, said: str) -> None:
     with pytest.raises(SinkUnavailable, match=said):
         shell(script, tmp_path).publish([event(1)])
@@ -56,7 +58,9 @@ def test_an_event_that_is_bad_data_is_found_in_its_batch(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("stubborn", ["", "trap '' TERM; "])
 def test_a_command_that_takes_too_long_is_ended_with_what_it_has_started(tmp_path: Path, stubborn: str) -> None:
-    sink = shell(f'{stubborn}echo $$ > "$0/a"; sleep 100 & echo $! > "$0/b"; wait; sleep 100', tmp_path, timeout=0.5, grace=0.3)
+    sink = shell(
+        f'{stubborn}echo $$ > "$0/a"; sleep 100 & echo $! > "$0/b"; wait; sleep 100', tmp_path, timeout=0.5, grace=0.3
+    )
     began = time.monotonic()
     with pytest.raises(SinkUnavailable, match=r"longer than 0\.5 s"):
         sink.publish([event(1)])
@@ -85,10 +89,8 @@ def test_a_command_is_ended_when_the_sink_is_stopped(tmp_path: Path) -> None:
         sink.publish([event(1)])
 
 
-def test_what_it_prints_is_logged_without_what_moves_a_cursor(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "syncrepl_client")
+def test_what_it_prints_is_logged_without_what_moves_a_cursor(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "syncrepl_client")
     shell(r"printf 'one\n\033[31mtwo\n'; printf three >&2", tmp_path).publish([event(1)])
     messages = [record.getMessage() for record in caplog.records if record.__dict__["what"] == "command-output"]
     assert messages == ["/bin/sh: one", "/bin/sh: [31mtwo", "/bin/sh: three"]

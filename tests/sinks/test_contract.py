@@ -202,9 +202,7 @@ def test_a_receiver_in_trouble_gets_everything_in_the_end(
 
 
 @pytest.mark.parametrize("receiver", RECEIVERS, indirect=True)
-def test_a_relay_that_is_killed_at_any_moment_loses_nothing(
-    receiver: Receiver, changing: Changing, path: Path
-) -> None:
+def test_a_relay_that_is_killed_at_any_moment_loses_nothing(receiver: Receiver, changing: Changing, path: Path) -> None:
     random = Random(9)
     deaths = 0
     for _ in range(20):

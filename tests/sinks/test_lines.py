@@ -27,7 +27,11 @@ def test_a_body_of_several_lines_is_written_as_one() -> None:
     ("made", "records", "expected"),
     [
         (event(1), True, {"data": {"id": "e1"}, "headers": {}}),
-        (event(1, b'"x"', "application/json", source="ldap://h"), False, {"data": "x", "headers": {"source": "ldap://h"}}),
+        (
+            event(1, b'"x"', "application/json", source="ldap://h"),
+            False,
+            {"data": "x", "headers": {"source": "ldap://h"}},
+        ),
         (event(1, b"a\xffb\n", "text/plain"), False, {"data_base64": "Yf9iCg==", "headers": {}}),
         (event(1, b"{\n"), False, {"data_base64": "ewo=", "headers": {}}),
         (event(1, b""), False, {"data_base64": "", "headers": {}}),

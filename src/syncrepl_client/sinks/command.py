@@ -4,8 +4,8 @@ Exit code 0 means that it has handled all of them, 65 that it will never take wh
 sysexits.h), and any other that it is to be tried again.  There is no shell between.
 
 Its input is a file that is already written, so a command that does not read it all cannot stall anybody.  What it
-prints is logged.  A command that takes too long is ended, with the processes that it has started: by SIGTERM, then by
-SIGKILL.  One whose relay is killed goes on to its end, beside the next one perhaps: a command that must run alone locks
+prints is logged at DEBUG, for it may show what it was given.  A command that takes too long is ended, with the
+processes that it has started: by SIGTERM, then by SIGKILL.  One whose relay is killed goes on to its end, beside the next one perhaps: a command that must run alone locks
 something, and knows repeats by the ids of events.
 """
 
@@ -181,7 +181,7 @@ class _Output:
                 text = "".join(c if c.isprintable() else " " for c in line.decode(errors="replace")).strip()
                 if text:
                     self._last = text
-                    _logger.info("%s: %s", self._name, text, extra=fields(what="command-output"))
+                    _logger.debug("%s: %s", self._name, text, extra=fields(what="command-output"))
 
     def last_line(self) -> str:
         """Return what it said last."""

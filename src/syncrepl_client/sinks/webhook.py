@@ -270,9 +270,9 @@ def _is_here(host: str) -> bool:
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
-    """Return what went wrong, without the address, which urllib3 puts before and into it."""
-    cause = getattr(error, "reason", None) or error.__cause__ or error
-    return type(cause).__name__ if isinstance(cause, urllib3.exceptions.HTTPError) else str(cause)
+    """Return what went wrong: what the system or TLS says, where urllib3 only wraps it."""
+    inner = error.__cause__ or next((one for one in error.args if isinstance(one, Exception)), None)
+    return type(error).__name__ if inner is None else str(inner)
 
 
 def _said(response: urllib3.BaseHTTPResponse) -> str:
