@@ -5,8 +5,8 @@ sysexits.h), and any other that it is to be tried again.  There is no shell betw
 
 Its input is a file that is already written, so a command that does not read it all cannot stall anybody.  What it
 prints is logged at DEBUG, for it may show what it was given.  A command that takes too long is ended, with the
-processes that it has started: by SIGTERM, then by SIGKILL.  One whose relay is killed goes on to its end, beside the next one perhaps: a command that must run alone locks
-something, and knows repeats by the ids of events.
+processes that it has started: by SIGTERM, then by SIGKILL.  One whose relay is killed goes on to its end, beside the
+next one perhaps: a command that must run alone locks something, and knows repeats by the ids of events.
 """
 
 from __future__ import annotations
