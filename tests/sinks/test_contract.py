@@ -205,7 +205,7 @@ def test_a_receiver_in_trouble_gets_everything_in_the_end(
 def test_a_relay_that_is_killed_at_any_moment_loses_nothing(receiver: Receiver, changing: Changing, path: Path) -> None:
     random = Random(9)
     deaths = 0
-    for _ in range(20):
+    while deaths < 20:
         while random.random() < 0.9:
             changing.change()
         child = os.fork()
@@ -216,11 +216,11 @@ def test_a_relay_that_is_killed_at_any_moment_loses_nothing(receiver: Receiver, 
                 code = 0
             finally:
                 os._exit(code)
-        time.sleep(random.random() * 0.12)
+        # On a slow machine it comes as far in half a second as on a fast one in some milliseconds.
+        time.sleep(0.5 * random.random() ** 3)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert status in {0, signal.SIGKILL}
         deaths += status != 0
-    assert deaths >= 5
     deliver(path, "relay", receiver.sink(PLAIN.batch))
     check(receiver.received(), path)

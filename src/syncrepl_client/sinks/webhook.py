@@ -154,6 +154,7 @@ class WebhookSink:
                 headers=headers | self._signed(message_id, body),
                 redirect=False,
                 preload_content=False,
+                decode_content=False,
             )
         except urllib3.exceptions.HTTPError as error:
             raise SinkUnavailable(f"{self._where} cannot be reached: {_reason(error)}") from error
