@@ -47,6 +47,8 @@ nitpick_ignore_regex = [
     ("py:class", r"UUID|Path|Control|Credentials|Timeouts|LDAPUrl|syncrepl_client\.client\.Client|SupportsUnparse"),
     # What those that programs use are made of, and nobody else's business.
     ("py:class", r"Opened|Definition|SupportsIsSet|T"),
+    # Where a default is a function, Sphinx takes the signature for words between commas and brackets.
+    ("py:class", r"Callable\[\[\]"),
     # The steps of a script are made by its functions; what they are made of is nobody's business.
     ("py:class", r"Step|Values|Response|syncrepl_client\.testing\.(?:script|wire)\.\w+"),
 ]

@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 from syncrepl_client import exceptions
+from syncrepl_client.envelope.base import Event, Kind
 from syncrepl_client.ldap import results
 from syncrepl_client.ldap.messages import Result
 
@@ -21,6 +22,8 @@ ERRORS = [
     results.error_of("bind", Result(49, "dc=x", "no such user")),
     exceptions.MassDeletionHeld(51, 100),
     exceptions.SchemaVersionError(9, 2),
+    exceptions.SinkUnavailable("busy", retry_after=3.0),
+    exceptions.EventRejected(Event("a:1", "u", Kind.CREATED, "cn=x", 1, "text/plain", {}, b""), "too large"),
     exceptions.VersionJumpError("SQLite", 3, 2),
 ]
 

@@ -33,6 +33,9 @@ The tree, with whose fault each branch is::
     │           ├── CertificateError              the server's certificate is not right
     │           └── ClientCertificateRefused      the server does not accept ours, or wants one
     ├── MassDeletionHeld              a refresh that would delete too much
+    ├── SinkError                     the receiver's of what was to be delivered
+    │   ├── SinkUnavailable           it cannot be had now; worth another try
+    │   └── EventRejected             it will never take this event
     ├── CallbackError                 the program's callback broke the rules of the transaction
     └── DBError                       our store's
         ├── DBSchemaError
@@ -52,6 +55,11 @@ of the package raises it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from syncrepl_client.envelope.base import Event
+
 __all__ = [
     "AuthenticationError",
     "CallbackError",
@@ -69,6 +77,7 @@ __all__ = [
     "DNError",
     "DatabaseInUse",
     "EncryptionFailed",
+    "EventRejected",
     "FilterError",
     "IdentityChanged",
     "InsufficientAccess",
@@ -86,6 +95,8 @@ __all__ = [
     "ProviderBehind",
     "SchemaVersionError",
     "ServerNotProven",
+    "SinkError",
+    "SinkUnavailable",
     "StartTLSRefused",
     "SyncNotSupported",
     "SyncreplError",
@@ -440,6 +451,40 @@ class MassDeletionHeld(SyncreplError):
         )
         self.deletions = deletions
         self.entries = entries
+
+
+class SinkError(SyncreplError):
+    """An event was not delivered."""
+
+
+class SinkUnavailable(SinkError):
+    """A receiver did not confirm what was sent; it is sent again.
+
+    Args:
+        message: what happened.
+        retry_after: how many seconds the receiver wants to be left alone; None if it does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class EventRejected(SinkError):
+    """A receiver will never take an event.
+
+    Args:
+        event: the event.
+        reason: what the receiver says, or what is wrong with the event.
+    """
+
+    def __init__(self, event: Event, reason: str) -> None:
+        super().__init__(
+            f"event {event.id} is not taken: {reason}",
+            hint="it is sent again, set aside, skipped or waited with, as the policy of the relay says",
+        )
+        self.event = event
+        self.reason = reason
 
 
 class CallbackError(SyncreplError):

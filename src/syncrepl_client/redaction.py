@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.ldap.connection import Row
 
-__all__ = ["MASK", "PASSWORDS", "Redaction"]
+__all__ = ["MASK", "PASSWORDS", "Redaction", "is_stand_in"]
 
 MASK: Final = b"{REDACTED}"
 """The one value of an attribute that is masked, which is no password of any scheme that exists."""
@@ -257,7 +257,7 @@ class Redaction:
         assert self._mac is not None  # noqa: S101 - our own guarantee: there is no such rule without a key
         kept = []
         for value in values:
-            if stored and (value == MASK or _HASHED.fullmatch(value)):
+            if stored and is_stand_in(value):
                 kept.append(value)
                 continue
             mac = self._mac.copy()
@@ -265,6 +265,11 @@ class Redaction:
             mac.update(name + b"\0" + value)
             kept.append(_HASH + base64.b64encode(mac.digest()))
         return kept
+
+
+def is_stand_in(value: bytes) -> bool:
+    """Tell whether a value is what is kept in place of one: `MASK` or a hash."""
+    return value == MASK or _HASHED.fullmatch(value) is not None
 
 
 def _mac_of(key: Secret) -> hmac.HMAC:

@@ -1,0 +1,73 @@
+"""JSON lines: events for whoever reads a line at a time.
+
+A line is the body of the event, if that is JSON.  What else there is of an event, and a body that is something else, is
+in a record around it::
+
+    {"id": …, "key": …, "kind": …, "dn": …, "sequence": …, "headers": {…}, "data": …}
+
+`data` is the body, null for a tombstone; a body that is not JSON is ``data_base64``.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from syncrepl_client.envelope.base import Event
+
+__all__ = ["as_line", "as_lines"]
+
+
+def as_lines(events: Sequence[Event], *, records: bool) -> bytes:
+    """Return a line for each event, with its end.
+
+    Args:
+        events: what to write.
+        records: whether each gets a record around it, also where its body would do.
+    """
+    return b"".join(as_line(event, records=records) for event in events)
+
+
+def as_line(event: Event, *, records: bool) -> bytes:
+    """Return the line of one event; see `as_lines`."""
+    if event.body is None:
+        return _record(event, {"data": None})
+    body = _one_line(event.body) if _is_json(event.content_type) else None
+    if body is None:
+        return _record(event, {"data_base64": base64.b64encode(event.body).decode()})
+    if records or event.headers:
+        return _record(event, {"data": msgspec.Raw(body)})
+    return body + b"\n"
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def _one_line(body: bytes) -> bytes | None:
+    """Return JSON as one line; None for what is none, and would be read as something else."""
+    if body and b"\n" not in body and b"\r" not in body:
+        return body
+    try:
+        return msgspec.json.format(body, indent=-1)
+    except msgspec.DecodeError:
+        return None
+
+
+def _record(event: Event, data: dict[str, Any]) -> bytes:
+    record = {
+        "id": event.id,
+        "key": event.key,
+        "kind": event.kind,
+        "dn": event.dn,
+        "sequence": event.sequence,
+        "content_type": event.content_type,
+        "headers": dict(event.headers),
+    }
+    return msgspec.json.encode(record | data) + b"\n"
