@@ -10,10 +10,12 @@ Numbers grow by one and are never given twice; times never go back, whatever the
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from syncrepl_client.exceptions import ChangesLost, DBError
+from syncrepl_client.exceptions import ChangesLost, DBError, ProtocolError
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.ldap.attributes import same_values
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Provenance, Renamed
 from syncrepl_client.store import differences
 
@@ -57,6 +59,22 @@ _READ: Final = """
 """
 _AFTER: Final = _READ + "WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _OF: Final = _READ + "WHERE uuid = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+_SMALL: Final = """
+    FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
+    WHERE NOT d.renamed AND length(e.attrs) + length(d.attrs) <= ?
+"""
+_STAGED_SMALL: Final = "SELECT count(*)" + _SMALL
+_APPEND_STAGED: Final = (
+    """
+    INSERT INTO syncrepl_change
+    SELECT next_number(), d.uuid, 'modified', ?, ?, NULL, NULL, NULL, d.dn, e.attrs, d.attrs, NULL
+    """
+    + _SMALL
+    + "AND NOT same_values(e.attrs, d.attrs)"
+)
+_APPENDED: Final = """
+    SELECT count(*), coalesce(sum(length(before) + length(after)), 0) FROM syncrepl_change WHERE sequence > ?
+"""
 _LAST: Final = "SELECT sequence, difference FROM syncrepl_change WHERE uuid = ? ORDER BY sequence DESC LIMIT 1"
 _ANCHOR: Final = "UPDATE syncrepl_change SET before = ?, after = ?, difference = NULL WHERE sequence = ?"
 _WHOLE: Final = """
@@ -218,6 +236,25 @@ class Appending:
         if len(self._rows) >= _BATCH:
             self._flush()
 
+    def append_staged(self, origin: Origin) -> int:
+        """Append what a refresh has staged for the attributes of entries that are not large, if nobody else is told.
+
+        The rows do not leave SQLite, which takes half as long as to have them go by one by one.
+
+        Returns:
+            How many entries have other octets and no other values.
+        """
+        self._flush()
+        (staged,) = self._connection.execute(_STAGED_SMALL, (differences.LARGE,)).fetchone()
+        first = self._sequence
+        self._connection.create_function("same_values", 2, _same, deterministic=True)
+        self._connection.create_function("next_number", 0, itertools.count(first + 1).__next__)
+        self._connection.execute(_APPEND_STAGED, (str(origin), self._now, differences.LARGE))
+        count, octets = self._connection.execute(_APPENDED, (first,)).fetchone()
+        self._sequence += count
+        self._octets += octets + count * OVERHEAD
+        return int(staged - count)
+
     def _difference(self, uuid: bytes, old: bytes, new: bytes) -> bytes | None:
         self._flush()
         (in_a_row,) = self._connection.execute(_IN_A_ROW, (uuid,)).fetchone()
@@ -248,6 +285,14 @@ class Appending:
         if self._octets:
             self._connection.execute(_MOVE, (self._sequence, self._now, self._octets))
         return bool(self._octets)
+
+
+def _same(old: bytes, new: bytes) -> bool:
+    try:
+        return same_values(old, new)
+    except ProtocolError:
+        # Whoever looks at it is told so.
+        return False
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

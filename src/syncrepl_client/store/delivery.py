@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
+from syncrepl_client.store.differences import LARGE
 from syncrepl_client.store.names import DepthOrder
 
 if TYPE_CHECKING:
@@ -55,9 +56,13 @@ _HOLDING: Final = """
     WHERE d.renamed AND NOT d.done AND d.old_key = ? AND d.id <> ?
 """
 _DONE: Final = "UPDATE syncrepl_diff SET done = 1 WHERE id = ?"
+_CHANGE_SMALL: Final = """
+    UPDATE syncrepl_entry SET attrs = d.attrs FROM syncrepl_diff d
+    WHERE d.entry = syncrepl_entry.id AND NOT d.renamed AND length(syncrepl_entry.attrs) + length(d.attrs) <= ?
+"""
 _CHANGES: Final = """
     SELECT d.id, d.entry, e.uuid, e.dn, e.attrs, d.attrs FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
-    WHERE NOT d.renamed AND d.id > ? ORDER BY d.id LIMIT 100
+    WHERE NOT d.renamed AND d.id > ? AND length(e.attrs) + length(d.attrs) > ? ORDER BY d.id LIMIT 100
 """
 _ADDS: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
 _ADD: Final = "SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE id = ?"
@@ -178,12 +183,16 @@ class Delivery:
     # --- changes and adds ---------------------------------------------------------------------------------------------
 
     def _changes(self) -> None:
+        together = self._telling.changed_together()
+        least = LARGE if together else 0
         last = 0
-        while page := self._connection.execute(_CHANGES, (last,)).fetchall():
+        while page := self._connection.execute(_CHANGES, (last, least)).fetchall():
             last = page[-1][0]
             self._connection.executemany(_CHANGE, [(attrs, row) for _, row, _, _, _, attrs in page])
             for _, _, uuid, dn, old_attrs, attrs in page:
                 self._telling.changed(uuid, dn, old_attrs, attrs)
+        if together:
+            self._connection.execute(_CHANGE_SMALL, (LARGE,))
 
     def _adds(self) -> None:
         order = DepthOrder()

@@ -89,6 +89,17 @@ class Telling:
         else:
             self.modified(self.entry(uuid, dn, old), self.entry(uuid, dn, new))
 
+    def changed_together(self) -> bool:
+        """Log what a refresh has staged for entries that are not large, if nobody is to be told one by one.
+
+        Returns:
+            Whether that was done; the others are still to be told of.
+        """
+        if self._listener is not None or self._log is None:
+            return False
+        self.silent += self._log.append_staged(self._origin)
+        return True
+
     def renamed(self, before: Entry, after: Entry) -> None:
         """Tell of a name that changed by at least one octet."""
         same = names.same(before.dn, after.dn)
