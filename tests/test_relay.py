@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
@@ -53,7 +54,7 @@ class Changes:
         self._given += len(found)
         return found
 
-    def commit(self) -> None:
+    def commit(self, *, patient: bool) -> None:
         self.position = self._given or None
         self.commits.append(self.position)
 
@@ -426,3 +427,23 @@ def test_the_next_relay_goes_on_where_the_last_one_was_stopped(tmp_path: Path) -
             rest = subscription.read(1000, timeout=0)
         assert not {event.id for change in rest for event in PLAIN.events(change)} & set(names)
         assert [event.sequence for event in found] == sorted(event.sequence for event in found)
+
+
+def test_it_goes_on_while_the_owner_is_in_the_middle_of_something_large(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "data", lambda: False, retention=Retention(age=None, octets=None))) as store:
+        entries = len(Changing(store, Random(3)).state)
+        sink = MemorySink()
+        with (
+            subscribe(tmp_path / "data", "one") as subscription,
+            closing(Relay(subscription, PLAIN.events, sink, random=Random(1).random, batch=2)) as relay,
+        ):
+            began = time.monotonic()
+            with store.database.transaction():
+                while len(sink.events) < entries:
+                    relay.step(0)
+                relay.step(0)
+            assert time.monotonic() - began < 5
+            assert relay.state is State.RUNNING
+            relay.step(0)
+        with subscribe(tmp_path / "data", "one") as subscription:
+            assert subscription.read(timeout=0) == []

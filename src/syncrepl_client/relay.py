@@ -112,8 +112,8 @@ class Source(Protocol):
     def read(self, limit: int, timeout: float) -> list[Change]:
         """Read on; what was read before counts as handled."""
 
-    def commit(self) -> None:
-        """Store that what was read is handled."""
+    def commit(self, *, patient: bool) -> None:
+        """Store that what was read is handled; later, if that would take long and `patient` is false."""
 
     def stop(self) -> None:
         """Let a `read` that waits return; for any thread."""
@@ -314,7 +314,8 @@ class Relay:
             self._publish()
         if self._fill():
             return
-        self._source.commit()
+        # A refresh of the owner may take minutes; it is stored after that.
+        self._source.commit(patient=False)
         self._offset = self._source.position
         if self._state is State.RUNNING and not self._stopping.is_set():
             self._read(timeout)

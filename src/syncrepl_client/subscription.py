@@ -205,15 +205,17 @@ class Subscription:
 
     def _save_what_is_there(self) -> None:
         """Store that all is handled, as nothing is new; if the owner is in the middle of something large, later."""
-        self._handled = self._given
-        if self._unsaved:
-            self._save(patient=False)
+        self.commit(patient=False)
 
-    def commit(self) -> None:
-        """Store that what was read is handled, up to what the last `read` or step of the iteration has given."""
+    def commit(self, *, patient: bool = True) -> None:
+        """Store that what was read is handled, up to what the last `read` or step of the iteration has given.
+
+        Args:
+            patient: whether to wait for another writer; if not, it may be stored by a later call.
+        """
         self._handled = self._given
         if self._unsaved:
-            self._save(patient=True)
+            self._save(patient=patient)
 
     def commit_to(self, position: Position, *, patient: bool = True) -> None:
         """Store that what was fetched is handled up to a position; for fronts that hand it out by themselves.
