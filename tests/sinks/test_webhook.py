@@ -177,12 +177,14 @@ def test_the_event_that_is_rejected_is_found_in_its_batch(server: HookServer) ->
     [
         ("7", 7, 7),
         ("0", 0, 0),
-        (formatdate(time.time() + 1000, usegmt=True), 900, 1000),
+        (None, 900, 1000),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
         ("9" * 500, 1e11, 1e12),
     ],
 )
-def test_a_receiver_says_when_to_come_back(server: HookServer, text: str, least: float, most: float) -> None:
+def test_a_receiver_says_when_to_come_back(server: HookServer, text: str | None, least: float, most: float) -> None:
+    if text is None:
+        text = formatdate(time.time() + 1000, usegmt=True)
     server.order(status=503, headers={"Retry-After": text})
     with pytest.raises(SinkUnavailable) as caught:
         post(server.url, 1)
