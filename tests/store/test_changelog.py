@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
-from syncrepl_client.exceptions import CallbackError, ChangesLost, UsageError
+from syncrepl_client.exceptions import CallbackError, ChangesLost, DBSchemaError, UsageError
+from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Renamed
-from syncrepl_client.store import changelog, subscriptions
+from syncrepl_client.store import changelog, subscriptions, tables
 from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.copy import Copy
 from syncrepl_client.store.feed import Feed, Position
@@ -98,8 +99,8 @@ def test_swapped_names_are_two_renames_and_a_spelling_is_no_rename(store: Store)
     swapped = EntriesSent([row(1, "cn=b,dc=x"), row(2, "cn=a,dc=x"), row(3, "CN=c,dc=x")])
     refresh(store, swapped, listener=mirror)
 
-    names = {(type(change), change.before and change.before.dn, change.dn) for change in logged(store)}
-    assert names == {
+    told_names = {(type(change), change.before and change.before.dn, change.dn) for change in logged(store)}
+    assert told_names == {
         (Renamed, "cn=a,dc=x", "cn=b,dc=x"),
         (Renamed, "cn=b,dc=x", "cn=a,dc=x"),
         (Modified, "cn=c,dc=x", "CN=c,dc=x"),
@@ -439,6 +440,30 @@ def test_a_gap_without_a_changelog_is_told_to_who_was_there_before_the_copy(path
         live(store, sent(3, "cn=c,dc=x"))
         with closing(Feed(path, Position(0))) as feed, pytest.raises(ChangesLost):
             feed.read()
+
+
+def test_the_copy_of_an_earlier_release_gets_a_changelog_from_the_moment_on_that_it_is_opened(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in (*tables.MIGRATIONS[0], *tables.MIGRATIONS[1], tables.CREATE_UUID_INDEX):
+            connection.execute(statement)
+        octets, dn, attrs = row(1, "cn=a,dc=x", "old")
+        values = (octets, names.key(dn.decode()), dn.decode(), attrs)
+        connection.execute("INSERT INTO syncrepl_entry (uuid, key, dn, attrs) VALUES (?, ?, ?, ?)", values)
+        connection.execute("UPDATE syncrepl_state SET visible = 1")
+        connection.execute(f"PRAGMA application_id = {tables.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(DBSchemaError):
+        Copy(path)
+
+    with closing(Store(path, lambda: False, retention=EVERYTHING)) as store, closing(Feed(path, None)) as feed:
+        assert [(change.dn, change.origin) for change, _ in feed.read()] == [("cn=a,dc=x", Origin.SNAPSHOT)]
+        live(store, sent(1, "cn=a,dc=x", "new"))
+        [(change, _)] = feed.read()
+        assert isinstance(change, Modified)
+        assert change.before.text("description") == "old"
+        with closing(Copy(path)) as copy, closing(copy.past((change.sequence or 0) - 1)) as past:
+            assert list(copy.changes_of(uuid(1))) == [change]
+            assert past["cn=a,dc=x"]["description"] == [b"old"]
 
 
 # --- retention --------------------------------------------------------------------------------------------------------
