@@ -59,9 +59,10 @@ _READ: Final = """
 """
 _AFTER: Final = _READ + "WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _OF: Final = _READ + "WHERE uuid = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+# What is larger by itself may be the version that a difference leads to; see `telling.rewritten`.
 _SMALL: Final = """
     FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
-    WHERE NOT d.renamed AND length(e.attrs) + length(d.attrs) <= ?
+    WHERE NOT d.renamed AND max(3 * length(e.attrs), length(e.attrs) + length(d.attrs)) <= ?
 """
 _STAGED_SMALL: Final = "SELECT count(*)" + _SMALL
 _APPEND_STAGED: Final = (

@@ -58,11 +58,13 @@ _HOLDING: Final = """
 _DONE: Final = "UPDATE syncrepl_diff SET done = 1 WHERE id = ?"
 _CHANGE_SMALL: Final = """
     UPDATE syncrepl_entry SET attrs = d.attrs FROM syncrepl_diff d
-    WHERE d.entry = syncrepl_entry.id AND NOT d.renamed AND length(syncrepl_entry.attrs) + length(d.attrs) <= ?
+    WHERE d.entry = syncrepl_entry.id AND NOT d.renamed
+    AND max(3 * length(syncrepl_entry.attrs), length(syncrepl_entry.attrs) + length(d.attrs)) <= ?
 """
 _CHANGES: Final = """
     SELECT d.id, d.entry, e.uuid, e.dn, e.attrs, d.attrs FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
-    WHERE NOT d.renamed AND d.id > ? AND length(e.attrs) + length(d.attrs) > ? ORDER BY d.id LIMIT 100
+    WHERE NOT d.renamed AND d.id > ? AND max(3 * length(e.attrs), length(e.attrs) + length(d.attrs)) > ?
+    ORDER BY d.id LIMIT 100
 """
 _ADDS: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
 _ADD: Final = "SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE id = ?"
