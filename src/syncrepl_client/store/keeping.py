@@ -12,7 +12,7 @@ from syncrepl_client.model import Origin, Provenance
 from syncrepl_client.store import changelog
 from syncrepl_client.store.changelog import Appending
 from syncrepl_client.store.feed import Feed, Position
-from syncrepl_client.store.retention import prune
+from syncrepl_client.store.retention import overdue, prune
 
 if TYPE_CHECKING:
     import sqlite3
@@ -82,6 +82,9 @@ class Keeping:
             Whether there may be more of it.
         """
         if self._retention is None or time.monotonic() < self._tidy_at:
+            return False
+        if not overdue(self._database.connection, self._retention, _microseconds(), self._needed()):
+            self._tidy_at = time.monotonic() + _TIDY_EVERY
             return False
         with self._database.transaction(durable=False) as connection:
             pruned = prune(connection, self._retention, _microseconds(), self._needed())

@@ -11,8 +11,9 @@ from syncrepl_client.store import changelog, subscriptions
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
 
-__all__ = ["Pruned", "Retention", "prune"]
+__all__ = ["Pruned", "Retention", "overdue", "prune"]
 
 _NO_TIME: Final = timedelta(0)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -95,23 +96,38 @@ def prune(connection: sqlite3.Connection, retention: Retention, now: int, needed
         now: microseconds since 1970.
         needed: the number of the last change that those have who read without a name; None if nobody does.
     """
-    extent = changelog.extent(connection)
-    numbers = (subscriptions.slowest(connection, extent.floor), needed)
-    slowest = min((number for number in numbers if number is not None), default=None)
-    octets, floor, since, count = extent.octets, extent.floor, extent.since, 0
-    for sequence, stored_at, size in connection.execute(_OLDEST, (_PAGE,)):
-        age = (now - stored_at) * _MICROSECOND
-        unread = slowest is not None and sequence > slowest
-        if not retention.exceeded(age, octets, unread=unread):
-            break
-        octets -= size + changelog.OVERHEAD
-        floor, since, count = sequence, stored_at, count + 1
-    if count:
-        connection.execute(_TAKE, (floor,))
-        connection.execute(_TAKEN, (floor, since, extent.octets - octets))
+    floor = changelog.extent(connection).floor
+    taken = list(_overdue(connection, retention, now, needed))
+    if not taken:
+        return Pruned(0, floor, ())
+    last, since, _ = taken[-1]
+    connection.execute(_TAKE, (last,))
+    connection.execute(_TAKEN, (last, since, sum(octets for _, _, octets in taken)))
     lost = (
         one.name
         for one in subscriptions.listed(connection)
-        if one.position is not None and extent.floor <= one.position.sequence < floor
+        if one.position is not None and floor <= one.position.sequence < last
     )
-    return Pruned(count, floor, tuple(lost))
+    return Pruned(len(taken), last, tuple(lost))
+
+
+def overdue(connection: sqlite3.Connection, retention: Retention, now: int, needed: int | None = None) -> bool:
+    """Tell whether `prune` would take anything; that needs no transaction that others have to wait for."""
+    return any(True for _ in _overdue(connection, retention, now, needed, 1))
+
+
+def _overdue(
+    connection: sqlite3.Connection, retention: Retention, now: int, needed: int | None, limit: int = _PAGE
+) -> Iterator[tuple[int, int, int]]:
+    """Find the oldest changes that are not kept any more: their numbers, their times, and what they take in octets."""
+    extent = changelog.extent(connection)
+    numbers = (subscriptions.slowest(connection, extent.floor), needed)
+    slowest = min((number for number in numbers if number is not None), default=None)
+    left = extent.octets
+    for sequence, stored_at, size in connection.execute(_OLDEST, (limit,)).fetchall():
+        age = (now - stored_at) * _MICROSECOND
+        unread = slowest is not None and sequence > slowest
+        if not retention.exceeded(age, left, unread=unread):
+            return
+        yield sequence, stored_at, size + changelog.OVERHEAD
+        left -= size + changelog.OVERHEAD
