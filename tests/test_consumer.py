@@ -20,6 +20,7 @@ from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError, NoSuchBase, ProtocolError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages
+from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.store.store import Store
 from syncrepl_client.testing import wire
 from tests.scripted import ABANDON, EXTENDED, ScriptedServer, cookie_of, entry, named, phase_end
@@ -639,15 +640,10 @@ def test_a_copy_that_resumed_where_updates_cannot_be_right_is_compared_at_once(s
 
 def test_operational_attributes_that_nobody_asked_for_are_left_out(store: Store) -> None:
     """ApacheDS sends them all; each write would look like a change."""
-
-    def schema(number: int) -> bytes:
-        types = [b"( 1.2 NAME 'description' USAGE directoryOperation )"]
-        return wire.message(number, wire.entry("cn=schema", {"attributeTypes": types})) + wire.done(number)
-
+    types = [b"( 1.2 NAME 'description' USAGE directoryOperation )"]
+    store.set_subschema("cn=schema", Attributes.of({"attributeTypes": types}))
     run = Unasked(
         store,
-        wire.done,
-        schema,
         lambda stream: entry(stream, 1, B) + wire.info(stream, wire.new_cookie(b"opaque")),
         plain((1, A)),
         server=APACHEDS,
@@ -655,7 +651,7 @@ def test_operational_attributes_that_nobody_asked_for_are_left_out(store: Store)
     run.step()
     # What there is was told by the plain search alone.
     assert list(store.entries) == [A]
-    run.say(entry(run.server.searches()[2].message_id, 1, A, "once more"))
+    run.say(entry(run.server.searches()[0].message_id, 1, A, "once more"))
 
     assert list(store.entries[A]) == ["objectClass"]
     assert store.state().cookie is None
@@ -682,15 +678,13 @@ def test_a_hint_of_a_stream_that_loses_changes_is_a_reason_to_compare(
     monkeypatch.setattr(consumers, "_QUIET", 0.0)
     run = Unasked(
         store,
-        wire.done,
-        wire.done,
         lambda stream: wire.info(stream, wire.new_cookie(b"opaque")),
         plain((1, A)),
         server=APACHEDS,
     )
     run.step()
     run.server.answers += [plain((1, A), (2, B))] * 6
-    run.say(entry(run.server.searches()[2].message_id, 1, A, "a hint"))
+    run.say(entry(run.server.searches()[0].message_id, 1, A, "a hint"))
     run.step()
 
     assert set(store.entries) == {A, B}

@@ -194,14 +194,3 @@ def test_a_root_dse_that_is_hidden_is_a_server_of_no_known_kind() -> None:
     assert resumption.read_server(Client(ScriptedServer(failed(50)))) == Server()
     assert resumption.read_server(Client(ScriptedServer(wire.done))) == Server()
     assert resumption.read_server(Client(ScriptedServer(found(vendorName=[b"Apache"])))).dialect("dc=x") is APACHEDS
-
-
-def test_the_schema_tells_the_operational_attributes() -> None:
-    types = found(attributeTypes=[b"( 1.2 NAME 'entryCSN' USAGE directoryOperation )"])
-    pointer = found(subschemaSubentry=[b"cn=Subschema"])
-
-    script = ScriptedServer(pointer, types)
-    assert resumption.read_operational(Client(script)) == {"entrycsn"}
-    assert [asked.base for asked in script.asked] == ["", "cn=Subschema"]
-    assert resumption.read_operational(Client(ScriptedServer(found(), types))) == {"entrycsn"}
-    assert resumption.read_operational(Client(ScriptedServer(failed(50)))) == frozenset()

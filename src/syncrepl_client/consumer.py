@@ -37,7 +37,7 @@ from syncrepl_client.journal import Journal
 from syncrepl_client.ldap import results
 from syncrepl_client.ldap.messages import Result
 from syncrepl_client.restarts import Restarts
-from syncrepl_client.resumption import catch_up, decide, read_operational
+from syncrepl_client.resumption import catch_up, decide
 from syncrepl_client.store.base import NOTHING
 from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update
@@ -169,7 +169,7 @@ class Consumer:
         self._dialect = dialect
         self._journal.recognised(self._server, dialect)
         if dialect is not None and not dialect.hides_operational:
-            self._inquiry.operational = read_operational(self._client)
+            self._inquiry.operational = self._store.schema.operational
 
     def _start(self, cookie: bytes | None, brought: Sequence[SentEntry] = ()) -> None:
         operational = self._inquiry.operational

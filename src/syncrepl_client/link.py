@@ -161,7 +161,7 @@ class Link:
                 f"the copy was made by another search or identity, or with another redaction: {state.url}",
                 hint="verify it with the URL, and the redaction, that it was made with",
             )
-        self._consumer = self._make_consumer(client, search, read_server(client))
+        self._consumer = self._make_consumer(client, search, self._look(client, search))
 
     def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol, cast
 from uuid import UUID
 
 from syncrepl_client.diff import Membership, Values, diff, membership
@@ -91,11 +91,6 @@ class _Found:
     provenance: Provenance
 
     @property
-    def _states(self) -> tuple[Entry | None, Entry | None]:
-        """The entry before and after the change."""
-        raise NotImplementedError
-
-    @property
     def origin(self) -> Origin:
         """Where the change was found."""
         return self.provenance.origin
@@ -114,7 +109,10 @@ class _Found:
     @property
     def entry(self) -> Entry:
         """The entry that the change is about, as it is now; one that was deleted as it was last."""
-        raise NotImplementedError
+        change = cast("Change", self)
+        entry = change.after or change.before
+        assert entry is not None  # noqa: S101 - a change has one of them
+        return entry
 
     @property
     def uuid(self) -> UUID:
@@ -151,7 +149,8 @@ class _Found:
 
     def diff(self, *, operational: bool = False) -> dict[str, Values]:
         """Return the values added and removed, attribute by attribute; see `diff.diff`."""
-        return diff(*self._states, operational=operational)
+        change = cast("Change", self)
+        return diff(change.before, change.after, operational=operational)
 
     def membership(self, entries: FindsEntries | None = None) -> Membership:
         """Return the members added and removed.
@@ -159,14 +158,15 @@ class _Found:
         Args:
             entries: where to look for the UUIDs of members, such as `Replica.entries`; None for nowhere.
         """
+        change = cast("Change", self)
         if entries is None:
-            return membership(*self._states)
+            return membership(change.before, change.after)
 
         def find(dn: str) -> UUID | None:
             found = entries.entry(dn)
             return None if found is None else found.uuid
 
-        return membership(*self._states, find)
+        return membership(change.before, change.after, find)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +177,6 @@ class Added(_Found):
     provenance: Provenance = field(default=_FOUND, compare=False)
     before: ClassVar[None] = None
 
-    @property
-    def _states(self) -> tuple[Entry | None, Entry | None]:
-        return None, self.after
-
-    @property
-    def entry(self) -> Entry:
-        """The entry that the change is about."""
-        return self.after
-
 
 @dataclass(frozen=True, slots=True)
 class Deleted(_Found):
@@ -195,15 +186,6 @@ class Deleted(_Found):
     provenance: Provenance = field(default=_FOUND, compare=False)
     after: ClassVar[None] = None
 
-    @property
-    def _states(self) -> tuple[Entry | None, Entry | None]:
-        return self.before, None
-
-    @property
-    def entry(self) -> Entry:
-        """The entry that the change is about, as it was last."""
-        return self.before
-
 
 @dataclass(frozen=True, slots=True)
 class Modified(_Found):
@@ -212,15 +194,6 @@ class Modified(_Found):
     before: Entry
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
-
-    @property
-    def _states(self) -> tuple[Entry | None, Entry | None]:
-        return self.before, self.after
-
-    @property
-    def entry(self) -> Entry:
-        """The entry that the change is about, as it is now."""
-        return self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +206,6 @@ class Renamed(_Found):
     before: Entry
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
-
-    @property
-    def _states(self) -> tuple[Entry | None, Entry | None]:
-        return self.before, self.after
-
-    @property
-    def entry(self) -> Entry:
-        """The entry that the change is about, as it is now."""
-        return self.after
 
 
 Change = Added | Modified | Renamed | Deleted

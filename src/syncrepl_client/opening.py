@@ -151,7 +151,10 @@ def settings_of(
     changelog: Retention | None = Retention(),  # noqa: B008 - a frozen value
     redaction: Redaction | None = None,
 ) -> Settings:
-    """Put the options of a program together; they are those of `Options`, with their defaults."""
+    """Put the options of a program together; they are those of `Options`, with their defaults.
+
+    It is long because there are many, and for nothing else.
+    """
     try:
         others = tuple(urls.of(provider) for provider in providers)
         secret = password if password is None or isinstance(password, Secret) else Secret(password)

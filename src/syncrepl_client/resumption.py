@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync import dialects
 from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCookie
-from syncrepl_client.contentsync.selection import operational
 from syncrepl_client.contentsync.server import ROOT_DSE, Server
 from syncrepl_client.exceptions import Interrupted, LDAPResultError, ProviderBehind
 from syncrepl_client.ldap import ber
@@ -35,7 +34,6 @@ __all__ = [
     "catch_up",
     "context_csns",
     "decide",
-    "read_operational",
     "read_server",
     "shows_change_numbers",
 ]
@@ -100,17 +98,6 @@ def decide(client: Client, server: Server, search: Search, state: State, stoppin
     else:
         reason = ""
     return Resumption(dialect, None if reason else state.cookie, reason)
-
-
-def read_operational(client: Client) -> frozenset[str]:
-    """Read the names of a server's operational attributes from its schema, in lower case."""
-    try:
-        pointers = client.search("", 0, _EVERYTHING, ("subschemaSubentry",))
-        subentry = next((values["subschemaSubentry"][0].decode() for _, values in pointers if values), "cn=schema")
-        found = client.search(subentry, 0, "(objectClass=subschema)", ("attributeTypes",))
-    except LDAPResultError:
-        return frozenset()
-    return operational(value for _, values in found for value in values.get("attributeTypes", ()))
 
 
 # --- OpenLDAP ---------------------------------------------------------------------------------------------------------

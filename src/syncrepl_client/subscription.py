@@ -134,7 +134,8 @@ class Subscription:
             found = [change for change, _ in self._take(limit)]
             if found:
                 return found
-            self._save_what_is_there()
+            # If the owner is in the middle of something large, it is stored later.
+            self.commit(patient=False)
             if self._failure is not None:
                 raise self._failure
             if self._ended or self._stopped.is_set():
@@ -167,7 +168,7 @@ class Subscription:
         self._save_now_and_then()
         found = self._take(limit)
         if not found:
-            self._save_what_is_there()
+            self.commit(patient=False)
         return found
 
     def _take(self, limit: int) -> list[tuple[Change, Position]]:
@@ -202,10 +203,6 @@ class Subscription:
     def _save_now_and_then(self) -> None:
         if self._unsaved and (self._unsaved >= _SAVE_AFTER or time.monotonic() > self._saved_at + _SAVE_EVERY):
             self._save(patient=False)
-
-    def _save_what_is_there(self) -> None:
-        """Store that all is handled, as nothing is new; if the owner is in the middle of something large, later."""
-        self.commit(patient=False)
 
     def commit(self, *, patient: bool = True) -> None:
         """Store that what was read is handled, up to what the last `read` or step of the iteration has given.

@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from syncrepl_client.contentsync.selection import Selection, operational
+from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.ldap.attributes import decode_attributes, encode_attributes
 
 OPERATIONAL = frozenset({"entrycsn", "modifytimestamp"})
-
-
-@pytest.mark.parametrize(
-    ("definition", "names"),
-    [
-        (b"( 1.2 NAME 'entryCSN' SINGLE-VALUE USAGE directoryOperation )", {"entrycsn"}),
-        (b"( 1.2 NAME ( 'one' 'Two' ) DESC 'both' USAGE dSAOperation )", {"one", "two"}),
-        (b"( 1.2 NAME 'ref' USAGE DISTRIBUTEDOPERATION )", {"ref"}),
-        (b"( 1.2 NAME 'cn' SUP name )", set()),
-        (b"( 1.2 NAME 'mail' USAGE userApplications )", set()),
-        (b"( 1.2 USAGE directoryOperation )", set()),
-        (b"( 1.2 NAME 'x' DESC '\xff' USAGE dSAOperation )", {"x"}),
-    ],
-)
-def test_the_schema_tells_which_attributes_are_operational(definition: bytes, names: set[str]) -> None:
-    assert names == operational([b"( 9.9 NAME 'other' )", definition])
 
 
 @pytest.mark.parametrize(

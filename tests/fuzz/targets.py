@@ -14,7 +14,7 @@ from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCook
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent, PresentPhaseEnded
 from syncrepl_client.contentsync.plain import PlainSearch
 from syncrepl_client.contentsync.search import SUBTREE, Search
-from syncrepl_client.contentsync.selection import Selection, operational
+from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.server import Server
 from syncrepl_client.contentsync.session import Mode, Session
 from syncrepl_client.exceptions import ProtocolError, SyncreplError
@@ -22,6 +22,7 @@ from syncrepl_client.ldap import attributes, dn, messages
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import Connection, EntryRun
+from syncrepl_client.ldap.schema import Schema
 from syncrepl_client.sasl.binding import end_point
 from syncrepl_client.sasl.layer import SecurityLayer
 from syncrepl_client.sasl.scram import Scram
@@ -208,7 +209,8 @@ def attribute_list(data: bytes) -> None:
     assert entry == attributes.Attributes(attributes.encode_attributes(found))
     assert len(hash(entry).to_bytes(9, signed=True)) == 9
     Server.of(found).dialect("dc=example,dc=com")
-    operational(value for values in found.values() for value in values)
+    definitions = [value for values in found.values() for value in values]
+    assert all(name == name.lower() for name in Schema.parse({"attributeTypes": definitions}).operational)
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------

@@ -213,3 +213,19 @@ def test_no_schema_makes_the_reading_fail(values: list[bytes]) -> None:
     assert len(schema.broken) <= 3 * len(values)
     schema.attribute("1.2")
     schema.equality("1.2")(b"x")
+
+
+@pytest.mark.parametrize(
+    ("definition", "names"),
+    [
+        (b"( 1.2 NAME 'entryCSN' SINGLE-VALUE USAGE directoryOperation )", {"entrycsn"}),
+        (b"( 1.2 NAME ( 'one' 'Two' ) DESC 'both' USAGE dSAOperation )", {"one", "two"}),
+        (b"( 1.2 NAME 'ref' USAGE DISTRIBUTEDOPERATION )", {"ref"}),
+        (b"( 1.2 NAME 'cn' SUP name )", set()),
+        (b"( 1.2 NAME 'mail' USAGE userApplications )", set()),
+        (b"( 1.2 NAME 'x' DESC '\xff' USAGE dSAOperation )", {"x"}),
+    ],
+)
+def test_the_schema_tells_which_attributes_are_operational(definition: bytes, names: set[str]) -> None:
+    schema = Schema.parse({"attributeTypes": [b"( 9.9 NAME 'other' )", definition]})
+    assert schema.operational == names | ({"1.2"} if names else set())

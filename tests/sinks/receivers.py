@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,7 +35,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
 
 
-class Receiver:
+class Receiver(ABC):
     """What a sink delivers to; `begin` puts it into a trouble, `end` lets it recover."""
 
     troubles: ClassVar[tuple[str, ...]]
@@ -42,21 +43,23 @@ class Receiver:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @abstractmethod
     def sink(self, join: Joins) -> Sink:
         """Make a sink, for one life of a relay."""
-        raise NotImplementedError
 
+    @abstractmethod
     def received(self) -> list[dict[str, Any]]:
         """Return the events it got, in their order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, trouble: str) -> None:
-        raise NotImplementedError
+        """Put it into a trouble."""
 
+    @abstractmethod
     def end(self) -> None:
-        raise NotImplementedError
+        """Let it recover."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing that runs
         """End what runs."""
 
 

@@ -18,6 +18,7 @@ from syncrepl_client.cli.moment import at_option, source
 from syncrepl_client.cli.options import quiet_option
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.cli.writing import destination
+from syncrepl_client.ldap.syntaxes import plain_text
 from syncrepl_client.reader import Reader
 from syncrepl_client.trace.words import printable
 
@@ -127,11 +128,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cell(value: bytes) -> str:
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        pass
-    else:
-        if not _CONTROL.search(text):
-            return text
-    return f"base64:{base64.b64encode(value).decode('ascii')}"
+    text = plain_text(value)
+    return f"base64:{base64.b64encode(value).decode('ascii')}" if text is None else text

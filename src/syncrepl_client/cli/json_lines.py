@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 import msgspec
 
+from syncrepl_client.ldap.syntaxes import plain_text
 from syncrepl_client.model import Added, Attributes, Change, Deleted, Entry, Modified, Origin, Renamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["JsonLines", "entry_line"]
-
-# Text may have lines and tabs; any other control character is a sign that octets happen to be UTF-8.
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 # JSON leaves them as they are, and a terminal may obey them.
 _HIGH_CONTROL: Final = re.compile("[\x7f-\x9f]")
@@ -135,11 +133,5 @@ def _attributes(entry: Entry) -> dict[str, list[str | _Octets]]:
 
 
 def _value(value: bytes) -> str | _Octets:
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        pass
-    else:
-        if not _CONTROL.search(text):
-            return text
-    return _Octets(base64.b64encode(value).decode("ascii"))
+    text = plain_text(value)
+    return _Octets(base64.b64encode(value).decode("ascii")) if text is None else text

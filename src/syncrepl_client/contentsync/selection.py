@@ -5,38 +5,14 @@ What they say changes with every write, so each would look like a change of some
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from syncrepl_client.ldap.attributes import without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from syncrepl_client.contentsync.events import SentEntry
 
-__all__ = ["Selection", "operational"]
-
-_NAMES: Final = re.compile(r"\bNAME\s+(?:'([^']*)'|\(([^)]*)\))")
-_USAGE: Final = re.compile(r"\bUSAGE\s+(?:directoryOperation|distributedOperation|dSAOperation)\b", re.IGNORECASE)
-
-
-def operational(attribute_types: Iterable[bytes]) -> frozenset[str]:
-    """Find the operational attributes in a schema.
-
-    Args:
-        attribute_types: values of ``attributeTypes`` (RFC 4512 section 4.1.2).
-
-    Returns:
-        Their names in lower case.
-    """
-    names: set[str] = set()
-    for value in attribute_types:
-        text = value.decode(errors="replace")
-        match = _NAMES.search(text)
-        if match and _USAGE.search(text):
-            names.update(name.lower() for name in ([match[1]] if match[1] else re.findall(r"'([^']*)'", match[2])))
-    return frozenset(names)
+__all__ = ["Selection"]
 
 
 class Selection:

@@ -137,7 +137,7 @@ def _by_syntax(decode: Callable[[bytes], object]) -> Callable[[bytes], Value]:
     def read(value: bytes) -> Value:
         found = decode(value)
         if isinstance(found, str):
-            return _text(found, value)
+            return found if syntaxes.is_plain(found) else Octets(value)
         if isinstance(found, bool | datetime | UUID):
             return found
         if isinstance(found, int):
@@ -148,14 +148,8 @@ def _by_syntax(decode: Callable[[bytes], object]) -> Callable[[bytes], Value]:
 
 
 def _unknown(value: bytes) -> Value:
-    try:
-        return _text(value.decode(), value)
-    except UnicodeDecodeError:
-        return Octets(value)
-
-
-def _text(text: str, value: bytes) -> Value:
-    return text if text.isprintable() or not _CONTROL.search(text) else Octets(value)
+    text = syntaxes.plain_text(value)
+    return Octets(value) if text is None else text
 
 
 def _octets(value: bytes) -> Value:

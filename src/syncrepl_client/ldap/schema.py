@@ -140,6 +140,15 @@ class Schema:
         return [kind for one in below if (kind := self.attribute(one.oid)) is not None]
 
     @property
+    def operational(self) -> frozenset[str]:
+        """The names, in lower case, of all attributes that are for the server's use (RFC 4512 section 3.4)."""
+        return frozenset(
+            name
+            for name, one in self._types.items()
+            if (one.first("USAGE") or _USER_APPLICATIONS).lower() != _USER_APPLICATIONS.lower()
+        )
+
+    @property
     def object_classes(self) -> Sequence[str]:
         """The definitions of object classes, as text."""
         return self._classes

@@ -23,8 +23,10 @@ from syncrepl_client.ldap.times import generalized_time, utc_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["boolean", "decoder", "integer", "undecoded", "uuid"]
+__all__ = ["boolean", "decoder", "integer", "is_plain", "plain_text", "undecoded", "uuid"]
 
+# Text may have lines and tabs; any other control character is a sign that octets happen to be UTF-8.
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _RFC_4517: Final = "1.3.6.1.4.1.1466.115.121.1."
 _INTEGER: Final = re.compile(rb"-?\d{1,4000}")
 _BOOLEANS: Final = {b"TRUE": True, b"FALSE": False}
@@ -131,6 +133,20 @@ _DECODERS: Final = {
     f"{_RFC_4517}53": _tolerant(utc_time),
     "1.3.6.1.1.16.1": _tolerant(uuid),
 }
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether text has no control characters but the ends of lines and tabs."""
+    return text.isprintable() or not _CONTROL.search(text)
+
+
+def plain_text(value: bytes) -> str | None:
+    """Return a value of unknown syntax as text; None if it is none, or has control characters."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if is_plain(text) else None
 
 
 def decoder(syntax: str) -> Callable[[bytes], object]:

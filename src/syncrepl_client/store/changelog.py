@@ -59,11 +59,12 @@ _READ: Final = """
 """
 _AFTER: Final = _READ + "WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _OF: Final = _READ + "WHERE uuid = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-# What is larger by itself may be the version that a difference leads to; see `telling.rewritten`.
-_SMALL: Final = """
-    FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
-    WHERE NOT d.renamed AND max(3 * length(e.attrs), length(e.attrs) + length(d.attrs)) <= ?
+_SMALL: Final = (
+    """
+    FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry WHERE NOT d.renamed AND
 """
+    + differences.ARE_SMALL
+)
 _STAGED_SMALL: Final = "SELECT count(*)" + _SMALL
 _APPEND_STAGED: Final = (
     """
@@ -71,7 +72,7 @@ _APPEND_STAGED: Final = (
     SELECT next_number(), d.uuid, 'modified', ?, ?, NULL, NULL, NULL, d.dn, e.attrs, d.attrs, NULL
     """
     + _SMALL
-    + "AND NOT same_values(e.attrs, d.attrs)"
+    + " AND NOT same_values(e.attrs, d.attrs)"
 )
 _APPENDED: Final = """
     SELECT count(*), coalesce(sum(length(before) + length(after)), 0) FROM syncrepl_change WHERE sequence > ?
@@ -227,16 +228,6 @@ class Appending:
             self._flush()
         return Provenance(origin, self._sequence, self._now)
 
-    def append_modified(self, origin: Origin, uuid: bytes, dn: str, old: bytes, new: bytes) -> None:
-        """Append a change of attributes alone, of which nobody else is told: most of a large refresh are such."""
-        difference = self._difference(uuid, old, new) if len(old) + len(new) > differences.LARGE else None
-        kept = (old, new, None) if difference is None else (None, None, difference)
-        self._sequence += 1
-        self._rows.append((self._sequence, uuid, MODIFIED, origin, self._now, None, None, None, dn, *kept))
-        self._octets += OVERHEAD + (len(old) + len(new) if difference is None else len(difference))
-        if len(self._rows) >= _BATCH:
-            self._flush()
-
     def append_staged(self, origin: Origin) -> int:
         """Append what a refresh has staged for the attributes of entries that are not large, if nobody else is told.
 
@@ -246,11 +237,11 @@ class Appending:
             How many entries have other octets and no other values.
         """
         self._flush()
-        (staged,) = self._connection.execute(_STAGED_SMALL, (differences.LARGE,)).fetchone()
+        (staged,) = self._connection.execute(_STAGED_SMALL).fetchone()
         first = self._sequence
         self._connection.create_function("same_values", 2, _same, deterministic=True)
         self._connection.create_function("next_number", 0, itertools.count(first + 1).__next__)
-        self._connection.execute(_APPEND_STAGED, (str(origin), self._now, differences.LARGE))
+        self._connection.execute(_APPEND_STAGED, (str(origin), self._now))
         count, octets = self._connection.execute(_APPENDED, (first,)).fetchone()
         self._sequence += count
         self._octets += octets + count * OVERHEAD
@@ -280,12 +271,11 @@ class Appending:
         self._connection.executemany(_APPEND, self._rows)
         self._rows.clear()
 
-    def finish(self) -> bool:
-        """Write what is left; tells whether anything was appended."""
+    def finish(self) -> None:
+        """Write what is left."""
         self._flush()
         if self._octets:
             self._connection.execute(_MOVE, (self._sequence, self._now, self._octets))
-        return bool(self._octets)
 
 
 def _same(old: bytes, new: bytes) -> bool:

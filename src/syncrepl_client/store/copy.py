@@ -61,8 +61,8 @@ class Copy:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = visit(path)
-        self.entries = Entries(self._connection)
         self._vocabulary = Vocabulary(self._connection)
+        self.entries = Entries(self._vocabulary)
 
     def close(self) -> None:
         """Close the connection."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.store.differences import LARGE
+from syncrepl_client.store.differences import ARE_SMALL
 from syncrepl_client.store.names import DepthOrder
 
 if TYPE_CHECKING:
@@ -40,10 +40,6 @@ _RENAME_ALL: Final = """
     UPDATE syncrepl_entry SET key = d.new_key, dn = d.dn, attrs = coalesce(d.attrs, syncrepl_entry.attrs)
     FROM syncrepl_diff d WHERE d.entry = syncrepl_entry.id AND d.renamed
 """
-_CHANGE_ALL: Final = """
-    UPDATE syncrepl_entry SET attrs = d.attrs
-    FROM syncrepl_diff d WHERE d.entry = syncrepl_entry.id AND NOT d.renamed
-"""
 _CHANGE: Final = "UPDATE syncrepl_entry SET attrs = ? WHERE id = ?"
 _RENAMES: Final = """
     SELECT d.id, d.entry, d.old_key, d.new_key, d.dn, d.attrs FROM syncrepl_diff d
@@ -56,16 +52,16 @@ _HOLDING: Final = """
     WHERE d.renamed AND NOT d.done AND d.old_key = ? AND d.id <> ?
 """
 _DONE: Final = "UPDATE syncrepl_diff SET done = 1 WHERE id = ?"
-_CHANGE_SMALL: Final = """
-    UPDATE syncrepl_entry SET attrs = d.attrs FROM syncrepl_diff d
-    WHERE d.entry = syncrepl_entry.id AND NOT d.renamed
-    AND max(3 * length(syncrepl_entry.attrs), length(syncrepl_entry.attrs) + length(d.attrs)) <= ?
+_CHANGE_ALL: Final = """
+    UPDATE syncrepl_entry AS e SET attrs = d.attrs FROM syncrepl_diff d WHERE d.entry = e.id AND NOT d.renamed
 """
-_CHANGES: Final = """
+_CHANGE_SMALL: Final = _CHANGE_ALL + "AND " + ARE_SMALL
+_STAGED: Final = """
     SELECT d.id, d.entry, e.uuid, e.dn, e.attrs, d.attrs FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
-    WHERE NOT d.renamed AND d.id > ? AND max(3 * length(e.attrs), length(e.attrs) + length(d.attrs)) > ?
-    ORDER BY d.id LIMIT 100
+    WHERE NOT d.renamed AND d.id > ?
 """
+_CHANGES: Final = _STAGED + "ORDER BY d.id LIMIT 100"
+_LARGE_CHANGES: Final = _STAGED + "AND NOT " + ARE_SMALL + " ORDER BY d.id LIMIT 100"
 _ADDS: Final = "SELECT id, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
 _ADD: Final = "SELECT uuid, new_key, dn, attrs FROM syncrepl_diff WHERE id = ?"
 
@@ -186,15 +182,15 @@ class Delivery:
 
     def _changes(self) -> None:
         together = self._telling.changed_together()
-        least = LARGE if together else 0
+        statement = _LARGE_CHANGES if together else _CHANGES
         last = 0
-        while page := self._connection.execute(_CHANGES, (last, least)).fetchall():
+        while page := self._connection.execute(statement, (last,)).fetchall():
             last = page[-1][0]
             self._connection.executemany(_CHANGE, [(attrs, row) for _, row, _, _, _, attrs in page])
             for _, _, uuid, dn, old_attrs, attrs in page:
                 self._telling.changed(uuid, dn, old_attrs, attrs)
         if together:
-            self._connection.execute(_CHANGE_SMALL, (LARGE,))
+            self._connection.execute(_CHANGE_SMALL)
 
     def _adds(self) -> None:
         order = DepthOrder()

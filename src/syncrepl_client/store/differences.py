@@ -25,6 +25,12 @@ __all__ = ["LARGE", "redo", "splices", "undo"]
 LARGE: Final = 8192
 """From how many octets on, of both versions together, a difference is worth its while."""
 
+ARE_SMALL: Final = f"max(3 * length(e.attrs), length(e.attrs) + length(d.attrs)) <= {LARGE}"
+"""In SQL, whether there is no difference of the rows `e` and `d`, the older and the newer version.
+
+What is larger by itself may be the version that an earlier difference leads to; see `telling`.
+"""
+
 # An attribute that is not larger is replaced as a whole.
 _SMALL: Final = 256
 

@@ -7,20 +7,21 @@ slow reader does not make the write-ahead log grow.
 from __future__ import annotations
 
 import operator
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import Attributes
-from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import sqlite3
     from uuid import UUID
 
     from syncrepl_client.entry import Entry
+    from syncrepl_client.store.vocabulary import Vocabulary
 
-__all__ = ["Entries", "children", "descendants"]
+__all__ = ["ByName", "Entries", "children", "descendants"]
 
 _PAGE: Final = 500
 
@@ -66,16 +67,37 @@ def descendants(connection: sqlite3.Connection, dn: str) -> Iterator[tuple[int, 
         yield row
 
 
-class Entries(Mapping[str, Attributes]):
+class ByName(Mapping[str, Attributes]):
+    """Entries as a read-only mapping of DN to attributes."""
+
+    @abstractmethod
+    def entry(self, dn: str) -> Entry | None:
+        """Find an entry by its name, in any spelling."""
+
+    @abstractmethod
+    def all(self) -> Iterator[Entry]:
+        """Iterate over the entries in constant memory."""
+
+    def __getitem__(self, dn: str) -> Attributes:
+        entry = self.entry(dn)
+        if entry is None:
+            raise KeyError(dn)
+        return entry.attributes
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.dn for entry in self.all())
+
+
+class Entries(ByName):
     """The copy as a read-only mapping of DN to attributes; a DN is found in any spelling.
 
     Args:
-        connection: a connection to the data file.
+        vocabulary: makes the entries, and has the connection.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        object.__setattr__(self, "_connection", connection)
-        object.__setattr__(self, "_vocabulary", Vocabulary(connection))
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        object.__setattr__(self, "_connection", vocabulary.connection)
+        object.__setattr__(self, "_vocabulary", vocabulary)
 
     _connection: sqlite3.Connection
     _vocabulary: Vocabulary
@@ -111,15 +133,6 @@ class Entries(Mapping[str, Attributes]):
             last = rows[-1][0]
             for row in rows:
                 yield self._vocabulary.entry(*row[1:])
-
-    def __getitem__(self, dn: str) -> Attributes:
-        entry = self.entry(dn)
-        if entry is None:
-            raise KeyError(dn)
-        return entry.attributes
-
-    def __iter__(self) -> Iterator[str]:
-        return (entry.dn for entry in self.all())
 
     def __len__(self) -> int:
         (count,) = self._connection.execute(_COUNT).fetchone()

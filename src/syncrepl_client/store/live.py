@@ -160,10 +160,9 @@ class LiveBatch:
         uuid, raw_dn, attrs = row
         dn = text(raw_dn)
         found = self._connection.execute(_FIND, (uuid,)).fetchone()
-        after = self._telling.entry(uuid, dn, attrs)
         if found is None:
             self._connection.execute(_INSERT, (uuid, names.key(dn), dn, attrs))
-            self._telling.added(after)
+            self._telling.added(self._telling.entry(uuid, dn, attrs))
             return
         number, old_dn, old_attrs = found
         if old_dn == dn and old_attrs == attrs:

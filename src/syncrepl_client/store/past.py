@@ -9,18 +9,18 @@ file.  It is the same whenever it is made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ChangesLost
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.model import Added
 from syncrepl_client.store import changelog
+from syncrepl_client.store.entries import ByName
 from syncrepl_client.store.visiting import reading, translated, visit
 from syncrepl_client.store.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from uuid import UUID
 
@@ -58,7 +58,7 @@ _NAMED: Final = """
 """
 
 
-class Past(Mapping[str, Attributes]):
+class Past(ByName):
     """The copy after a change, as a read-only mapping of DN to attributes; a DN is found in any spelling.
 
     Args:
@@ -162,15 +162,6 @@ class Past(Mapping[str, Attributes]):
             place = page[-1][0]
             for _, entry in page:
                 yield entry
-
-    def __getitem__(self, dn: str) -> Attributes:
-        entry = self.entry(dn)
-        if entry is None:
-            raise KeyError(dn)
-        return entry.attributes
-
-    def __iter__(self) -> Iterator[str]:
-        return (entry.dn for entry in self.all())
 
     def __len__(self) -> int:
         with translated(self._path):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.ldap.attributes import Attributes
+    from syncrepl_client.ldap.schema import Schema
     from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.held import Held
@@ -108,8 +109,8 @@ class Store:
         redaction: Redaction | None = None,
     ) -> None:
         self.database = Database(path, stopping)
-        self.entries = Entries(self.database.connection)
         self._vocabulary = Vocabulary(self.database.connection)
+        self.entries = Entries(self._vocabulary)
         self.log = Keeping(self.database, retention)
         self._erasure = Erasure(self.database, redaction)
         try:
@@ -172,6 +173,11 @@ class Store:
         if listener != self.state().listener:
             with self.database.transaction() as connection:
                 connection.execute(_SET_LISTENER, (listener,))
+
+    @property
+    def schema(self) -> Schema:
+        """The server's schema, as it is stored."""
+        return self._vocabulary.schema
 
     def subschema(self) -> tuple[str, Attributes] | None:
         """Return the name and the attributes of the subschema subentry that is stored; None if none is."""

@@ -84,8 +84,6 @@ class Telling:
         """
         if same_values(old, new):
             self.rewritten(self.entry(uuid, dn, old))
-        elif self._listener is None and self._log is not None:
-            self._log.append_modified(self._origin, uuid, dn, old, new)
         else:
             self.modified(self.entry(uuid, dn, old), self.entry(uuid, dn, new))
 
