@@ -161,7 +161,11 @@ class Link:
                 f"the copy was made by another search or identity, or with another redaction: {state.url}",
                 hint="verify it with the URL, and the redaction, that it was made with",
             )
-        self._consumer = self._make_consumer(client, search, self._look(client, search))
+        server = read_server(client)
+        if self._store.subschema() is None:
+            # Some servers send what only their schema tells from what was asked for.
+            subschema.learn(client, self._store, server, search.base)
+        self._consumer = self._make_consumer(client, search, server)
 
     def _enter(self, url: LDAPUrl) -> tuple[Client, Search]:
         """Connect and bind."""

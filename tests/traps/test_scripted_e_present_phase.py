@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from bench.measure import Run, run
 
+from syncrepl_client import Buffers
 from syncrepl_client.contentsync.dialects import OPENLDAP
 from syncrepl_client.contentsync.search import ONE_LEVEL, Search
 from syncrepl_client.ldap import filter as filters
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OLD = b"rid=000,csn=20200101000000.000000Z#000000#000#000000"
-# Sixteen of them are what is taken from the server while the store is busy.
-MOST_MEGABYTES = 64
+MOST_MEGABYTES = 48
+# This server is faster than the store where all is new, so what is taken from it meanwhile fills its buffer in memory.
+AND_A_FULL_BUFFER = Buffers().memory / 1e6
 IDS_A_SET = 256
 CHANGED = 10
 
@@ -97,6 +99,7 @@ def test_a_present_phase_is_linear_in_time_and_flat_in_memory(
         print(f"{what}, {size:,} UUIDs: {one.wall:.1f} s, {one.cpu:.1f} s of processor, {one.peak:.0f} MB")  # noqa: T201 - shown by -s
 
     smallest, largest = sizes[0], sizes[-1]
-    assert max(one.peak for one in measured.values()) <= MOST_MEGABYTES
+    most = MOST_MEGABYTES + (AND_A_FULL_BUFFER if what == "new" else 0)
+    assert max(one.peak for one in measured.values()) <= most
     # Processor time, for other programs run here too; larger trees are somewhat deeper.
     assert measured[largest].cpu / largest <= 2.5 * measured[smallest].cpu / smallest
