@@ -25,14 +25,13 @@ import time
 from binascii import Error as Base64Error
 from email.utils import parsedate_to_datetime
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Protocol, Self
-from urllib.parse import urlsplit
 
 import urllib3
 
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import SinkUnavailable, UsageError
+from syncrepl_client.sinks.addresses import Address
 from syncrepl_client.sinks.halves import BatchRejected, send_in_halves
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Joins", "WebhookSink", "signature"]
 
+_SCHEMES: Final = {"https": True, "http": False}
+_PORTS: Final = {"https": 443, "http": 80}
 _PREFIX: Final = b"whsec_"
 _SHORTEST_SECRET: Final = 24
 _NOT_ABOUT_THE_EVENT: Final = frozenset({401, 403, 404, 405, 407, 408, 410, 421, 425, 426, 429})
@@ -244,30 +245,11 @@ def _joined_id(events: Sequence[Event]) -> str:
 
 
 def _checked(url: str, *, cleartext: bool) -> str:
-    """Return what errors call an address: without its path, which may be secret."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
-        raise UsageError(
-            "that is not the address of a webhook", hint="write https://host/path, without a name and a password in it"
-        )
-    if parts.scheme == "http" and not cleartext and not _is_here(host):
-        raise UsageError(
-            f"what is sent to {host} would go over the network in clear",
-            hint="use https, or allow it with cleartext=True",
-        )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    """Return what errors call an address: without its path and query, which may be secret."""
+    address = Address.parse(url.partition("?")[0], _SCHEMES, _PORTS, cleartext=cleartext)
+    if address.user is not None:
+        raise UsageError("the address of a webhook has no user in it", hint="write https://host/path")
+    return str(address)
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
