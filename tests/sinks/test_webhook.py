@@ -276,7 +276,7 @@ def test_nothing_is_sent_to_who_has_a_wrong_certificate(tmp_path: Path, wrong: s
     "url", ["ftp://h/", "https:///x", "https://a:b@h/", "https://a@h/", "h", "https://h:x/", "https://[::1/"]
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="not the address|holds a password|no user in it"):
+    with pytest.raises(UsageError, match=r"not the address|holds a password|no user in it"):
         WebhookSink(url)
 
 
