@@ -68,6 +68,8 @@ class Status:
         log_octets: how large the changelog is, in bytes.
         subscriptions: who reads it.
         held: a refresh that is held; None if none is.
+        file_id: names the file, for those to whom numbers of its changes are told; a backup has another one, since it
+            would give the same numbers to other changes.
     """
 
     path: str
@@ -82,6 +84,7 @@ class Status:
     log_octets: int
     subscriptions: tuple[Behind, ...]
     held: Held | None
+    file_id: str
 
 
 class Reader:
@@ -148,6 +151,7 @@ class Reader:
                 for one in facts.subscriptions
             ),
             held=facts.held,
+            file_id=facts.file_id,
         )
 
     def history(self, which: str | UUID) -> Iterator[Change]:

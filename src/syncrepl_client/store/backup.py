@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from syncrepl_client.exceptions import DBError, UsageError
+from syncrepl_client.store import tables
 from syncrepl_client.store.decisions import copy_file
 from syncrepl_client.store.visiting import translated, visit
 
@@ -73,7 +74,9 @@ def _name(copy: Path, target: Path, *, overwrite: bool) -> None:
 def _verify(copy: Path) -> None:
     with translated(copy), closing(visit(copy)) as connection:
         (verdict,) = connection.execute(_CHECK).fetchone()
+        if verdict != _FINE:
+            raise DBError(f"the data file is damaged: {verdict}", hint="start afresh: syncrepl-client reset DATA")
+        # Where it takes the place of the file, it will give numbers of changes that were told already to others.
+        connection.execute(tables.NEW_FILE_ID)
         # In one file, without a log beside it.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    if verdict != _FINE:
-        raise DBError(f"the data file is damaged: {verdict}", hint="start afresh: syncrepl-client reset DATA")

@@ -27,7 +27,7 @@ __all__ = ["Copy", "Facts"]
 _PAGE: Final = 100
 _OCTETS: Final = 4 << 20
 
-_STATE: Final = "SELECT url, dialect, changed_at FROM syncrepl_state"
+_STATE: Final = "SELECT url, dialect, changed_at, file_id FROM syncrepl_state"
 _NAMED: Final = """
     SELECT uuid, dn FROM syncrepl_entry WHERE key = ?1
     UNION SELECT uuid, old_dn FROM syncrepl_change WHERE old_key = ?1
@@ -46,6 +46,7 @@ class Facts:
     log: Extent
     subscriptions: tuple[Stored, ...]
     held: Held | None
+    file_id: str
 
 
 class Copy:
@@ -77,7 +78,7 @@ class Copy:
     def facts(self) -> Facts:
         """Tell what the file says of itself."""
         with translated(self._path), reading(self._connection) as connection:
-            url, dialect, changed_at = connection.execute(_STATE).fetchone()
+            url, dialect, changed_at, file_id = connection.execute(_STATE).fetchone()
             return Facts(
                 url,
                 dialect,
@@ -86,6 +87,7 @@ class Copy:
                 changelog.extent(connection),
                 tuple(subscriptions.listed(connection)),
                 held.read(connection),
+                file_id,
             )
 
     def named(self, dn: str) -> list[bytes]:

@@ -32,6 +32,7 @@ __all__ = [
     "DROP_DIFF_INDEXES",
     "DROP_INDEXES",
     "MIGRATIONS",
+    "NEW_FILE_ID",
     "SCHEMA_VERSION",
 ]
 
@@ -113,7 +114,16 @@ _VERSION_3: Final = (
     """,
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
+NEW_FILE_ID: Final = "UPDATE syncrepl_state SET file_id = lower(hex(randomblob(8)))"
+"""Gives the file another name than any file has."""
+
+_VERSION_4: Final = (
+    # Which file it is, for those to whom numbers of changes are told: with this they are never used again.
+    "ALTER TABLE syncrepl_state ADD COLUMN file_id TEXT NOT NULL DEFAULT ''",
+    NEW_FILE_ID,
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """The statements that lead from each version to the next; version 0 is an empty file."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
