@@ -12,7 +12,7 @@ Facts that shaped it:
 * ``WATCHDOG_PID`` names the process that is watched: a command that was started by it inherits the variables.  So they
   are taken out of the environment.
 * The watchdog begins with ``READY=1``; a service that takes long before that asks for more time again and again, each
-  time for less than what it asked for before has left.
+  time before that which it has asked for is over.
 * A manager that is being replaced by a newer one reads later what was sent; its queue can be full until then.
 """
 
