@@ -10,6 +10,7 @@ The tree, with whose fault each branch is::
     │   ├── FilterError
     │   ├── DNError
     │   ├── CleartextPassword         a password would go over the network in clear
+    │   ├── ConfigurationError        a configuration file has mistakes
     │   └── ClosedError
     ├── LDAPError                     the server's, or its administrator's
     │   ├── ProtocolError             what arrived is not LDAP, or not RFC 4533
@@ -55,7 +56,7 @@ of the package raises it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from syncrepl_client.envelope.base import Event
@@ -68,6 +69,7 @@ __all__ = [
     "CleartextPassword",
     "ClientCertificateRefused",
     "ClosedError",
+    "ConfigurationError",
     "ConnectionFailed",
     "ConnectionLost",
     "DBConsistencyWarning",
@@ -90,6 +92,7 @@ __all__ = [
     "LDAPUrlParseError",
     "MassDeletionHeld",
     "MechanismNotOffered",
+    "Mistake",
     "NoSuchBase",
     "ProtocolError",
     "ProviderBehind",
@@ -205,6 +208,35 @@ class DNError(UsageError):
         super().__init__(f"not a distinguished name: {reason} at character {position} of {text!r}")
         self.text = text
         self.position = position
+
+
+class Mistake(NamedTuple):
+    """What is wrong in a configuration.
+
+    Args:
+        key: where, such as ``sources.corp.url``.
+        problem: what is wrong with it.
+        hint: what to write instead.
+    """
+
+    key: str
+    problem: str
+    hint: str
+
+
+class ConfigurationError(UsageError):
+    """A configuration has mistakes.
+
+    Args:
+        file: the file.
+        mistakes: all that were found, at least one.
+    """
+
+    def __init__(self, file: str, mistakes: tuple[Mistake, ...]) -> None:
+        lines = "; ".join(f"{one.key}: {one.problem}" for one in mistakes)
+        super().__init__(f"{file}: {lines}", hint=mistakes[0].hint)
+        self.file = file
+        self.mistakes = mistakes
 
 
 class ClosedError(UsageError):

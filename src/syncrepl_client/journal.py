@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Counts
 
-__all__ = ["Journal", "connected", "disconnected", "failed", "in_step_again", "repaired", "tried", "verified"]
+__all__ = ["Journal", "connected", "disconnected", "failed", "in_step_again", "named", "repaired", "tried", "verified"]
 
 _replica = logging.getLogger("syncrepl_client.replica")
 _consumer = logging.getLogger("syncrepl_client.consumer")
@@ -148,7 +148,7 @@ def failed(url: LDAPUrl | None, error: BaseException) -> None:
     extra = _told("session-failed", url, error)
     if isinstance(error, LDAPResultError):
         extra |= fields(code=error.code)
-    _replica.warning("the session ended: %s", _named(error), extra=extra)
+    _replica.warning("the session ended: %s", named(error), extra=extra)
     _replica.debug("it ended with this error", exc_info=error, extra=_told("error", url, error))
 
 
@@ -157,7 +157,7 @@ def tried(url: LDAPUrl | None, error: Exception, *, delay: float, attempt: int) 
     extra = _told("try-failed", url, error) | fields(delay_seconds=round(delay, 3), attempt=attempt)
     where = "no provider" if url is None else url.address
     then = f"the next try is in {delay:.1f} s" if delay else "another provider is tried"
-    _follow.warning("%s: %s; %s", where, _named(error), then, extra=extra)
+    _follow.warning("%s: %s; %s", where, named(error), then, extra=extra)
     _follow.debug("the try ended with this error", exc_info=error, extra=_told("error", url, error))
 
 
@@ -167,7 +167,7 @@ def in_step_again(url: LDAPUrl | None, attempt: int) -> None:
     _follow.info("in step again after %d failures", attempt, extra=extra)
 
 
-def _named(error: BaseException) -> str:
+def named(error: BaseException) -> str:
     """Return what may be said of an error above DEBUG."""
     tells = isinstance(error, SyncreplError) and not isinstance(error, _QUOTING)
     return f"{type(error).__name__}: {error}" if tells else type(error).__name__

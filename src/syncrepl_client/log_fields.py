@@ -51,6 +51,10 @@ class Fields(TypedDict, total=False):
     repair: bool
     # Who reads the changelog
     subscription: str
+    # The parts of a service
+    source: str
+    sink: str
+    file: str
     # What went wrong
     error: str
     code: int

@@ -169,6 +169,15 @@ class Reader:
         except ValueError:
             return self._copy.named(which)
 
+    def counted(self, after: int, until: int) -> dict[type[Change], int]:
+        """Count the logged changes whose numbers are greater than one, and not greater than another, by their kind."""
+        return self._copy.counted(after, until)
+
+    def stored_after(self, sequence: int) -> datetime | None:
+        """Tell when the first logged change after a number was stored; None if there is none."""
+        found = self._copy.stored_after(sequence)
+        return None if found is None else _time(found)
+
     def at(self, when: datetime | int) -> Past:
         """Return the copy as it was.
 

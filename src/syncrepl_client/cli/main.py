@@ -10,6 +10,7 @@ import click
 from syncrepl_client import __version__
 from syncrepl_client.cli.backup import backup
 from syncrepl_client.cli.completion import completion
+from syncrepl_client.cli.config import config
 from syncrepl_client.cli.copy import copy
 from syncrepl_client.cli.deletes import deletes
 from syncrepl_client.cli.doctor import doctor
@@ -18,6 +19,7 @@ from syncrepl_client.cli.export import export
 from syncrepl_client.cli.history import history
 from syncrepl_client.cli.man import man
 from syncrepl_client.cli.reset import reset
+from syncrepl_client.cli.run import run
 from syncrepl_client.cli.search import search
 from syncrepl_client.cli.status import status
 from syncrepl_client.cli.sync import sync
@@ -33,6 +35,7 @@ __all__ = ["GROUPS", "main"]
 
 GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
     "With a server": (doctor, watch, sync, verify, copy),
+    "As a service": (run, config),
     "With a copy": (status, search, export, history, deletes, reset, backup),
     "About this command": (completion, man),
 }

@@ -108,6 +108,10 @@ class Messages:
         if error.hint:
             self._line(f"hint: {error.hint}")
 
+    def say(self, text: str) -> None:
+        """Say what nobody may miss."""
+        self._line(text)
+
     def trace(self, line: str) -> None:
         """Write a line of the protocol exchange."""
         self._line(line)

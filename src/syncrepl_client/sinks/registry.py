@@ -16,7 +16,7 @@ from syncrepl_client.exceptions import UsageError
 if TYPE_CHECKING:
     from syncrepl_client.sinks.base import Sink
 
-__all__ = ["GROUP", "SinkType", "known", "make_sink", "sink_type"]
+__all__ = ["GROUP", "SinkType", "known", "make_sink", "scheme_of", "sink_type"]
 
 GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
@@ -35,7 +35,12 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 
 
 class SinkType(Protocol):
-    """What an entry point names: a class of sinks."""
+    """What an entry point names: a class of sinks.
+
+    What its `from_url` takes by name is what a configuration may say, checked against the annotations: text, numbers,
+    truth values, `Secret`, and sequences of those.  Two names are given by the service and not by users: ``join``,
+    which makes one body of several events, and ``source``, the name of the source.
+    """
 
     def from_url(self, url: str, **options: Any) -> Sink:  # noqa: ANN401 - each has options of its own
         """Make a sink of a URL.
@@ -73,6 +78,18 @@ def sink_type(name: str) -> SinkType:
     raise UsageError(f"there is no sink {name!r}", hint=f"there are {', '.join(known())}")
 
 
+def scheme_of(url: str) -> str:
+    """Return the name of the sink that a URL means.
+
+    Raises:
+        UsageError: it is no URL.
+    """
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise UsageError("that is not the URL of a sink", hint=f"it begins with one of {', '.join(known())}, and ':'")
+    return scheme[1].lower()
+
+
 def make_sink(url: str, **options: Any) -> Sink:  # noqa: ANN401 - each has options of its own
     """Make a sink of a URL.
 
@@ -83,10 +100,7 @@ def make_sink(url: str, **options: Any) -> Sink:  # noqa: ANN401 - each has opti
     Raises:
         UsageError: there is no such sink, what it needs is not installed, or the URL or an option is wrong.
     """
-    scheme = _SCHEME.match(url)
-    if scheme is None:
-        raise UsageError("that is not the URL of a sink", hint=f"it begins with one of {', '.join(known())}, and ':'")
-    name = scheme[1].lower()
+    name = scheme_of(url)
     kind = sink_type(name)
     try:
         return kind.from_url(url, **options)

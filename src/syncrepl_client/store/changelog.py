@@ -33,10 +33,12 @@ __all__ = [
     "begin",
     "changes_of",
     "clear",
+    "counted",
     "extent",
     "first_after",
     "last_until",
     "read_after",
+    "stored_after",
     "time_of",
 ]
 
@@ -103,10 +105,14 @@ _BEGIN: Final = """
 _SKIP: Final = "UPDATE syncrepl_state SET sequence = sequence + 1"
 _ANY: Final = "SELECT 1 FROM syncrepl_state WHERE log_since IS NOT NULL"
 
+_COUNT: Final = "SELECT kind, count(*) FROM syncrepl_change WHERE sequence > ? AND sequence <= ? GROUP BY kind"
+_STORED_AFTER: Final = "SELECT stored_at FROM syncrepl_change WHERE sequence > ? ORDER BY sequence LIMIT 1"
+
 ADDED: Final = "added"
 MODIFIED: Final = "modified"
 RENAMED: Final = "renamed"
 DELETED: Final = "deleted"
+_CLASSES: Final[dict[str, type[Change]]] = {ADDED: Added, MODIFIED: Modified, RENAMED: Renamed, DELETED: Deleted}
 
 _END: Final = 1 << 62
 
@@ -172,6 +178,17 @@ def last_until(connection: sqlite3.Connection, time: int) -> int:
         raise ChangesLost(None, now.floor, now.sequence)
     found = connection.execute(_AT, (time,)).fetchone()
     return now.floor if found is None else int(found[0])
+
+
+def counted(connection: sqlite3.Connection, after: int, until: int) -> dict[type[Change], int]:
+    """Count the changes whose numbers are greater than one, and not greater than another, by their kind."""
+    return {_CLASSES[kind]: count for kind, count in connection.execute(_COUNT, (after, until))}
+
+
+def stored_after(connection: sqlite3.Connection, sequence: int) -> int | None:
+    """Tell when the first change after a number was stored, in microseconds since 1970; None if there is none."""
+    found = connection.execute(_STORED_AFTER, (sequence,)).fetchone()
+    return None if found is None else int(found[0])
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

@@ -109,6 +109,16 @@ class Copy:
             self._vocabulary.look()
             return changelog.changes_of(self._vocabulary, uuid, last, _PAGE, _OCTETS)
 
+    def counted(self, after: int, until: int) -> dict[type[Change], int]:
+        """Count logged changes; see `reader.Reader.counted`."""
+        with translated(self._path):
+            return changelog.counted(self._connection, after, until)
+
+    def stored_after(self, sequence: int) -> int | None:
+        """Tell when the first logged change after a number was stored, in microseconds since 1970; None without one."""
+        with translated(self._path):
+            return changelog.stored_after(self._connection, sequence)
+
     def past(self, sequence: int) -> Past:
         """Return the copy as it was after a change; see `Past`."""
         return Past(self._path, sequence)

@@ -1,0 +1,212 @@
+"""From what a configuration says to the objects that do it; opens and connects nothing.
+
+Whatever can be known to be wrong before anything is opened is known here, so `check` is what ``config check`` does.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from syncrepl_client.access import credentials_of
+from syncrepl_client.credentials import External, Kerberos, Plain, Scram
+from syncrepl_client.envelope.cloudevents import CloudEvents
+from syncrepl_client.envelope.debezium import Debezium
+from syncrepl_client.envelope.plain import Plain as PlainEnvelope
+from syncrepl_client.exceptions import ConfigurationError, Mistake, SyncreplError, UsageError
+from syncrepl_client.guard import MaxDeletes
+from syncrepl_client.ldap import url as urls
+from syncrepl_client.model import SyncreplMode
+from syncrepl_client.redaction import PASSWORDS, Redaction
+from syncrepl_client.replica import Replica
+from syncrepl_client.service.sink_keys import accepts, sink_class
+from syncrepl_client.store.retention import Retention
+from syncrepl_client.transport.tls import TLS
+
+if TYPE_CHECKING:
+    from syncrepl_client.credentials import Credentials
+    from syncrepl_client.envelope.base import Envelope
+    from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.service.config import Config
+    from syncrepl_client.service.sections import SinkSection, SourceSection
+    from syncrepl_client.service.units import Duration
+    from syncrepl_client.sinks.base import Sink
+
+__all__ = ["VERSION", "check", "make_envelope", "make_replica", "make_sink", "redaction_of", "retention_of"]
+
+VERSION: Final = metadata.version("syncrepl")
+"""Of this package."""
+_PASSWORDS: Final = "passwords"
+
+
+def check(config: Config) -> None:
+    """Make everything once, and throw it away.
+
+    Raises:
+        ConfigurationError: something cannot be made of what the configuration says; all such things are told.
+    """
+    mistakes = []
+    for name in config.sources:
+        try:
+            make_replica(config, name)
+        except SyncreplError as error:
+            mistakes.append(Mistake(f"sources.{name}", str(error), error.hint))
+    for name in config.sinks:
+        for source in config.sources_of(name):
+            try:
+                envelope = make_envelope(config, name, source, "0")
+                make_sink(config, name, source, envelope)
+            except SyncreplError as error:
+                mistakes.append(Mistake(f"sinks.{name}", str(error), error.hint))
+                break
+    if mistakes:
+        raise ConfigurationError(str(config.file), tuple(mistakes))
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+def make_replica(config: Config, name: str, listener: object | None = None) -> Replica:
+    """Return the replica of a source, which is not open yet.
+
+    Args:
+        config: the configuration.
+        name: the source.
+        listener: who is told of connections and refreshes.
+
+    Raises:
+        UsageError: what the table says contradicts itself.
+    """
+    section = config.sources[name].section
+    url = urls.parse(section.url)
+    return Replica(
+        url,
+        config.data_file(name),
+        mode=SyncreplMode.REFRESH_AND_PERSIST,
+        listener=listener,
+        starttls=section.starttls,
+        credentials=_credentials(url, section),
+        tls=_tls(section),
+        cleartext_password=section.cleartext_password,
+        on_behalf_of=section.on_behalf_of,
+        max_deletes=MaxDeletes.parse(section.max_deletes),
+        verify_every=None if section.verify_every is None else float(section.verify_every),
+        providers=section.providers,
+        srv=section.srv or None,
+        redaction=redaction_of(section),
+        changelog=retention_of(section),
+    )
+
+
+def _credentials(url: LDAPUrl, section: SourceSection) -> Credentials:
+    if not section.sasl:
+        if section.password is not None and not url.bind_name:
+            raise UsageError(
+                "there is a password, and nobody whose it is", hint="write bindname=DN in the URL, or sasl"
+            )
+        return credentials_of(url, section.password)
+    if section.sasl == "EXTERNAL":
+        return External(section.authzid)
+    if section.sasl == "GSSAPI":
+        return Kerberos(section.keytab_file, section.principal, authzid=section.authzid)
+    if not section.user or section.password is None:
+        raise UsageError(f"{section.sasl} needs a user and a password", hint="write user and password in the table")
+    if section.sasl == "PLAIN":
+        return Plain(section.user, section.password, section.authzid)
+    return Scram(section.user, section.password, authzid=section.authzid)
+
+
+def _tls(section: SourceSection) -> TLS:
+    return TLS(
+        ca_file=section.ca_file or None,
+        ca_folder=section.ca_folder or None,
+        certificate=section.cert_file or None,
+        key=section.key_file or None,
+        key_password=section.key_password,
+    )
+
+
+def redaction_of(section: SourceSection) -> Redaction:
+    """Return what is kept of which attributes.
+
+    Raises:
+        UsageError: the names contradict each other, or the key is missing.
+    """
+    taken = {name.lower() for name in (*section.drop, *section.mask, *section.hash)}
+    return Redaction(
+        drop=_expanded(section.drop, taken),
+        mask=_expanded(section.mask, taken),
+        hash=_expanded(section.hash, taken),
+        key=section.hash_key,
+    )
+
+
+def _expanded(names: tuple[str, ...], taken: set[str]) -> list[str]:
+    """Put all attributes that hold passwords in place of their word, but for those that are named by themselves."""
+    expanded = [name for name in names if name != _PASSWORDS]
+    if _PASSWORDS in names:
+        expanded += sorted(name for name in PASSWORDS if name.lower() not in taken)
+    return expanded
+
+
+def retention_of(section: SourceSection) -> Retention:
+    """Return how long changes are kept."""
+    return Retention(
+        age=_timedelta(section.keep),
+        octets=section.keep_size.limited,
+        longest=_timedelta(section.keep_unread),
+        largest=section.keep_unread_size.limited,
+    )
+
+
+def _timedelta(duration: Duration) -> timedelta | None:
+    return None if duration.limited is None else timedelta(seconds=duration.limited)
+
+
+# --- sinks ------------------------------------------------------------------------------------------------------------
+
+
+def make_envelope(config: Config, sink: str, source: str, file_id: str) -> Envelope:
+    """Return what makes events of the changes of a source for a sink.
+
+    Args:
+        config: the configuration.
+        sink: the sink.
+        source: the source.
+        file_id: the name of its data file; see `reader.Status`.
+    """
+    url = urls.parse(config.sources[source].section.url)
+    match config.sinks[sink].section.envelope:
+        case "cloudevents":
+            return CloudEvents(file_id, url)
+        case "cloudevents-binary":
+            return CloudEvents(file_id, url, mode="binary")
+        case "debezium":
+            return Debezium(file_id, url, name=source, version=VERSION)
+        case _:
+            return PlainEnvelope(file_id)
+
+
+def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sink:
+    """Return a sink for the events of a source, which is not open yet.
+
+    Args:
+        config: the configuration.
+        name: the sink.
+        source: the source.
+        envelope: what makes its events.
+
+    Raises:
+        UsageError: something in its table is wrong, or what it needs is not installed.
+    """
+    section = config.sinks[name].section
+    kind = sink_class(_named(section))
+    options: dict[str, Any] = dict(section.options)
+    given = {"join": envelope.batch, "source": source}
+    options |= {name: value for name, value in given.items() if accepts(kind, name)}
+    return kind.from_url(section.url, **options)
+
+
+def _named(section: SinkSection) -> dict[str, str]:
+    return {"class": section.sink_class, "url": section.url}

@@ -1,0 +1,197 @@
+"""`Delivery`: what one sink gets of one source, by a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.backoff import Backoff
+from syncrepl_client.exceptions import ChangesLost
+from syncrepl_client.reader import Reader
+from syncrepl_client.relay import Policy, Relay, State
+from syncrepl_client.service import diary
+from syncrepl_client.service.attempts import Attempts, Phase
+from syncrepl_client.service.building import make_envelope, make_sink
+from syncrepl_client.service.snapshot import SinkState, ThreadState
+from syncrepl_client.subscription import subscribe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syncrepl_client.service.config import Config
+    from syncrepl_client.service.source import Source
+    from syncrepl_client.store.feed import Start
+    from syncrepl_client.subscription import Subscription
+
+__all__ = ["Delivery", "subscription_of"]
+
+# How long one step waits, and how long one may take until somebody wonders: receivers may be slow.
+_STEP: Final = 1.0
+_LONGEST_STEP: Final = 900.0
+# How often it is looked whether there is a data file yet.
+_LOOK_EVERY: Final = 0.5
+_BACKOFF: Final = Backoff(10.0, 600.0)
+
+
+def subscription_of(sink: str) -> str:
+    """Return the name under which a data file remembers how far a sink has come."""
+    return f"sink {sink}"
+
+
+class Delivery:
+    """Delivers the changes of a source to a sink.
+
+    Args:
+        config: what is to be done.
+        sink: which of its sinks.
+        source: where changes come from.
+        random: returns a number from 0 up to, but not including, 1.
+        clock: returns seconds, never less than before.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sink: str,
+        source: Source,
+        *,
+        random: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.sink = sink
+        self.source = source.name
+        self.fingerprint = config.sinks[sink].fingerprint + source.fingerprint
+        self._config = config
+        self._section = config.sinks[sink].section
+        self._from = source
+        self._random = random
+        self._clock = clock
+        self.attempts = Attempts(f"sink {sink} from {source.name}", self, _BACKOFF, random=random, clock=clock)
+        self._interrupted = False
+        self._relay: Relay | None = None
+        # Of the relays before this one.
+        self._delivered = self._rejected = self._errors = 0
+        self._state = State.RUNNING
+
+    def follows(self, source: Source) -> bool:
+        """Tell whether it takes from a source."""
+        return self._from is source
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def attempt(self) -> None:
+        """Deliver until `interrupt`."""
+        while not self._from.opened.wait(_LOOK_EVERY):
+            self.attempts.beat()
+            if self._interrupted:
+                return
+        restart = False
+        while True:
+            try:
+                self._deliver(restart=restart)
+            except ChangesLost as error:
+                if self._section.lost != "snapshot":
+                    raise
+                diary.begins_anew(self.sink, self.source, error)
+                restart = True
+            else:
+                return
+
+    def _deliver(self, *, restart: bool) -> None:
+        start: Start = "snapshot" if restart else self._section.start
+        with subscribe(self._from.path, subscription_of(self.sink), start=start, restart=restart) as subscription:
+            relay = self._make_relay(subscription)
+            self._relay = relay
+            try:
+                if self._interrupted:
+                    relay.stop()
+                while relay.step(_STEP):
+                    self.attempts.beat()
+                    self._look(relay)
+            finally:
+                relay.close()
+                self._count(relay)
+
+    def _make_relay(self, subscription: Subscription) -> Relay:
+        with Reader(self._from.path) as reader:
+            file_id = reader.status().file_id
+        envelope = make_envelope(self._config, self.sink, self.source, file_id)
+        section = self._section
+        return Relay(
+            subscription,
+            envelope.events,
+            make_sink(self._config, self.sink, self.source, envelope),
+            random=self._random,
+            backoff=Backoff(float(section.retry_first), float(section.retry_longest)),
+            policy=Policy(section.rejected),
+            batch=section.batch,
+        )
+
+    def interrupt(self) -> None:
+        """Let `attempt` return; what is not confirmed is delivered again the next time."""
+        self._interrupted = True
+        relay = self._relay
+        if relay is not None:
+            relay.stop()
+
+    def failed(self, error: Exception, delay: float | None) -> None:
+        """Note why nothing is delivered."""
+        diary.sink_failed(self.sink, self.source, error, delay)
+
+    def _look(self, relay: Relay) -> None:
+        """Tell the log of another state."""
+        state = relay.state
+        if state is not self._state:
+            self._state = state
+            if state is State.WAITING:
+                self._errors += 1
+            diary.sink_changed(self.sink, self.source, state.value, relay.status().error)
+
+    def _count(self, relay: Relay) -> None:
+        status = relay.status()
+        self._delivered += status.delivered
+        self._rejected += status.rejected
+        self._relay = None
+
+    # --- for who shows it ---------------------------------------------------------------------------------------------
+
+    def state(self) -> SinkState:
+        """Tell how it is."""
+        relay, error = self._relay, self.attempts.error
+        status = None if relay is None else relay.status()
+        if status is not None and status.error is not None:
+            error = status.error
+        offset = None if status is None else status.offset
+        looking = self._from.looking
+        return SinkState(
+            sink=self.sink,
+            source=self.source,
+            state=self._shown(relay),
+            pending=None if looking is None or offset is None else max(0, looking.facts.sequence - offset),
+            lag=None if looking is None else looking.waiting(offset),
+            errors=self._errors,
+            retries=0 if status is None else status.retries,
+            rejected=self._rejected + (0 if status is None else status.rejected),
+            error="" if error is None else diary.named(error),
+        )
+
+    def _shown(self, relay: Relay | None) -> State:
+        if relay is not None:
+            return relay.state
+        return {Phase.FAILED: State.WAITING, Phase.HELPLESS: State.PAUSED, Phase.STOPPED: State.STOPPED}.get(
+            self.attempts.phase, State.RUNNING
+        )
+
+    def thread(self) -> ThreadState:
+        """Tell whether its thread is at work."""
+        return ThreadState(self.attempts.name, self.attempts.silent, _LONGEST_STEP)
+
+    def again(self) -> None:
+        """Try again at once, if it waits or was paused."""
+        self.attempts.again()
+        relay = self._relay
+        if relay is not None and relay.state in {State.PAUSED, State.WAITING}:
+            relay.resume()
+
+    def close(self) -> None:
+        """Have nothing to close: what `state` looks at is the source's."""

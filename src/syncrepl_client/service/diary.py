@@ -1,0 +1,124 @@
+"""What operators are told of the service, in the words of the log; of the copies themselves `journal` tells.
+
+A record names sources and sinks as the configuration does, and never an entry.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from syncrepl_client.exceptions import ConfigurationError, EventRejected, SyncreplError
+from syncrepl_client.journal import named
+from syncrepl_client.log_fields import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "begins_anew",
+    "configuration_refused",
+    "named",
+    "part_ended",
+    "reloaded",
+    "service_ended",
+    "service_started",
+    "sink_changed",
+    "sink_failed",
+    "source_connected",
+    "source_failed",
+    "subscriptions_left",
+]
+
+_logger = logging.getLogger("syncrepl_client.service")
+
+
+def source_connected(source: str, url: str) -> None:
+    """Say that a search runs."""
+    _logger.info("%s: connected to %s", source, url, extra=fields(what="source-connected", source=source, url=url))
+
+
+def source_failed(source: str, error: Exception, delay: float | None) -> None:
+    """Say why a copy is not kept in step."""
+    extra = fields(what="source-failed", source=source, error=type(error).__name__)
+    _failed(source, error, delay, extra)
+
+
+def sink_failed(sink: str, source: str, error: Exception, delay: float | None) -> None:
+    """Say why nothing is delivered."""
+    extra = fields(what="sink-failed", sink=sink, source=source, error=type(error).__name__)
+    _failed(f"{sink} from {source}", error, delay, extra)
+
+
+def _failed(who: str, error: Exception, delay: float | None, extra: dict[str, object]) -> None:
+    then = "the next try is at a reload" if delay is None else f"the next try is in {delay:.0f} s"
+    if delay is not None:
+        extra = extra | fields(delay_seconds=round(delay, 3))
+    hint = f" ({error.hint})" if isinstance(error, SyncreplError) and error.hint else ""
+    _logger.error("%s: %s%s; %s", who, named(error), hint, then, extra=extra)
+    if not isinstance(error, SyncreplError):
+        _logger.error("%s: this is a defect of the program", who, exc_info=error, extra=extra | fields(what="defect"))
+
+
+def begins_anew(sink: str, source: str, error: Exception) -> None:
+    """Say that a sink gets a snapshot because changes are gone that it has not got."""
+    extra = fields(what="sink-begins-anew", sink=sink, source=source, error=type(error).__name__)
+    _logger.warning("%s from %s: begins with a snapshot: %s", sink, source, error, extra=extra)
+
+
+def sink_changed(sink: str, source: str, state: str, error: Exception | None) -> None:
+    """Say that a delivery does something else."""
+    extra = fields(what=f"sink-{state}", sink=sink, source=source)
+    if error is None:
+        _logger.info("%s from %s: %s", sink, source, state, extra=extra)
+        return
+    hint = f" ({error.hint})" if isinstance(error, SyncreplError) and error.hint else ""
+    # What a receiver says of an event may quote it.
+    said = type(error).__name__ if isinstance(error, EventRejected) else named(error)
+    extra |= fields(error=type(error).__name__)
+    _logger.warning("%s from %s: %s: %s%s", sink, source, state, said, hint, extra=extra)
+
+
+def subscriptions_left(source: str, names: Sequence[str]) -> None:
+    """Say that the changelog waits for sinks that the configuration does not have."""
+    extra = fields(what="subscriptions-left", source=source)
+    _logger.warning(
+        "%s: changes are kept for sinks that are gone: %s (forget them: syncrepl-client sinks CONFIG --forget NAME)",
+        source,
+        ", ".join(names),
+        extra=extra,
+    )
+
+
+def service_started(file: str, sources: int, sinks: int) -> None:
+    """Say that the service works."""
+    _logger.info("started with %d sources and %d sinks", sources, sinks, extra=fields(what="started", file=file))
+
+
+def service_ended(file: str) -> None:
+    """Say that the service has ended."""
+    _logger.info("ended", extra=fields(what="ended", file=file))
+
+
+def reloaded(file: str, made_anew: Sequence[str]) -> None:
+    """Say that the configuration was read again."""
+    said = ", ".join(made_anew) or "nothing"
+    _logger.info("read the configuration again; made anew: %s", said, extra=fields(what="reloaded", file=file))
+
+
+def configuration_refused(error: SyncreplError) -> None:
+    """Say that a configuration cannot be, and that the one before it goes on."""
+    file = error.file if isinstance(error, ConfigurationError) else ""
+    extra = fields(what="configuration-refused", file=file, error=type(error).__name__)
+    mistakes = error.mistakes if isinstance(error, ConfigurationError) else ()
+    for one in mistakes:
+        _logger.error("%s: %s: %s (%s)", file, one.key, one.problem, one.hint, extra=extra)
+    _logger.error("the configuration was not changed: %d mistakes", len(mistakes), extra=extra)
+
+
+def part_ended(name: str, *, ended: bool) -> None:
+    """Say that a part of the service was stopped, or does not stop."""
+    if ended:
+        _logger.debug("%s has ended", name, extra=fields(what="part-ended"))
+    else:
+        _logger.warning("%s does not end; it is left alone", name, extra=fields(what="part-hangs"))

@@ -1,0 +1,120 @@
+"""What the table of a sink may say besides what all may say: the arguments of that sink's `from_url`.
+
+So a sink documents and types its options in one place, its own code; and a sink of somebody else's is checked as
+strictly as ours.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import inspect
+import re
+import typing
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from syncrepl_client.exceptions import UsageError
+from syncrepl_client.secret import Secret
+from syncrepl_client.service.reading import Key
+from syncrepl_client.sinks.registry import scheme_of, sink_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from syncrepl_client.sinks.registry import SinkType
+
+__all__ = ["GIVEN", "accepts", "sink_class", "sink_keys"]
+
+GIVEN: Final = ("join", "source")
+"""What the service gives a sink that asks for it: how events are joined into one body, and the name of the source."""
+
+
+# An argument in a docstring, with the lines that are indented more.
+_ARGUMENT: Final = re.compile(r"^    (\w+): (.*(?:\n     .*)*)", re.MULTILINE)
+
+
+class _Names(dict[str, Any]):
+    """The names in annotations; what is imported for type checkers alone may be anything."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(Secret=Secret, Sequence=typing.Sequence, Mapping=typing.Mapping)
+        self._own = inspect.unwrap(function).__globals__
+
+    def __missing__(self, name: str) -> Any:  # noqa: ANN401 - that is what it is
+        if name in self._own:
+            return self._own[name]
+        return getattr(builtins, name, Any)
+
+
+def sink_class(table: Mapping[str, Any]) -> SinkType:
+    """Return the class of the sink that a table is about.
+
+    Raises:
+        UsageError: there is none, or what it needs is not installed.
+    """
+    named = table.get("class", "")
+    if named:
+        return _imported(str(named))
+    return sink_type(scheme_of(str(table.get("url", ""))))
+
+
+def sink_keys(table: Mapping[str, Any], known: set[str]) -> list[Key]:
+    """Return what a table may say about its kind of sink.
+
+    Args:
+        table: the table; its URL or its class says which sink.
+        known: the keys that all sinks have.
+
+    Raises:
+        UsageError: there is no such sink, or what it needs is not installed.
+    """
+    kind = sink_class(table)
+    meanings = _meanings(kind)
+    return [
+        Key(
+            name,
+            name,
+            annotation,
+            required=default is inspect.Parameter.empty,
+            default=default,
+            meaning=meanings.get(name, "an option of this kind of sink"),
+        )
+        for name, annotation, default in _options(kind)
+        if name not in known and name not in GIVEN
+    ]
+
+
+def accepts(kind: SinkType, name: str) -> bool:
+    """Tell whether a sink asks for something; see `GIVEN`."""
+    return name in {option for option, _, _ in _options(kind)}
+
+
+def _options(kind: SinkType) -> list[tuple[str, Any, Any]]:
+    """Return the names, types and defaults of what a sink takes besides its URL."""
+    function: Callable[..., Any] = getattr(kind.from_url, "__func__", kind.from_url)
+    hints = typing.get_type_hints(function, localns=_Names(function))
+    return [
+        (one.name, hints.get(one.name, Any), one.default)
+        for one in inspect.signature(function).parameters.values()
+        if one.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+
+
+def _meanings(kind: SinkType) -> dict[str, str]:
+    """Return what the docstring of a class says about its arguments."""
+    text = inspect.getdoc(kind) or ""
+    arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
+    return {name: " ".join(meaning.split()).removesuffix(".") for name, meaning in _ARGUMENT.findall(arguments)}
+
+
+def _imported(named: str) -> SinkType:
+    module, _, name = named.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(
+            f"{named!r} cannot be imported: {error}", hint="write module:Class, and install it where this program is"
+        ) from error
+    if not callable(getattr(found, "from_url", None)):
+        raise UsageError(f"{named!r} is no sink", hint="it needs a class method from_url(url, *, options)")
+    return cast("SinkType", found)
