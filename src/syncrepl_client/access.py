@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.authentication import Peer, authenticate, name_of
 from syncrepl_client.client import Client
@@ -64,6 +64,9 @@ class Timeouts:
     keepalive: float = 60.0
 
 
+_IDENTITIES: Final = ("dn:", "u:")
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """The way into one server.
@@ -80,7 +83,8 @@ class Access:
             for our own.
 
     Raises:
-        UsageError: StartTLS is asked for where there is none, or settings of TLS where nothing is encrypted.
+        UsageError: StartTLS is asked for where there is none, or settings of TLS where nothing is encrypted; nobody can
+            be meant by `on_behalf_of`.
         CleartextPassword: a password would go over the network in clear.
     """
 
@@ -101,6 +105,9 @@ class Access:
             raise UsageError(
                 "it is said how to encrypt, but nothing is encrypted", hint="use StartTLS, or a URL with ldaps://"
             )
+        if self.on_behalf_of and not self.on_behalf_of.startswith(_IDENTITIES):
+            # RFC 4513 section 5.2.1.8; empty is anybody, and nothing else is defined.
+            raise UsageError(f"nobody is meant by {self.on_behalf_of!r}", hint="write dn:DN or u:NAME")
         if self.gives_password_away and not self.cleartext_password:
             raise CleartextPassword(self.url.address)
 

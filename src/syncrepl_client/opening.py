@@ -99,6 +99,10 @@ class Settings:
             raise
         return Opened(url, store, accesses, link, follower, reader)
 
+    def check(self, url: LDAPUrl, path: Path) -> None:
+        """Find out what contradicts itself, and open nothing; see `open`."""
+        self._accesses(url, providers_of(url, self.others, self.srv, _random), path)
+
     def _accesses(self, url: LDAPUrl, providers: Providers, path: Path) -> list[Access]:
         """Return the ways into all that is known: what cannot be is said before anybody is asked."""
         buffers = self.buffers

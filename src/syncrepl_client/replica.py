@@ -144,6 +144,16 @@ class Replica:
             raise
         return self
 
+    def check(self) -> None:
+        """Find out whether what was said can be, as far as that is known before anything is opened.
+
+        Raises:
+            UsageError: it contradicts itself.
+            CleartextPassword: a password would go over the network in clear.
+        """
+        if self._url is not None:
+            self._settings.check(self._url, self.path)
+
     def open_store(self) -> None:
         """Open the data file alone, and find out which search it is for."""
         if self._opened is None:

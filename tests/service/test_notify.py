@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,30 +12,11 @@ import pytest
 
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.service.notify import Notifier
+from tests.service.manager import Manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class Manager:
-    """Listens as a service manager does.
-
-    Args:
-        address: as in the environment of a service.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
-        self._socket.settimeout(10)
-
-    def heard(self) -> list[str]:
-        return self._socket.recv(65536).decode().split("\n")
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture(params=["path", "abstract"])

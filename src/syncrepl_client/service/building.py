@@ -6,10 +6,12 @@ Whatever can be known to be wrong before anything is opened is known here, so `c
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.access import credentials_of
+from syncrepl_client.backoff import Backoff
 from syncrepl_client.credentials import External, Kerberos, Plain, Scram
 from syncrepl_client.envelope.cloudevents import CloudEvents
 from syncrepl_client.envelope.debezium import Debezium
@@ -25,6 +27,8 @@ from syncrepl_client.store.retention import Retention
 from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syncrepl_client.credentials import Credentials
     from syncrepl_client.envelope.base import Envelope
     from syncrepl_client.ldap.url import LDAPUrl
@@ -33,7 +37,17 @@ if TYPE_CHECKING:
     from syncrepl_client.service.units import Duration
     from syncrepl_client.sinks.base import Sink
 
-__all__ = ["VERSION", "check", "make_envelope", "make_replica", "make_sink", "redaction_of", "retention_of"]
+__all__ = [
+    "VERSION",
+    "address_of",
+    "backoff_of",
+    "check",
+    "make_envelope",
+    "make_replica",
+    "make_sink",
+    "redaction_of",
+    "retention_of",
+]
 
 VERSION: Final = metadata.version("syncrepl")
 """Of this package."""
@@ -46,22 +60,34 @@ def check(config: Config) -> None:
     Raises:
         ConfigurationError: something cannot be made of what the configuration says; all such things are told.
     """
-    mistakes = []
-    for name in config.sources:
+    mistakes: dict[str, SyncreplError] = {}
+
+    def attempt(key: str, work: Callable[[], object]) -> None:
         try:
-            make_replica(config, name)
+            work()
         except SyncreplError as error:
-            mistakes.append(Mistake(f"sources.{name}", str(error), error.hint))
+            mistakes.setdefault(key, error)
+
+    attempt("service.listen", lambda: address_of(config.service.listen))
+    for name in config.sources:
+        attempt(f"sources.{name}", partial(_check_source, config, name))
     for name in config.sinks:
         for source in config.sources_of(name):
-            try:
-                envelope = make_envelope(config, name, source, "0")
-                make_sink(config, name, source, envelope)
-            except SyncreplError as error:
-                mistakes.append(Mistake(f"sinks.{name}", str(error), error.hint))
-                break
+            # What a sink gets cannot be known of a source that cannot be.
+            if f"sources.{source}" not in mistakes:
+                attempt(f"sinks.{name}", partial(_check_sink, config, name, source))
     if mistakes:
-        raise ConfigurationError(str(config.file), tuple(mistakes))
+        told = (Mistake(key, str(error), error.hint) for key, error in mistakes.items())
+        raise ConfigurationError(str(config.file), tuple(told))
+
+
+def _check_source(config: Config, name: str) -> None:
+    make_replica(config, name).check()
+
+
+def _check_sink(config: Config, name: str, source: str) -> None:
+    backoff_of(config.sinks[name].section)
+    make_sink(config, name, source, make_envelope(config, name, source, "0"))
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
@@ -206,6 +232,30 @@ def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sin
     given = {"join": envelope.batch, "source": source}
     options |= {name: value for name, value in given.items() if accepts(kind, name)}
     return kind.from_url(section.url, **options)
+
+
+def backoff_of(section: SinkSection) -> Backoff:
+    """Return how long to wait between tries.
+
+    Raises:
+        UsageError: the waits would shrink.
+    """
+    return Backoff(float(section.retry_first), float(section.retry_longest))
+
+
+def address_of(text: str) -> tuple[str, int] | None:
+    """Return host and port of ``HOST:PORT``, with brackets around an address that has colons; None for no text.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or not port.isdecimal() or (":" in bare and not host.startswith("[")):
+        raise UsageError(f"{text!r} is no HOST:PORT", hint='write "127.0.0.1:9464" or "[::1]:9464"')
+    return bare, int(port)
 
 
 def _named(section: SinkSection) -> dict[str, str]:

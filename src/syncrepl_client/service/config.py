@@ -148,9 +148,9 @@ def _part(reading: Reading, table: object, where: str, kind: type[S]) -> S | Non
         options = sink_keys(table, {key.name for key in own})
     except SyncreplError as error:
         key = "class" if "class" in table else "url"
-        reading.mistake(f"{where}.{key}", str(error), error.hint)
         # What is left may have mistakes of its own.
-        reading.values(table, where, own, others=True)
+        if not reading.refused(table, where, own, key):
+            reading.mistake(f"{where}.{key}", str(error), error.hint)
         return None
     return _section(reading, table, where, kind, options)
 

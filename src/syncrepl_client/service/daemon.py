@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.service.config import Config
 
-__all__ = ["Daemon", "address_of"]
+__all__ = ["Daemon"]
 
 # How often it looks, in seconds, and how much time it asks of a manager that waits for the start or the end.
 _LOOK_EVERY: Final = 0.5
@@ -137,9 +137,9 @@ class Daemon:
         if self._endpoint is not None:
             self._endpoint.close()
             self._endpoint, self._listens = None, ""
-        if where:
-            host, port = address_of(where)
-            self._endpoint = Endpoint(host, port, pages(lambda: self._snapshot, Policy)).open()
+        address = building.address_of(where)
+        if address is not None:
+            self._endpoint = Endpoint(*address, pages(lambda: self._snapshot, Policy)).open()
             self._listens = where
 
     def _reload(self) -> None:
@@ -212,16 +212,3 @@ def _heard(came: SimpleQueue[signal.Signals]) -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def address_of(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``, with brackets around an address that has colons.
-
-    Raises:
-        UsageError: it is none.
-    """
-    host, colon, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    if not colon or not bare or not port.isdecimal() or (":" in bare and not host.startswith("[")):
-        raise UsageError(f"{text!r} is no HOST:PORT", hint='write "127.0.0.1:9464" or "[::1]:9464"')
-    return bare, int(port)

@@ -11,7 +11,7 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.relay import Policy, Relay, State
 from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
-from syncrepl_client.service.building import make_envelope, make_sink
+from syncrepl_client.service.building import backoff_of, make_envelope, make_sink
 from syncrepl_client.service.snapshot import SinkState, ThreadState
 from syncrepl_client.subscription import subscribe
 
@@ -122,7 +122,7 @@ class Delivery:
             envelope.events,
             make_sink(self._config, self.sink, self.source, envelope),
             random=self._random,
-            backoff=Backoff(float(section.retry_first), float(section.retry_longest)),
+            backoff=backoff_of(section),
             policy=Policy(section.rejected),
             batch=section.batch,
         )

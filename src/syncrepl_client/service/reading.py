@@ -134,6 +134,12 @@ class Reading:
             self._value(table, where, key, found)
         return found
 
+    def refused(self, table: Mapping[str, Any], where: str, keys: Iterable[Key], name: str) -> bool:
+        """Note the mistakes of a table of which not all keys are known, and tell whether a key is among them."""
+        before = len(self.mistakes)
+        self.values(table, where, keys, others=True)
+        return any(one.key == f"{where}.{name}" for one in self.mistakes[before:])
+
     def _value(self, table: Mapping[str, Any], where: str, key: Key, found: dict[str, Any]) -> None:
         place = f"{where}.{key.name}"
         try:

@@ -106,7 +106,7 @@ class SinkSection(Struct, frozen=True, kw_only=True):
     rejected: Annotated[
         Literal["retry", "dead letters", "skip", "pause"],
         Meta(description="what becomes of an event that the receiver will never take"),
-    ] = "dead letters"
+    ] = "retry"
     lost: Annotated[
         Literal["pause", "snapshot"],
         Meta(description="what to do when changes are gone that were not delivered: pause, or begin with a snapshot"),
