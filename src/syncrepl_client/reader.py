@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from syncrepl_client.exceptions import UsageError
+from syncrepl_client.moments import microseconds, moment
 from syncrepl_client.store.copy import Copy
 from syncrepl_client.store.database import data_file
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from datetime import datetime
     from types import TracebackType
 
     from syncrepl_client.ldap.schema import Schema
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from syncrepl_client.store.past import Past
 
 __all__ = ["Behind", "Reader", "Status"]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +133,9 @@ class Reader:
             entries=facts.entries,
             server=facts.dialect,
             sequence=log.sequence,
-            changed_at=_time(facts.changed_at) if facts.changed_at else None,
+            changed_at=moment(facts.changed_at) if facts.changed_at else None,
             logged_after=log.floor,
-            logged_since=None if log.since is None else _time(log.since),
+            logged_since=None if log.since is None else moment(log.since),
             log_octets=log.octets,
             subscriptions=tuple(
                 Behind(
@@ -146,7 +143,7 @@ class Reader:
                     None if one.position is None else one.position.sequence,
                     0 if one.position is None else log.sequence - one.position.sequence,
                     one.position is not None and one.position.place is not None,
-                    _time(one.moved_at),
+                    moment(one.moved_at),
                 )
                 for one in facts.subscriptions
             ),
@@ -176,7 +173,7 @@ class Reader:
     def stored_after(self, sequence: int) -> datetime | None:
         """Tell when the first logged change after a number was stored; None if there is none."""
         found = self._copy.stored_after(sequence)
-        return None if found is None else _time(found)
+        return None if found is None else moment(found)
 
     def at(self, when: datetime | int) -> Past:
         """Return the copy as it was.
@@ -193,10 +190,4 @@ class Reader:
         """
         if isinstance(when, int):
             return self._copy.past(when)
-        if when.tzinfo is None:
-            raise UsageError(f"{when} could be any time", hint="give the time with its zone: datetime.now(UTC)")
-        return self._copy.past_at((when - _EPOCH) // _MICROSECOND)
-
-
-def _time(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+        return self._copy.past_at(microseconds(when))

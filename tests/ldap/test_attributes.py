@@ -15,6 +15,7 @@ from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.attributes import (
     _LAYOUTS,
     Attributes,
+    Decoded,
     decode_attributes,
     encode_attributes,
     same_values,
@@ -31,6 +32,15 @@ VALUES = st.lists(st.one_of(st.binary(max_size=300), st.binary(min_size=100, max
 @given(st.dictionaries(NAMES, VALUES, max_size=6))
 def test_attributes_are_read_back(values: dict[str, list[bytes]]) -> None:
     assert values == decode_attributes(encode_attributes(values))
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6))
+def test_attributes_that_were_never_octets_become_some_when_somebody_asks(values: dict[str, list[bytes]]) -> None:
+    made, encoded = Decoded(values), Attributes.of(values)
+    assert dict(made) == values
+    assert made.wire == encoded.wire
+    assert made == encoded
+    assert Decoded(values) == made
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))

@@ -56,6 +56,20 @@ def test_an_attribute_is_found_by_any_name_in_any_case_and_with_options(descript
     assert found is SCHEMA.attribute(description)
 
 
+def test_an_attribute_may_have_further_names() -> None:
+    renamed = SCHEMA.renamed({"given": "cn", "Name": "uidNumber", "uidNumber": "2.5.4.36", "nothing": "unheard"})
+    meant = {"given": "cn", "GIVEN;lang-de": "cn", "name": "uidNumber", "uidNumber": "userCertificate", "c": "c"}
+    for further, usual in meant.items():
+        assert renamed.attribute(further) == SCHEMA.attribute(usual) is not None
+    assert renamed.attribute("nothing") is renamed.attribute("unheard") is None
+    assert renamed.key("given;lang-de") == SCHEMA.key("cn;lang-de")
+    assert renamed.decode("name", b"7") == 7
+    assert renamed.equality("given") is SCHEMA.equality("cn")
+    # What it inherits from is found by the names that the server uses.
+    assert renamed.attribute("cn") is SCHEMA.attribute("cn")
+    assert SCHEMA.attribute("given") is None
+
+
 def test_what_is_not_said_is_inherited() -> None:
     name, cn, country = (SCHEMA.attribute(each) for each in ("name", "cn", "c"))
 

@@ -12,7 +12,7 @@ from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.layout import Layout
 
-__all__ = ["Attributes", "attribute_at", "decode_attributes", "encode_attributes", "same_values", "without"]
+__all__ = ["Attributes", "Decoded", "attribute_at", "decode_attributes", "encode_attributes", "same_values", "without"]
 
 # Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
@@ -99,6 +99,27 @@ class Attributes(Mapping[str, list[bytes]]):
 
     def __repr__(self) -> str:
         return f"Attributes({', '.join(self._decoded)})"
+
+
+class Decoded(Attributes):
+    """Attributes made of names and values, which become octets when somebody asks for those.
+
+    Args:
+        values: the values by name; they are the new object's own.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, values: dict[str, list[bytes]]) -> None:
+        self._values = values
+        self._folded = None
+
+    def __getattr__(self, name: str) -> bytes:
+        # It is asked for what has no value yet.
+        if name != "wire":
+            raise AttributeError(name)
+        self.wire = encode_attributes(self._decoded)
+        return self.wire
 
 
 def same_values(first: bytes, second: bytes) -> bool:

@@ -139,6 +139,14 @@ class Schema:
         below = [one for one in kinds.values() if any(above.oid == top.oid for above in self._line(one))]
         return [kind for one in below if (kind := self.attribute(one.oid)) is not None]
 
+    def renamed(self, names: Mapping[str, str]) -> Schema:
+        """Return the same schema with further names of attributes.
+
+        Args:
+            names: the types by their further names, which count in place of others that are the same.
+        """
+        return _Renamed(self, names)
+
     @property
     def operational(self) -> frozenset[str]:
         """The names, in lower case, of all attributes that are for the server's use (RFC 4512 section 3.4)."""
@@ -267,6 +275,23 @@ class Schema:
         if len(where) >= _MOST_REMEMBERED:
             where.clear()
         where[description] = value
+
+
+class _Renamed(Schema):
+    """A schema with further names of attributes."""
+
+    __slots__ = ("_names", "_original")
+
+    def __init__(self, original: Schema, names: Mapping[str, str]) -> None:
+        for slot in Schema.__slots__:
+            setattr(self, slot, getattr(original, slot))
+        self._original = original
+        self._names = {name.lower(): kind for name, kind in names.items()}
+        self._keys = {}
+
+    def attribute(self, description: str) -> AttributeType | None:
+        kind = descriptions.type_of(description)
+        return self._original.attribute(self._names.get(kind.lower(), kind))
 
 
 def _read(texts: Sequence[str], broken: list[str]) -> list[Definition]:
