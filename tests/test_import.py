@@ -1,0 +1,78 @@
+"""What importing the package costs: it is the modules that it brings, which are the same each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# What opens a file or a connection, or is for some programs alone.
+OUTSIDE = {
+    "asyncio",
+    "click",
+    "concurrent.futures",
+    "dns",
+    "gssapi",
+    "hashlib",
+    "http",
+    "msgspec",
+    "random",
+    "rich",
+    "scramp",
+    "select",
+    "selectors",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "urllib",
+    "urllib3",
+}
+BEHIND = {
+    f"syncrepl_client.{name}"
+    for name in (
+        "access",
+        "cli",
+        "client",
+        "consumer",
+        "contentsync",
+        "diagnosis",
+        "envelope",
+        "follow",
+        "link",
+        "opening",
+        "relay",
+        "sasl",
+        "sharing",
+        "sinks",
+        "store.database",
+        "store.store",
+        "testing",
+        "trace",
+        "transport.sockets",
+        "transport.tls",
+        "worker",
+    )
+}
+
+
+def imported_by(*statements: str) -> set[str]:
+    """Return the modules of a process that has executed this and nothing else."""
+    program = "\n".join([*statements, "import sys", "print(*sys.modules)"])
+    # Isolated, but for where the package is: what is installed beside it may import things as the interpreter starts.
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_brings_the_words_and_nothing_of_what_stands_behind_them() -> None:
+    brought = imported_by("import syncrepl_client") - imported_by()
+
+    assert {"syncrepl_client.model", "syncrepl_client.replica"} <= brought
+    assert brought & (OUTSIDE | BEHIND) == set()
+
+
+def test_a_replica_without_an_event_loop_needs_no_asyncio() -> None:
+    brought = imported_by("from syncrepl_client import Replica", "Replica('ldap://localhost/dc=example', 'copy.db')")
+
+    assert "syncrepl_client.opening" in brought
+    assert brought & {"asyncio", "concurrent.futures"} == set()
