@@ -1,4 +1,7 @@
-"""What importing the package costs: it is the modules that it brings, which are the same each time."""
+"""What it costs to import the package, and to start the command: the modules that come with it.
+
+Times differ from run to run, and are what ``python -m bench`` tells; the modules are the same each time.
+"""
 
 from __future__ import annotations
 
@@ -76,3 +79,17 @@ def test_a_replica_without_an_event_loop_needs_no_asyncio() -> None:
 
     assert "syncrepl_client.opening" in brought
     assert brought & {"asyncio", "concurrent.futures"} == set()
+
+
+def test_a_command_is_imported_when_it_is_asked_for() -> None:
+    version = imported_by("from syncrepl_client.cli.main import main", "main(['--version'], standalone_mode=False)")
+    status = imported_by("from syncrepl_client.cli.main import main", "main.commands['status']")
+
+    assert version & (OUTSIDE | BEHIND) == {"click", "syncrepl_client.cli"}
+    assert {name for name in version if name.startswith("syncrepl_client.cli.")} == {
+        "syncrepl_client.cli.commands",
+        "syncrepl_client.cli.exits",
+        "syncrepl_client.cli.main",
+    }
+    assert "syncrepl_client.cli.status" in status
+    assert status & {"syncrepl_client.cli.sync", "syncrepl_client.cli.doctor"} == set()
