@@ -1,4 +1,8 @@
-"""Change data capture for LDAP directories: a local copy of a search that stays in step, through RFC 4533."""
+"""Change data capture for LDAP directories: a local copy of a search that stays in step, through RFC 4533.
+
+Importing it imports the names below and what they are made of.  What stands behind them (SQLite, sockets and TLS, the
+protocol, asyncio) is imported by whoever opens a replica or reads a file, in the methods of the fronts that do it.
+"""
 
 from __future__ import annotations
 

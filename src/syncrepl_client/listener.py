@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syncrepl_client.client import BoundConnection
-
 if TYPE_CHECKING:
     from syncrepl_client.client import Client
 
@@ -41,6 +39,8 @@ class AnyListener:
     def bound(self, client: Client) -> None:
         """Let the program ask the server something before the search begins."""
         if self._bound is not None:
+            from syncrepl_client.client import BoundConnection
+
             connection = BoundConnection(client)
             try:
                 self._bound(connection)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from syncrepl_client.moments import microseconds, moment
-from syncrepl_client.store.copy import Copy
-from syncrepl_client.store.database import data_file
 
 if TYPE_CHECKING:
     import os
@@ -97,6 +95,9 @@ class Reader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        from syncrepl_client.store.copy import Copy
+        from syncrepl_client.store.database import data_file
+
         self.path = data_file(path)
         self._copy = Copy(self.path)
 

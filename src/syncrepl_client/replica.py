@@ -13,7 +13,6 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
-from syncrepl_client import journal
 from syncrepl_client.exceptions import (
     CallbackError,
     ClosedError,
@@ -22,11 +21,8 @@ from syncrepl_client.exceptions import (
     LDAPUrlConflict,
     UsageError,
 )
-from syncrepl_client.ldap import url as urls
 from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import Refreshed, SyncreplMode
-from syncrepl_client.opening import settings_of
-from syncrepl_client.store.database import data_file
 from syncrepl_client.subscription import Subscription, begin, checked
 
 if TYPE_CHECKING:
@@ -42,8 +38,8 @@ if TYPE_CHECKING:
     from syncrepl_client.options import Options
     from syncrepl_client.reader import Reader, Status
     from syncrepl_client.store.entries import Entries
-    from syncrepl_client.store.feed import Position, Start
     from syncrepl_client.store.past import Past
+    from syncrepl_client.store.position import Position, Start
     from syncrepl_client.store.store import Store
     from syncrepl_client.subscription import Wait
 
@@ -78,6 +74,10 @@ class Replica:
         listener: object | None = None,
         **options: Unpack[Options],
     ) -> None:
+        from syncrepl_client.ldap import url as urls
+        from syncrepl_client.opening import settings_of
+        from syncrepl_client.store.database import data_file
+
         try:
             self._url = None if url is None else urls.of(url)
             self.path = data_file(path)
@@ -139,7 +139,7 @@ class Replica:
             # Stopped already: `step` will say so.
             pass
         except BaseException as error:
-            journal.failed(self._url, error)
+            self._tell_failure(error)
             self.close()
             raise
         return self
@@ -175,6 +175,8 @@ class Replica:
         Raises:
             LDAPUrlConflict: base, scope, filter or attributes differ.
         """
+        from syncrepl_client.ldap import url as urls
+
         stored = self.store.state().url
         if stored is not None and urls.parse(stored).search_url() != self.url.search_url():
             raise LDAPUrlConflict(stored, str(self.url))
@@ -248,11 +250,16 @@ class Replica:
                 raise
             except BaseException as error:
                 self._failure = f"the replica was closed when a step failed: {type(error).__name__}: {error}"
-                journal.failed(self._url, error)
+                self._tell_failure(error)
                 self.close()
                 raise
         finally:
             self._busy.release()
+
+    def _tell_failure(self, error: BaseException) -> None:
+        from syncrepl_client import journal
+
+        journal.failed(self._url, error)
 
     def _refuse_in_callback(self, done: str) -> None:
         if self._opened is not None and self._opened.store.in_callback:

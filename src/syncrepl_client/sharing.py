@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.model import Change, Refreshed
     from syncrepl_client.replica import Replica
-    from syncrepl_client.store.feed import Position
+    from syncrepl_client.store.position import Position
     from syncrepl_client.subscription import Subscription
 
 __all__ = ["Fetched", "Shared"]

@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import ClosedError, UsageError
 from syncrepl_client.model import Added, Deleted, Modified, Renamed
-from syncrepl_client.store.bookmark import Bookmark, forget
-from syncrepl_client.store.database import data_file
-from syncrepl_client.store.feed import Feed, Position, Start
-from syncrepl_client.store.past import BEGINNING
+from syncrepl_client.store.position import BEGINNING, Position, Start
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syncrepl_client.model import Change
+    from syncrepl_client.store.bookmark import Bookmark
+    from syncrepl_client.store.feed import Feed
 
 __all__ = ["Start", "Subscription", "begin", "checked", "subscribe", "unsubscribe"]
 
@@ -296,6 +295,8 @@ def subscribe(
         UsageError: it keeps no changelog, or there is no such kind of change.
         ChangesLost: the changes after that number are not in the changelog, or not any more.
     """
+    from syncrepl_client.store.database import data_file
+
     return begin(data_file(path), name, start, _look, restart=restart, kinds=kinds)
 
 
@@ -310,6 +311,9 @@ def begin(
     kinds: Iterable[type[Change]],
 ) -> Subscription:
     """Make a subscription with a name; see `subscribe` and `Subscription`."""
+    from syncrepl_client.store.bookmark import Bookmark
+    from syncrepl_client.store.feed import Feed
+
     kinds = checked(kinds)
     bookmark = Bookmark(path, name, start, restart=restart)
     try:
@@ -332,6 +336,9 @@ def unsubscribe(path: str | os.PathLike[str], name: str) -> bool:
     Raises:
         DBError: there is no such data file, or it cannot be written to.
     """
+    from syncrepl_client.store.bookmark import forget
+    from syncrepl_client.store.database import data_file
+
     return forget(data_file(path), name)
 
 

@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from syncrepl_client.callbacks import CallbackListener
-from syncrepl_client.db import DBInterface
 from syncrepl_client.exceptions import ClosedError
 from syncrepl_client.log_fields import fields
 from syncrepl_client.model import SyncreplMode
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from syncrepl_client.db import DBInterface
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
 
 __all__ = ["Syncrepl"]
@@ -145,6 +145,8 @@ class Syncrepl:
 
     def db(self) -> DBInterface:
         """Return a database handle of the caller's own on the data file."""
+        from syncrepl_client.db import DBInterface
+
         self._check_open()
         return DBInterface(self._replica.path)
 

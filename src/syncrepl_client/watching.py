@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.model import Change
     from syncrepl_client.options import Options
-    from syncrepl_client.store.feed import Start
+    from syncrepl_client.store.position import Start
 
 __all__ = ["SupportsIsSet", "watch"]
 

@@ -14,7 +14,7 @@ from tests.store.changing import State, followed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.store.feed import Position
+    from syncrepl_client.store.position import Position
 
 __all__ = ["Stream"]
 

@@ -18,8 +18,9 @@ from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, 
 from syncrepl_client.store import changelog, subscriptions, tables
 from syncrepl_client.store.bookmark import Bookmark, forget
 from syncrepl_client.store.copy import Copy
-from syncrepl_client.store.feed import Feed, Position
-from syncrepl_client.store.past import BEGINNING, Past
+from syncrepl_client.store.feed import Feed
+from syncrepl_client.store.past import Past
+from syncrepl_client.store.position import BEGINNING, Position
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.store.store import Store
 from syncrepl_client.store.subscriptions import Stored

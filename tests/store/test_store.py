@@ -48,6 +48,22 @@ def test_other_parameters_forget_the_cookie_and_keep_the_copy(store: Store) -> N
     assert copy_of(store) == {1: (A, "")}
 
 
+def test_a_first_load_keeps_less_of_the_file_in_memory_than_what_follows(store: Store) -> None:
+    """Its rows come in one piece; SQLite lets the sorting for their index have as much memory again."""
+
+    def kept() -> int:
+        (size,) = store.database.connection.execute("PRAGMA cache_size").fetchone()
+        return -int(size)
+
+    at_first = kept()
+    staged = store.begin_refresh(None)
+    staged.sent([row(1, A)])
+    while_loading = kept()
+    staged.settle()
+
+    assert while_loading < at_first == kept()
+
+
 def test_a_refresh_without_a_cookie_keeps_the_former_one(store: Store) -> None:
     noting = Noting()
     refresh(store, sent(1, A), cookie=b"first", listener=noting)

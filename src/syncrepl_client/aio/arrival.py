@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from concurrent.futures import Future
 
 __all__ = ["Arrival", "outcome", "result"]
@@ -34,6 +34,8 @@ class Arrival(Generic[T]):
 
     async def wait(self, stop_event: asyncio.Event | None = None) -> bool:
         """Wait for it, or for an event; tells whether it is here."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
         # Before it is looked at: what comes right after that is told.
@@ -58,6 +60,8 @@ def _release(waiter: asyncio.Future[None]) -> None:
 
 async def result(future: Future[T]) -> T:
     """Wait for what the thread was asked for; if nobody waits any more, it need not be begun."""
+    import asyncio
+
     try:
         return await outcome(future)
     except asyncio.CancelledError:

@@ -10,7 +10,6 @@ from syncrepl_client.aio.pages import Pages
 from syncrepl_client.aio.subscription import AsyncSubscription
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.replica import Replica
-from syncrepl_client.sharing import Shared
 
 if TYPE_CHECKING:
     import os
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Change, Entry, Refreshed, Report
     from syncrepl_client.options import Options
     from syncrepl_client.reader import Status
-    from syncrepl_client.store.feed import Start
+    from syncrepl_client.store.position import Start
     from syncrepl_client.subscription import Subscription
 
 __all__ = ["AsyncReplica"]
@@ -54,6 +53,8 @@ class AsyncReplica:
         listener: object | None = None,
         **options: Unpack[Options],
     ) -> None:
+        from syncrepl_client.sharing import Shared
+
         try:
             self.shared = Shared(Replica(url, path, mode=mode, listener=listener, **options))
         finally:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Change
     from syncrepl_client.replica import Replica
     from syncrepl_client.sharing import Fetched
-    from syncrepl_client.store.feed import Position
+    from syncrepl_client.store.position import Position
     from syncrepl_client.subscription import Subscription
 
 __all__ = ["AsyncSubscription"]

@@ -8,41 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from syncrepl_client import __version__
-from syncrepl_client.cli.backup import backup
-from syncrepl_client.cli.completion import completion
-from syncrepl_client.cli.config import config
-from syncrepl_client.cli.copy import copy
-from syncrepl_client.cli.deletes import deletes
-from syncrepl_client.cli.doctor import doctor
+from syncrepl_client.cli.commands import GROUPS, Commands
 from syncrepl_client.cli.exits import ExitCode
-from syncrepl_client.cli.export import export
-from syncrepl_client.cli.history import history
-from syncrepl_client.cli.man import man
-from syncrepl_client.cli.reset import reset
-from syncrepl_client.cli.run import run
-from syncrepl_client.cli.search import search
-from syncrepl_client.cli.status import status
-from syncrepl_client.cli.sync import sync
-from syncrepl_client.cli.verify import verify
-from syncrepl_client.cli.watch import watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from click.shell_completion import CompletionItem
 
-__all__ = ["GROUPS", "main"]
-
-GROUPS: Final[dict[str, tuple[click.Command, ...]]] = {
-    "With a server": (doctor, watch, sync, verify, copy),
-    "As a service": (run, config),
-    "With a copy": (status, search, export, history, deletes, reset, backup),
-    "About this command": (completion, man),
-}
-"""The subcommands, as they are listed."""
+__all__ = ["main"]
 
 _HELP: Final = ("-h", "--help")
 _OWN: Final = (*_HELP, "-V", "--version")
+# The command whose word may be left out.
+_WITHOUT_WORD: Final = "copy"
 
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click calls it
@@ -72,7 +51,7 @@ class _WithoutWord(click.Group):
             close = difflib.get_close_matches(first, self.commands, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"{first!r} is neither a command nor the URL of a server{hint}")
-        return str(copy.name)
+        return _WITHOUT_WORD
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both forms."""
@@ -83,18 +62,23 @@ class _WithoutWord(click.Group):
         """Write the commands by what they are about."""
         width = max(map(len, self.commands))
         limit = formatter.width - width - 6
-        for title, commands in GROUPS.items():
+        for title, names in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(f"{one.name:{width}}", one.get_short_help_str(limit)) for one in commands], col_spacing=2
+                    [(f"{name:{width}}", self.commands[name].get_short_help_str(limit)) for name in names],
+                    col_spacing=2,
                 )
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return commands, and the options of the command whose word may be left out."""
         found = super().shell_complete(ctx, incomplete)
+        if not incomplete.startswith("-"):
+            return found
         known = {item.value for item in found}
-        others = copy.shell_complete(click.Context(copy), incomplete) if incomplete.startswith("-") else []
-        return found + [item for item in others if item.value not in known]
+        copy = self.commands[_WITHOUT_WORD]
+        return found + [
+            item for item in copy.shell_complete(click.Context(copy), incomplete) if item.value not in known
+        ]
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - it is click's signature
         """Return the names in the order of the groups."""
@@ -108,7 +92,7 @@ def _epilog(lines: Iterable[str]) -> str:
 
 @click.group(
     cls=_WithoutWord,
-    commands=[command for group in GROUPS.values() for command in group],
+    commands=Commands(),
     context_settings={"help_option_names": list(_HELP)},
     epilog=_epilog(
         [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.service.config import Config
     from syncrepl_client.service.source import Source
-    from syncrepl_client.store.feed import Start
+    from syncrepl_client.store.position import Start
     from syncrepl_client.subscription import Subscription
 
 __all__ = ["Delivery", "subscription_of"]

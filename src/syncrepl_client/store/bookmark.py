@@ -16,7 +16,7 @@ from syncrepl_client.store.visiting import translated, visit
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.store.feed import Position, Start
+    from syncrepl_client.store.position import Position, Start
 
 __all__ = ["Bookmark", "forget"]
 

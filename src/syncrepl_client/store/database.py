@@ -45,7 +45,10 @@ _BUSY_PAUSE: Final = 0.01
 _PROGRESS_STEPS: Final = 50_000
 _LARGE_WAL: Final = 64 * 1024 * 1024
 _PAGE_SIZE: Final = 8192
+# How much of the file is kept in memory: what is looked up or written here and there needs it.  What comes in one piece
+# does not, and then it is that much less: SQLite lets the sorting for an index have the same again.
 _CACHE_KIB: Final = 8192
+_SMALL_CACHE_KIB: Final = 2048
 # 32 MiB: each checkpoint waits for the disk twice.
 _CHECKPOINT_PAGES: Final = 4096
 
@@ -215,7 +218,7 @@ class Database:
         if version == 0:
             execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         execute("PRAGMA journal_mode = WAL").fetchone()
-        execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self.expect(streaming=False)
         execute("PRAGMA temp_store = FILE")
         execute("PRAGMA synchronous = FULL")
         execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -255,6 +258,14 @@ class Database:
             raise self.translated(error) from error
         finally:
             self._working = False
+
+    def expect(self, *, streaming: bool) -> None:
+        """Say what comes next, which memory follows.
+
+        Args:
+            streaming: rows that are appended, read in their order or sorted, and nothing that is looked up.
+        """
+        self.connection.execute(f"PRAGMA cache_size = -{_SMALL_CACHE_KIB if streaming else _CACHE_KIB}")
 
     # --- transactions -------------------------------------------------------------------------------------------------
 

@@ -5,12 +5,13 @@ The two join without gap or overlap, since the snapshot is the copy as it was af
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ChangesLost, UsageError
 from syncrepl_client.model import Added, Origin, Provenance
 from syncrepl_client.store import changelog
-from syncrepl_client.store.past import BEGINNING, Past
+from syncrepl_client.store.past import Past
+from syncrepl_client.store.position import BEGINNING, Position
 from syncrepl_client.store.visiting import reading, translated, visit
 from syncrepl_client.store.vocabulary import Vocabulary
 
@@ -19,27 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client.model import Change
-    from syncrepl_client.store.past import Place
+    from syncrepl_client.store.position import Start
 
-__all__ = ["Feed", "Position", "Start", "begin_at"]
-
-Start = Literal["snapshot", "now"] | int
-"""Where a reader begins: with a snapshot of the copy, with the next change, or after the change of a number."""
+__all__ = ["Feed", "begin_at"]
 
 _PAGE: Final = 500
 _OCTETS: Final = 4 << 20
-
-
-class Position(NamedTuple):
-    """How far a reader has come.
-
-    Args:
-        sequence: the number of the last change it has, or of the one that its snapshot ends with.
-        place: the last entry of the snapshot that it has; None if it has all of it.
-    """
-
-    sequence: int
-    place: Place | None = None
 
 
 def begin_at(connection: sqlite3.Connection, start: Start, path: Path) -> Position | None:

@@ -11,13 +11,14 @@ from syncrepl_client.log_fields import fields
 from syncrepl_client.model import Origin, Provenance
 from syncrepl_client.store import changelog
 from syncrepl_client.store.changelog import Appending
-from syncrepl_client.store.feed import Feed, Position
-from syncrepl_client.store.retention import overdue, prune
+from syncrepl_client.store.feed import Feed
+from syncrepl_client.store.pruning import overdue, prune
 
 if TYPE_CHECKING:
     import sqlite3
 
     from syncrepl_client.store.database import Database
+    from syncrepl_client.store.position import Position
     from syncrepl_client.store.retention import Retention
 
 __all__ = ["Keeping"]

@@ -56,6 +56,7 @@ class FirstLoad:
         # UUIDs that were named as deleted after they may have been sent, with the last row at that time.
         self._deleted: dict[bytes, int] = {}
         self.received = 0
+        database.expect(streaming=True)
         with database.transaction(durable=False) as connection:
             for statement in (*tables.DROP_INDEXES, _CLEAR):
                 connection.execute(statement)
@@ -97,6 +98,7 @@ class FirstLoad:
                 connection.execute(tables.CREATE_UUID_INDEX)
             connection.executemany(_DROP_DELETED, self._deleted.items())
             connection.execute(tables.CREATE_KEY_INDEX)
+        self._database.expect(streaming=False)
 
     def counts(self) -> Counts:
         """Count what the settled load is."""

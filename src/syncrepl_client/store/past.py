@@ -16,6 +16,7 @@ from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added
 from syncrepl_client.store import changelog
 from syncrepl_client.store.entries import ByName
+from syncrepl_client.store.position import BEGINNING
 from syncrepl_client.store.visiting import reading, translated, visit
 from syncrepl_client.store.vocabulary import Vocabulary
 
@@ -25,13 +26,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from syncrepl_client.model import Entry
+    from syncrepl_client.store.position import Place
 
-__all__ = ["BEGINNING", "Past", "Place"]
-
-Place = tuple[int, bytes]
-"""Where an entry stands in the order: its depth and its UUID."""
-
-BEGINNING: Final[Place] = (-1, b"")
+__all__ = ["Past"]
 
 _PAGE: Final = 500
 _OCTETS: Final = 4 << 20

@@ -14,10 +14,10 @@ from syncrepl_client.store import changelog, held, tables, vocabulary
 from syncrepl_client.store.database import Database
 from syncrepl_client.store.entries import Entries
 from syncrepl_client.store.erasure import Erasure
-from syncrepl_client.store.feed import Position
 from syncrepl_client.store.keeping import Keeping
 from syncrepl_client.store.live import LiveBatch, deleted_in_bulk, doubts_about
 from syncrepl_client.store.loading import FirstLoad
+from syncrepl_client.store.position import Position
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.telling import Telling
 from syncrepl_client.store.vocabulary import Vocabulary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from syncrepl_client.store.feed import Position
+from syncrepl_client.store.position import Position
 
 if TYPE_CHECKING:
     import sqlite3

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -173,6 +172,9 @@ class Reservoir:
 
     def _opened(self) -> BinaryIO:
         """Make a file that nobody else can open and that has no name, or none any more."""
+        # Few need it, and it brings a dozen modules.
+        import tempfile  # noqa: PLC0415
+
         extra = fields(what="spool-begins", spool_after_bytes=self._in_memory)
         _log.info(
             "the program is busy; what the server sends goes to a file after %d bytes", self._in_memory, extra=extra
