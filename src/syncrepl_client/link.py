@@ -14,6 +14,7 @@ from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, UsageError
+from syncrepl_client.lag import Lag
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
@@ -52,6 +53,7 @@ class Terms:
     verify_every: float | None
     patience: float
     heartbeat: Heartbeat | None
+    lag_every: float | None
     progress: Callable[[int], None] | None
     trace: Callable[[str], None] | None
     redaction: Redaction | None
@@ -89,6 +91,7 @@ class Link:
         self._stopping = stopping
         self._leaving = leaving
         self._waker = Waker()
+        self.lag = Lag(terms.lag_every)
         # The way into the provider that was chosen last.
         self._there = access
         self._client: Client | None = None
@@ -197,6 +200,7 @@ class Link:
             verify_every=terms.verify_every,
             patience=terms.patience,
             heartbeat=terms.heartbeat,
+            lag=self.lag,
             progress=terms.progress,
         )
 
