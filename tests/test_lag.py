@@ -104,9 +104,9 @@ def test_without_answers_it_may_lack_something_since_it_was_in_step(clock: Clock
 
 
 @pytest.mark.parametrize("every", [0, -1.0, float("nan")])
-def test_no_time_between_questions_is_refused(every: float) -> None:
-    with pytest.raises(UsageError, match="the lag is measured each") as refused:
-        Lag(every)
+def test_no_time_between_questions_is_refused(every: float, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"asked each .* how far it is") as refused:
+        Replica(f"ldap://localhost/{SUFFIX}", tmp_path, lag_every=every)
     assert refused.value.hint
 
 

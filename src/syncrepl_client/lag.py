@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.contentsync.cookies import OpenLDAPCookie
 from syncrepl_client.contentsync.dialects import OPENLDAP
-from syncrepl_client.exceptions import UsageError
 from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap.attributes import decode_attributes
@@ -67,14 +66,9 @@ class Lag:
     Args:
         every: how many seconds are between two questions; None if none are asked.
         clock: returns seconds, never less than before.
-
-    Raises:
-        UsageError: the number of seconds is not more than 0.
     """
 
     def __init__(self, every: float | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        if every is not None and not every > 0:
-            raise UsageError(f"the lag is measured each {every:g} s", hint="give None to measure none")
         self.every = every
         self._clock = clock
         self._seen: _Seen | None = None

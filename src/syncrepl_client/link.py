@@ -45,7 +45,11 @@ _MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How to synchronize, whichever provider it is with; see `Replica`."""
+    """How to synchronize, whichever provider it is with; see `Replica`.
+
+    Raises:
+        UsageError: there is no time between two questions.
+    """
 
     mode: SyncreplMode
     max_message: int
@@ -57,6 +61,12 @@ class Terms:
     progress: Callable[[int], None] | None
     trace: Callable[[str], None] | None
     redaction: Redaction | None
+
+    def __post_init__(self) -> None:
+        if self.lag_every is not None and not self.lag_every > 0:
+            raise UsageError(
+                f"the provider is asked each {self.lag_every:g} s how far it is", hint="give None to ask nothing"
+            )
 
 
 class Link:
