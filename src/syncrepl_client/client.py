@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import ClosedError, ConnectionLost, Interrupted, ProtocolError
+from syncrepl_client.exceptions import ConnectionLost, Interrupted, ProtocolError
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages, results
 from syncrepl_client.ldap.attributes import decode_attributes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from syncrepl_client.transport.base import Encryption, Transport
     from syncrepl_client.transport.reservoir import Buffers
 
-__all__ = ["BoundConnection", "Client"]
+__all__ = ["Client"]
 
 _ANSWER_TIMEOUT: Final = 30.0
 _PING: Final = messages.search_request("", 0, filters.encode("(objectClass=*)"), ("1.1",))
@@ -67,8 +67,8 @@ class Client:
         self._asked = 0
         # When something came last, on the monotonic clock.
         self.heard = time.monotonic()
-        # Requests for a sign of life that were not answered yet.
-        self._pings: set[int] = set()
+        # Requests beside everything else that were not answered yet, and who takes what is answered.
+        self._asides: dict[int, Callable[[Message | EntryRun], None]] = {}
         # What a SASL bind put between the transport and the messages.
         self._layer: SecurityLayer | None = None
         # In whose name searches are done; None in our own.
@@ -137,7 +137,7 @@ class Client:
                 _unsolicited(item)
         if self._asked:
             seen = [item if item.message_id == self._asked else other for item, other in zip(items, seen, strict=True)]
-        return [item for item in seen if not self._is_answer_to_ping(item)] if self._pings else seen
+        return [item for item in seen if not self._is_aside(item)] if self._asides else seen
 
     def ping(self) -> None:
         """Ask for a sign of life: `heard` tells when there was one, whatever it was.
@@ -145,13 +145,29 @@ class Client:
         Each server answers a search for the root DSE, with no attributes (RFC 4512 section 5.1, RFC 4511 section
         4.5.1.8).  What it answers is told to nobody.
         """
-        self._pings.add(self.send(_PING))
+        self.ask_aside(_PING, _forget)
 
-    def _is_answer_to_ping(self, item: Message | EntryRun) -> bool:
-        answer = item.message_id in self._pings
-        if answer and isinstance(item, Message) and isinstance(item.operation, SearchResultDone):
-            self._pings.discard(item.message_id)
-        return answer
+    def ask_aside(
+        self, search: bytes, take: Callable[[Message | EntryRun], None], controls: Iterable[Control] = ()
+    ) -> None:
+        """Search without waiting for the answer.
+
+        Args:
+            search: the request.
+            take: is called inside of a later `receive` with each part of the answer, which that does not return; the
+                last one is the result.  It must only note it: what came before may not have been handled yet.
+            controls: of the request.
+        """
+        self._asides[self.send(search, controls)] = take
+
+    def _is_aside(self, item: Message | EntryRun) -> bool:
+        take = self._asides.get(item.message_id)
+        if take is None:
+            return False
+        if isinstance(item, Message) and isinstance(item.operation, SearchResultDone):
+            del self._asides[item.message_id]
+        take(item)
+        return True
 
     def ask(
         self, operation: bytes, controls: Iterable[Control] = (), *, timeout: float | None = None
@@ -303,7 +319,7 @@ class Client:
         self.close()
         self._transport = transport
         self._connection = Connection(max_message=self._max_message)
-        self._pings.clear()
+        self._asides.clear()
         self.heard = time.monotonic()
         self._layer = self._proxied = None
 
@@ -329,6 +345,10 @@ _RESULTS: Final = (BindResponse, SearchResultDone, ExtendedResponse)
 _SEARCH: Final = 0x63
 
 
+def _forget(_item: Message | EntryRun) -> None:
+    """Take an answer that does not matter."""
+
+
 def _redacted(item: Message | EntryRun, redaction: Redaction) -> Message | EntryRun:
     """Return what came without what is redacted: attributes come in runs of entries alone."""
     return EntryRun(item.message_id, redaction.rows(item.rows)) if isinstance(item, EntryRun) else item
@@ -343,58 +363,3 @@ def _unsolicited(message: Message) -> None:
             hint="start again: the client resumes where it was",
         )
     raise ProtocolError(f"an unsolicited {type(operation).__name__}")
-
-
-class BoundConnection:
-    """What the callback `bind_complete` may ask the server; valid inside that call alone.
-
-    Its methods have the names of python-ldap's.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client: Client | None = client
-
-    def expire(self) -> None:
-        """Make every later call an error."""
-        self._client = None
-
-    @property
-    def _open(self) -> Client:
-        if self._client is None:
-            raise ClosedError("the connection given to bind_complete is valid inside that call alone")
-        return self._client
-
-    def whoami_s(self) -> str:
-        """Return the authorization identity, such as ``dn:cn=reader,dc=example,dc=com`` (RFC 4532)."""
-        return self._open.who_am_i()
-
-    def search_s(
-        self, base: str, scope: int, filterstr: str = "(objectClass=*)", attrlist: Iterable[str] | None = None
-    ) -> list[tuple[str, dict[str, list[bytes]]]]:
-        """Search; `scope` is 0 (base), 1 (one level) or 2 (subtree)."""
-        return self._open.search(base, scope, filterstr, attrlist or ())
-
-    def read_rootdse_s(
-        self, filterstr: str = "(objectClass=*)", attrlist: Iterable[str] | None = None
-    ) -> dict[str, list[bytes]]:
-        """Read the root DSE, its operational attributes included (RFC 4512 section 5.1)."""
-        found = self.search_s("", 0, filterstr, attrlist or ("*", "+"))
-        return found[0][1] if found else {}
-
-    def get_naming_contexts(self) -> list[bytes]:
-        """Return the suffixes that the server holds."""
-        return self.read_rootdse_s(attrlist=("namingContexts",)).get("namingContexts", [])
-
-    def search_subschemasubentry_s(self, dn: str = "") -> str | None:
-        """Return the DN of the entry that holds the schema for `dn` (RFC 4512 section 4.4)."""
-        found = self.search_s(dn, 0, attrlist=("subschemaSubentry",))
-        values = found[0][1].get("subschemaSubentry", []) if found else []
-        return values[0].decode() if values else None
-
-    def read_subschemasubentry_s(
-        self, subschemasubentry_dn: str, attrs: Iterable[str] | None = None
-    ) -> dict[str, list[bytes]] | None:
-        """Read the schema (RFC 4512 section 4.2)."""
-        wanted = attrs or ("attributeTypes", "objectClasses", "ldapSyntaxes", "matchingRules")
-        found = self.search_s(subschemasubentry_dn, 0, "(objectClass=subschema)", wanted)
-        return found[0][1] if found else None

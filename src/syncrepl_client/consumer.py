@@ -34,6 +34,7 @@ from syncrepl_client.exceptions import ConnectionLost, Interrupted
 from syncrepl_client.heartbeat import Watch
 from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.journal import Journal
+from syncrepl_client.lag import Lag, Question
 from syncrepl_client.ldap import results
 from syncrepl_client.ldap.messages import Result
 from syncrepl_client.restarts import Restarts
@@ -83,6 +84,7 @@ class Consumer:
             ten minutes, 0 never.
         patience: seconds that the server may be silent in the middle of a refresh.
         heartbeat: when it is asked in the persist stage whether it is still there; None for never.
+        lag: is told how far the copy is behind; None if nobody wants to know.
         renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
@@ -101,6 +103,7 @@ class Consumer:
         verify_every: float | None = None,
         patience: float = 300.0,
         heartbeat: Heartbeat | None = None,
+        lag: Lag | None = None,
         renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
@@ -130,6 +133,8 @@ class Consumer:
         self._upkeep = Upkeep(
             store, search, self._inquiry, listener, max_deletes=max_deletes, verify_every=verify_every
         )
+        suffix = server.suffix_of(search.base)
+        self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
         self._finishing = False
         self.finished = False
         # What the refresh that was completed last has changed.
@@ -202,6 +207,7 @@ class Consumer:
         if not self.refreshing and not self._stream.cancelling:
             if self._upkeep.wanted:
                 self.verify(repair=True)
+            self._question.look(self._session.dialect)
             timeout = min(timeout, self._upkeep.look_in)
         return self._listen(timeout)
 

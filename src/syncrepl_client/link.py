@@ -14,6 +14,7 @@ from syncrepl_client.consumer import Consumer
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, UsageError
+from syncrepl_client.lag import Lag
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
@@ -44,7 +45,11 @@ _MODES = {SyncreplMode.REFRESH_ONLY: Mode.REFRESH_ONLY, SyncreplMode.REFRESH_AND
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How to synchronize, whichever provider it is with; see `Replica`."""
+    """How to synchronize, whichever provider it is with; see `Replica`.
+
+    Raises:
+        UsageError: there is no time between two questions.
+    """
 
     mode: SyncreplMode
     max_message: int
@@ -52,9 +57,16 @@ class Terms:
     verify_every: float | None
     patience: float
     heartbeat: Heartbeat | None
+    lag_every: float | None
     progress: Callable[[int], None] | None
     trace: Callable[[str], None] | None
     redaction: Redaction | None
+
+    def __post_init__(self) -> None:
+        if self.lag_every is not None and not self.lag_every > 0:
+            raise UsageError(
+                f"the provider is asked each {self.lag_every:g} s how far it is", hint="give None to ask nothing"
+            )
 
 
 class Link:
@@ -89,6 +101,7 @@ class Link:
         self._stopping = stopping
         self._leaving = leaving
         self._waker = Waker()
+        self.lag = Lag(terms.lag_every)
         # The way into the provider that was chosen last.
         self._there = access
         self._client: Client | None = None
@@ -197,6 +210,7 @@ class Link:
             verify_every=terms.verify_every,
             patience=terms.patience,
             heartbeat=terms.heartbeat,
+            lag=self.lag,
             progress=terms.progress,
         )
 

@@ -147,6 +147,7 @@ def settings_of(
     verify_every: float | None = None,
     patience: float = 300.0,
     heartbeat: Heartbeat | None = Heartbeat(),  # noqa: B008 - a frozen value
+    lag_every: float | None = None,
     buffers: Buffers | None = Buffers(),  # noqa: B008 - a frozen value
     max_deletes: MaxDeletes | None = MaxDeletes(),  # noqa: B008 - a frozen value
     providers: Iterable[str | LDAPUrl | SupportsUnparse] = (),
@@ -173,6 +174,7 @@ def settings_of(
             verify_every=verify_every,
             patience=patience,
             heartbeat=heartbeat,
+            lag_every=lag_every,
             progress=progress,
             trace=trace,
             redaction=redaction or None,

@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
         heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
             never.
+        lag_every: seconds between two questions how far the provider is, for `Replica.lag`; None for none.
         buffers: how much of what the server sends is taken from it while the program is busy in a callback; None for
             nothing. The file of it is made in the folder of the data file, if no other is named.
         max_deletes: how much a refresh may delete without being held; None holds nothing.  In any case what it would
@@ -70,6 +71,7 @@ class Options(TypedDict, total=False):
     verify_every: float | None
     patience: float
     heartbeat: Heartbeat | None
+    lag_every: float | None
     buffers: Buffers | None
     max_deletes: MaxDeletes | None
     providers: Iterable[str | LDAPUrl | SupportsUnparse]

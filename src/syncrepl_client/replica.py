@@ -505,6 +505,15 @@ class Replica:
         return self._begun
 
     @property
+    def lag(self) -> float | None:
+        """For how many seconds, at the most, the copy has lacked what the provider has; None if that is not known.
+
+        It is known of OpenLDAP alone, and with the option ``lag_every``, from the first answer on.  For any thread.
+        """
+        opened = self._opened
+        return None if opened is None else opened.link.lag.seconds
+
+    @property
     def refreshing(self) -> bool:
         """Whether a refresh is in progress."""
         return self._opened is not None and self._opened.link.refreshing

@@ -128,8 +128,7 @@ def context_csns(client: Client, suffix: str) -> OpenLDAPCookie | None:
         found = client.search(suffix, 0, _EVERYTHING, ("contextCSN",))
     except LDAPResultError:
         return None
-    csns = b";".join(csn for _, values in found for csn in values.get("contextCSN", ()))
-    return OpenLDAPCookie.parse(b"rid=000,csn=" + csns)
+    return OpenLDAPCookie.of(csn for _, values in found for csn in values.get("contextCSN", ()))
 
 
 def _openldap(client: Client, server: Server, search: Search, cookie: bytes, stopping: Callable[[], bool]) -> str:

@@ -99,3 +99,17 @@ def test_a_change_number_is_the_last_of_three_parts(cookie: bytes | None, number
     parsed = ChangeNumberCookie.parse(cookie)
 
     assert number == (None if parsed is None else parsed.number)
+
+
+def test_a_cookie_tells_which_numbers_the_other_has_not() -> None:
+    ours, theirs = parse(b"rid=000,csn=" + OLD), parse(b"rid=000,csn=" + NEW + b";" + OTHER)
+
+    assert theirs.ahead_of(ours) == [NEW, OTHER]
+    assert ours.ahead_of(theirs) == []
+    assert ours.seconds_to(theirs) == 2 * 86400
+    assert theirs.seconds_to(ours) == 0
+
+
+def test_a_cookie_is_made_of_numbers() -> None:
+    assert OpenLDAPCookie.of([NEW, OTHER]) == parse(b"rid=000,csn=" + NEW + b";" + OTHER)
+    assert OpenLDAPCookie.of([]) is None

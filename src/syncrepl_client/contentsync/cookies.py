@@ -9,9 +9,15 @@ garbage where the change is not in there.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from syncrepl_client.ldap.times import generalized_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["ChangeNumberCookie", "OpenLDAPCookie"]
 
@@ -48,6 +54,11 @@ class OpenLDAPCookie:
     csns: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
+    def of(cls, csns: Iterable[bytes]) -> OpenLDAPCookie | None:
+        """Make a cookie of CSNs; None if there are none."""
+        return cls.parse(b"rid=000,csn=" + b";".join(csns))
+
+    @classmethod
     def parse(cls, cookie: bytes | None) -> OpenLDAPCookie | None:
         """Read a cookie; None if it is absent, of another form, or without a CSN that one could resume from."""
         if not cookie or not cookie.startswith(b"rid="):
@@ -74,9 +85,33 @@ class OpenLDAPCookie:
 
     def newer_than(self, other: OpenLDAPCookie) -> bool:
         """Tell whether a CSN is newer than the other's of the same server id, or of a server that it does not know."""
+        return bool(self.ahead_of(other))
+
+    def ahead_of(self, other: OpenLDAPCookie) -> list[bytes]:
+        """Return the CSNs that are newer than the other's of the same server id, or of a server that it has not."""
         known = dict(other.csns)
-        return any(csn > known.get(sid, b"") for sid, csn in self.csns)
+        return [csn for sid, csn in self.csns if csn > known.get(sid, b"")]
+
+    def seconds_to(self, newer: OpenLDAPCookie) -> float:
+        """Return how many seconds of changes another one counts that this one does not.
+
+        They are of the clocks of the servers that made the changes, each compared with itself.  A server that is not
+        known here had made none when the newest change was made that is.  Infinite if the clocks do not tell.
+        """
+        known = dict(self.csns)
+        newest = max((csn for _, csn in self.csns), default=b"")
+        ahead = [(sid, csn) for sid, csn in newer.csns if csn > known.get(sid, b"")]
+        return max((_seconds(known.get(sid, newest), csn) for sid, csn in ahead), default=0.0)
 
     def encode(self) -> bytes:
         """Write the cookie without ``sid=`` and ``delcsn=``."""
         return b"rid=" + self.rid + b",csn=" + b";".join(csn for _, csn in self.csns)
+
+
+def _seconds(older: bytes, newer: bytes) -> float:
+    """Return how many seconds one CSN is older than another one; infinite if it is not, or one of them has no date."""
+    try:
+        start, end = (generalized_time(csn.partition(b"#")[0]) for csn in (older, newer))
+    except (ValueError, OverflowError):
+        return math.inf
+    return (end - start).total_seconds() if end >= start else math.inf

@@ -122,6 +122,7 @@ def make_replica(config: Config, name: str, listener: object | None = None) -> R
         srv=section.srv or None,
         redaction=redaction_of(section),
         changelog=retention_of(section),
+        lag_every=section.lag_every.limited,
     )
 
 

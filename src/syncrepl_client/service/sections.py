@@ -74,6 +74,10 @@ class SourceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Duration | None,
         Meta(description="how often the copy is compared with the server; by default where the server needs it"),
     ] = None
+    lag_every: Annotated[
+        Duration,
+        Meta(description="how often the provider is asked how far it is, for the metrics; 'forever' is never"),
+    ] = Duration(15)
     mask: Annotated[
         tuple[str, ...],
         Meta(description="attributes whose values nobody sees; 'passwords' stands for all that hold passwords or keys"),

@@ -13,6 +13,7 @@ from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
 from syncrepl_client.service.building import make_replica
 from syncrepl_client.service.facts import Facts, Looking
+from syncrepl_client.service.metrics import reason
 from syncrepl_client.service.snapshot import SourceState, ThreadState
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Source:
 
     def _lost(self, error: Exception) -> None:
         self._error = error
-        self._reconnects[type(error).__name__] += 1
+        self._reconnects[reason(error)] += 1
         if self._away is None:
             self._away = self._clock()
 
@@ -132,6 +133,7 @@ class Source:
             last_event=facts.last_event,
             changes=facts.changes,
             deletes_held=facts.deletes_held,
+            lag=None if replica is None else replica.lag,
             connected=away is None,
             refreshing=replica is not None and replica.refreshing,
             away=0.0 if away is None else self._clock() - away,
