@@ -21,7 +21,7 @@ from syncrepl_client.envelope.base import Kind, tombstone
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.secret import Secret
-from syncrepl_client.sinks.nats import NatsSink
+from syncrepl_client.sinks.nats import NatsSink, Subject
 from tests.between import Between
 from tests.certificates import Authority
 from tests.sinks.events import event, sample
@@ -406,8 +406,7 @@ def test_what_is_no_nats_is_unavailable(says: bytes) -> None:
 
 def test_a_connection_that_has_rested_is_made_anew(server: NatsServer) -> None:
     now = 0.0
-    sink = NatsSink.from_url(server.url)
-    sink = NatsSink(sink.address, sink.subject, clock=lambda: now)
+    sink = NatsSink(server.url, clock=lambda: now)
     with closing(sink):
         sink.open()
         sink.publish([event(1)])
@@ -480,8 +479,7 @@ def test_wrong_settings_are_refused(url: str, options: dict[str, Any], match: st
 
 
 def test_all_kinds_of_events_are_looked_for_in_the_stream() -> None:
-    sink = NatsSink.from_url("nats://127.0.0.1", source="corp")
-    assert {f"ldap.corp.{kind}" for kind in Kind} == set(sink.subject.examples)
+    assert {f"ldap.corp.{kind}" for kind in Kind} == set(Subject("ldap.{source}.{kind}", "corp").examples)
 
 
 def test_a_missing_file_is_told_when_it_is_opened(server: NatsServer) -> None:

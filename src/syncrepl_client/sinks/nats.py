@@ -73,37 +73,56 @@ class Subject:
 
 
 class NatsSink:
-    """Publishes events to a stream; see `from_url`.
+    """Publishes events to a stream.
 
     Args:
-        address: where the server is.
-        subject: the subject of each event.
+        url: a ``tls`` or ``nats`` URL, which names the server and nothing else, but for a user perhaps.
+        source: the name of the source, for the subject.
+        subject: a template for the subject of each event; see `Template`.
         stream: the name of the stream; None for whichever takes the subjects.
-        create: whether to make the stream, which must have a name then, if it is missing.
-        login: who to be; None for nobody.
-        tls: how to encrypt.
+        create: whether to make the stream, in files and without limits, if it is missing.
+        user: who to be.
+        password: of the user.
+        token: what the server wants instead of a user.
+        ca_file: who may have issued the server's certificate; None for whomever the system trusts.
+        cert_file: the certificate to show to the server.
+        key_file: its key, if that is in a file of its own.
+        cleartext: whether a ``nats`` URL may be another machine's.
         timeout: how many seconds the server may say nothing.
         clock: returns seconds, never less than before.
+
+    Raises:
+        UsageError: one of them is wrong.
     """
 
     def __init__(
         self,
-        address: Address,
-        subject: Subject,
+        url: str,
         *,
+        source: str = "directory",
+        subject: str = "ldap.{source}.{kind}",
         stream: str | None = None,
         create: bool = False,
-        login: Login | None = None,
-        tls: TLS | None = None,
+        user: str | None = None,
+        password: Secret | None = None,
+        token: Secret | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
+        cleartext: bool = False,
         timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.address = address
-        self.subject = subject
-        self._stream = stream
-        self._create = create
-        self._login = login
-        self._tls = tls or TLS()
+        self._address = _address(url, cleartext=cleartext)
+        if not timeout > 0:
+            raise UsageError("NATS cannot answer in no time", hint="give a timeout of some seconds")
+        if stream is not None and not _NAME.fullmatch(stream):
+            raise UsageError(f"{stream!r} cannot name a stream", hint="use letters, digits, '_' or '-'")
+        self._subject = Subject(subject, source)
+        self._stream = stream or (f"ldap-{source}" if create else None)
+        self._create = [self._subject.pattern] if create else []
+        self._login = _login(self._address.user if user is None else user, password, token)
+        self._tls = TLS(ca_file=ca_file, certificate=cert_file, key=key_file)
         self._timeout = timeout
         self._clock = clock
         self._connection: Connection | None = None
@@ -130,58 +149,37 @@ class NatsSink:
         cleartext: bool = False,
         timeout: float = 10.0,
     ) -> Self:
-        """Make one of a ``tls`` or ``nats`` URL, which names the server and nothing else.
-
-        Args:
-            url: the server; the name of a user may be in it.
-            source: the name of the source, for the subject.
-            subject: a template for the subject of each event; see `Template`.
-            stream: the name of the stream; None for whichever takes the subjects.
-            create: whether to make the stream, in files and without limits, if it is missing.
-            user: who to be.
-            password: of the user.
-            token: what the server wants instead of a user.
-            ca_file: who may have issued the server's certificate; None for whomever the system trusts.
-            cert_file: the certificate to show to the server.
-            key_file: its key, if that is in a file of its own.
-            cleartext: whether a ``nats`` URL may be another machine's.
-            timeout: how many seconds the server may say nothing.
-
-        Raises:
-            UsageError: one of them is wrong.
-        """
-        address = Address.parse(url, _SCHEMES, _PORTS, cleartext=cleartext)
-        if address.path.strip("/"):
-            raise UsageError("the address of NATS has no path", hint="give subject and stream by their own options")
-        if not timeout > 0:
-            raise UsageError("NATS cannot answer in no time", hint="give a timeout of some seconds")
-        if stream is not None and not _NAME.fullmatch(stream):
-            raise UsageError(f"{stream!r} cannot name a stream", hint="use letters, digits, '_' or '-'")
+        """Make one of a ``tls`` or ``nats`` URL."""
         return cls(
-            address,
-            Subject(subject, source),
-            stream=stream or (f"ldap-{source}" if create else None),
+            url,
+            source=source,
+            subject=subject,
+            stream=stream,
             create=create,
-            login=_login(address.user if user is None else user, password, token),
-            tls=TLS(ca_file=ca_file, certificate=cert_file, key=key_file),
+            user=user,
+            password=password,
+            token=token,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            cleartext=cleartext,
             timeout=timeout,
         )
 
     def open(self) -> None:
         """Connect, and look for the stream."""
-        connection = self._connection = Connection(str(self.address), self._timeout)
+        connection = self._connection = Connection(str(self._address), self._timeout)
         # From here on `stop` finds the connection.
         if self._stopped:
-            raise SinkUnavailable(f"nothing is sent to {self.address}: the sink is stopped")
-        connection.run(connection.connect(self._tls, self._login, encrypted=self.address.encrypted))
-        work = connection.look(self._stream, self.subject.examples, [self.subject.pattern] if self._create else [])
-        self._most = connection.run(work)
+            raise SinkUnavailable(f"nothing is sent to {self._address}: the sink is stopped")
+        connection.run(connection.connect(self._tls, self._login, encrypted=self._address.encrypted))
+        self._most = connection.run(connection.look(self._stream, self._subject.examples, self._create))
         self._heard = self._clock()
 
     def publish(self, batch: Sequence[Event]) -> None:
         """Publish events; see `Sink.publish`."""
         if self._connection is None or self._stopped:
-            raise SinkUnavailable(f"nothing was sent to {self.address}: the sink is stopped, or not open")
+            raise SinkUnavailable(f"nothing was sent to {self._address}: the sink is stopped, or not open")
         if self._clock() - self._heard > _RESTED:
             self.close()
             self.open()
@@ -201,7 +199,7 @@ class NatsSink:
             if refusal.err_code == TOO_LARGE:
                 raise EventRejected(events[first], f"the stream says: {refusal.description}")
             raise SinkUnavailable(
-                f"the stream at {self.address} does not take events: {refusal.description}", hint=_FULL
+                f"the stream at {self._address} does not take events: {refusal.description}", hint=_FULL
             )
         if large is not None:
             octets = messages[large].octets
@@ -210,7 +208,7 @@ class NatsSink:
     def _message(self, event: Event) -> Message:
         headers = _BINDING.headers(event)
         headers["Nats-Msg-Id"] = event.id
-        return Message(self.subject(event), event.body or b"", headers)
+        return Message(self._subject(event), event.body or b"", headers)
 
     def close(self) -> None:
         """Close the connection."""
@@ -223,7 +221,15 @@ class NatsSink:
         self._stopped = True
         connection = self._connection
         if connection is not None:
-            connection.end(SinkUnavailable(f"{self.address} was not waited for: the sink is stopped"))
+            connection.end(SinkUnavailable(f"{self._address} was not waited for: the sink is stopped"))
+
+
+def _address(url: str, *, cleartext: bool) -> Address:
+    """Return the server of a URL."""
+    address = Address.parse(url, _SCHEMES, _PORTS, cleartext=cleartext)
+    if address.path.strip("/"):
+        raise UsageError("the address of NATS has no path", hint="give subject and stream by their own options")
+    return address
 
 
 def _login(user: str | None, password: Secret | None, token: Secret | None) -> Login | None:
