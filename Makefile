@@ -20,6 +20,7 @@ help:
 	@echo 'make check      style, types and imports only'
 	@echo 'make docs       the documentation, into docs/_build/html'
 	@echo 'make bench      measure'
+	@echo 'make bench-sinks  measure how changes are delivered'
 	@echo 'make fuzz       look for input that breaks the codec, for ten minutes'
 	@echo 'make clean      remove everything made here'
 
@@ -51,6 +52,9 @@ bench: packages-dev $(DEV)
 	$(BIN)/python -m bench --entries $(N)
 	$(BIN)/python -m bench.stream --entries $(N)
 
+bench-sinks: packages-dev $(DEV)
+	$(BIN)/python -m bench.sinks
+
 fuzz: packages-dev $(DEV)
 	$(BIN)/python -m tests.fuzz --seconds 600
 
@@ -79,4 +83,4 @@ $(DEV): pyproject.toml
 	$(PIP) install --editable '.[dev,docs]'
 	@touch $(BASE) $@
 
-.PHONY: help demo test test-long check docs bench fuzz clean packages-demo packages-dev packages-long
+.PHONY: help demo test test-long check docs bench bench-sinks fuzz clean packages-demo packages-dev packages-long

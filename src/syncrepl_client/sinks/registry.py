@@ -23,6 +23,7 @@ GROUP: Final = "syncrepl_client.sinks"
 
 _DISTRIBUTION: Final = "syncrepl"
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
+_NATS: Final = ("syncrepl_client.sinks.nats", "NatsSink", "nats")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
 _OURS: Final = {
     "stdout": ("syncrepl_client.sinks.stdout", "StreamSink", ""),
@@ -30,6 +31,8 @@ _OURS: Final = {
     "exec": ("syncrepl_client.sinks.command", "CommandSink", ""),
     "http": _WEBHOOK,
     "https": _WEBHOOK,
+    "nats": _NATS,
+    "tls": _NATS,
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 
