@@ -64,9 +64,9 @@ ssl_cert_login_from = common_name
 class RabbitMQ:
     """One broker; it keeps its ports and what it stored for all its lives.
 
-    There are the virtual hosts ``/`` and ``a/b``, in which ``guest`` and ``ann``, who has a certificate and no password,
-    may do everything; ``writer`` may write to ``changes`` in ``/`` and nothing else, and ``nobody`` may do nothing.
-    The last two have the password `PASSWORD`.
+    There are the virtual hosts ``/`` and ``a/b``.  ``guest``, and ``ann``, who has no password, may do everything;
+    ``writer`` may write to ``changes`` in ``/``, and ``nobody`` may do nothing.  The last two have the password
+    `PASSWORD`.
     """
 
     def __init__(self) -> None:
@@ -148,7 +148,12 @@ class RabbitMQ:
 
     def control(self, *command: str) -> None:
         """Run ``rabbitmqctl``."""
-        subprocess.run([str(_PROGRAMS / "rabbitmqctl"), "--quiet", *command], check=True, env=self._environment(), capture_output=True)
+        subprocess.run(
+            [str(_PROGRAMS / "rabbitmqctl"), "--quiet", *command],
+            check=True,
+            env=self._environment(),
+            capture_output=True,
+        )
 
     def _run(self, *command: str) -> subprocess.Popen[bytes]:
         with (self.directory / "output").open("ab") as output:
@@ -195,9 +200,7 @@ class RabbitMQ:
     @contextlib.contextmanager
     def connected(self, virtual_host: str = "/") -> Iterator[Any]:
         """Give a channel of ``guest``; pika has no types."""
-        parameters = pika.ConnectionParameters(
-            "127.0.0.1", self.port, virtual_host, socket_timeout=5, stack_timeout=10
-        )
+        parameters = pika.ConnectionParameters("127.0.0.1", self.port, virtual_host, socket_timeout=5, stack_timeout=10)
         with contextlib.closing(pika.BlockingConnection(parameters)) as connection:
             yield connection.channel()
 

@@ -91,30 +91,46 @@ def test_what_cannot_be_imported_says_what_to_install() -> None:
 def test_an_unknown_sink_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="'kafak'") as caught:
         make_sink("kafak://host/")
-    assert "exec, file, http, https, stdout" in caught.value.hint
+    assert "amqp, amqps, exec, file, http, https, stdout" in caught.value.hint
     with pytest.raises(UsageError, match="not the URL"):
         make_sink("//host")
 
 
-def test_without_its_extra_a_webhook_says_so_and_the_others_work() -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("library", "url", "extra"),
+    [("urllib3", "https://example.com/", "webhook"), ("pika", "amqp://localhost", "rabbitmq")],
+)
+def test_without_its_extra_a_sink_says_so_and_the_others_work(library: str, url: str, extra: str) -> None:
+    program = f"""
 import sys
-sys.modules["urllib3"] = None
+sys.modules["{library}"] = None
 from syncrepl_client.sinks.registry import make_sink
 for url in ("stdout:", "file:///tmp/changes", "exec:cat"):
     make_sink(url)
 try:
-    make_sink("https://example.com/")
+    make_sink("{url}")
 except Exception as error:
     print(type(error).__name__, error.hint)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == 'UsageError pip install "syncrepl[webhook]"\n'
+    assert done.stdout == f'UsageError pip install "syncrepl[{extra}]"\n'
 
 
 def test_every_module_of_a_sink_can_be_asked_for() -> None:
     folder = Path(sys.modules[FileSink.__module__].__file__ or "").parent
-    others = {"__init__", "base", "halves", "lines", "memory", "registry"}
+    others = {
+        "__init__",
+        "addresses",
+        "amqp",
+        "base",
+        "halves",
+        "lines",
+        "logins",
+        "memory",
+        "registry",
+        "templates",
+        "waves",
+    }
     assert {type_of(name) for name in known()} >= {one.stem for one in folder.glob("*.py")} - others
 
 

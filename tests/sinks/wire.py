@@ -1,4 +1,4 @@
-"""A line to a broker that can be cut, held and slowed: for brokers that would lose what they have if they were killed."""
+"""A line to a broker that can be cut, held and slowed, so that the broker itself need not suffer."""
 
 from __future__ import annotations
 

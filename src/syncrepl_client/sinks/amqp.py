@@ -119,9 +119,8 @@ class Line:
             SinkUnavailable: the connection is gone.
         """
         self._closed = None
-        self._number, self._refused = 0, 0
+        self._number = 0
         self._unconfirmed.clear()
-        self._returned.clear()
         self._channel = channel = self._connected().channel()
         channel.add_on_close_callback(self._on_closed)
         self._wait(lambda: channel.is_open)
@@ -171,6 +170,8 @@ class Line:
             ChannelClosed: it closed the channel instead.
             SinkUnavailable: it did not confirm all, or not in time.
         """
+        self._returned.clear()
+        self._refused = 0
         self._wait(lambda: not self._unconfirmed)
         if self._returned:
             came_back = self._returned[0]
