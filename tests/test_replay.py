@@ -15,7 +15,7 @@ from syncrepl_client.exceptions import ChangesLost, DBError, UsageError
 from syncrepl_client.relay import Relay, State
 from syncrepl_client.replay import Replay
 from syncrepl_client.sinks.memory import MemorySink
-from syncrepl_client.store import retention
+from syncrepl_client.store import pruning
 from syncrepl_client.store.store import Store
 from tests.store.changing import Changing
 
@@ -75,7 +75,7 @@ def forget_until(store: Store, number: int) -> None:
             if last >= number:
                 return
             size = connection.execute("SELECT log_bytes FROM syncrepl_state").fetchone()[0]
-            retention.prune(connection, Retention(age=None, octets=size - 1), 0)
+            pruning.prune(connection, Retention(age=None, octets=size - 1), 0)
 
 
 # --- which changes ----------------------------------------------------------------------------------------------------

@@ -43,8 +43,6 @@ class AnyListener:
     def bound(self, client: Client) -> None:
         """Let the program ask the server something before the search begins."""
         if self._bound is not None:
-            from syncrepl_client.client import BoundConnection
-
             connection = BoundConnection(client)
             try:
                 self._bound(connection)

@@ -14,7 +14,8 @@ from syncrepl_client.exceptions import ChangesLost, UsageError
 from syncrepl_client.moments import microseconds, moment
 from syncrepl_client.store import changelog
 from syncrepl_client.store.database import data_file
-from syncrepl_client.store.feed import Feed, Position, begin_at
+from syncrepl_client.store.feed import Feed, begin_at
+from syncrepl_client.store.position import Position
 from syncrepl_client.store.visiting import reading, translated, visit
 
 if TYPE_CHECKING:

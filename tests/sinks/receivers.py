@@ -19,7 +19,7 @@ from syncrepl_client.sinks.webhook import WebhookSink
 from tests.server import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from syncrepl_client.sinks.base import Sink
     from syncrepl_client.sinks.webhook import Joins
@@ -39,6 +39,8 @@ class Receiver(ABC):
     """What a sink delivers to; `begin` puts it into a trouble, `end` lets it recover."""
 
     troubles: ClassVar[tuple[str, ...]]
+    # How often a trouble comes in a test, where it costs too much to come three times.
+    rounds: ClassVar[Mapping[str, int]] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

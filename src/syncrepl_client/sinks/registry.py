@@ -22,6 +22,7 @@ GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
 
 _DISTRIBUTION: Final = "syncrepl"
+_RABBITMQ: Final = ("syncrepl_client.sinks.rabbitmq", "RabbitMQSink", "rabbitmq")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 _NATS: Final = ("syncrepl_client.sinks.nats", "NatsSink", "nats")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
@@ -29,6 +30,8 @@ _OURS: Final = {
     "stdout": ("syncrepl_client.sinks.stdout", "StreamSink", ""),
     "file": ("syncrepl_client.sinks.file", "FileSink", ""),
     "exec": ("syncrepl_client.sinks.command", "CommandSink", ""),
+    "amqp": _RABBITMQ,
+    "amqps": _RABBITMQ,
     "http": _WEBHOOK,
     "https": _WEBHOOK,
     "nats": _NATS,
