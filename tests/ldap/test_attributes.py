@@ -17,6 +17,7 @@ from syncrepl_client.ldap.attributes import (
     Attributes,
     Decoded,
     decode_attributes,
+    differ_at_sight,
     encode_attributes,
     same_values,
     without,
@@ -258,3 +259,35 @@ def test_one_value_more_is_another_list(values: dict[str, list[bytes]], name: st
     changed = {**values, name: [*values.get(name, []), more]}
     same = more in values.get(name, [])
     assert same or not same_values(encode_attributes(values), encode_attributes(changed))
+
+
+@given(FEW, st.randoms(use_true_random=False))
+def test_what_differs_at_sight_differs(values: dict[str, list[bytes]], random: Random) -> None:
+    wire = encode_attributes(values)
+    shuffled = list(values.items())
+    random.shuffle(shuffled)
+    spelled = {
+        "".join(random.choice((letter.lower(), letter.upper())) for letter in name): random.sample(of, len(of))
+        for name, of in shuffled
+    }
+
+    assert not differ_at_sight(wire, encode_attributes(spelled))
+
+
+@given(FEW, FEW)
+def test_what_takes_more_octets_differs_at_sight(
+    values: dict[str, list[bytes]], others: dict[str, list[bytes]]
+) -> None:
+    first, second = encode_attributes(values), encode_attributes(others)
+    assert differ_at_sight(first, second) or len(first) == len(second)
+
+
+def test_a_digit_is_seen_at_sight() -> None:
+    first, second = ({"cn": [b"Ann"], "telephoneNumber": [b"+49 30 %d" % number]} for number in (1234, 1235))
+    assert differ_at_sight(encode_attributes(first), encode_attributes(second))
+
+
+@pytest.mark.parametrize("padded", [b"\x30\x84\x00\x00\x00\x03abc", b"\x30\x81\x03abc", b"\x30\x82\x00\x03abc"])
+def test_a_server_that_pads_lengths_is_looked_at_closer(padded: bytes) -> None:
+    assert not differ_at_sight(padded, b"\x30\x03abc")
+    assert not differ_at_sight(b"\x30\x03abc", padded)

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Final
+from zlib import adler32
 
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
 from syncrepl_client.ldap.layout import Layout
 
-__all__ = ["Attributes", "Decoded", "attribute_at", "decode_attributes", "encode_attributes", "same_values", "without"]
+__all__ = [
+    "Attributes",
+    "Decoded",
+    "attribute_at",
+    "decode_attributes",
+    "differ_at_sight",
+    "encode_attributes",
+    "same_values",
+    "without",
+]
 
 # Attribute names by their element, tag and length included.
 _NAMES: Final[dict[bytes, str]] = {}
@@ -22,6 +32,11 @@ _LAYOUTS: Final[dict[bytes, Layout]] = {}
 _MOST_LAYOUTS: Final = 64
 _WORTH_LEARNING: Final = 2
 _LONG_FORM: Final = 0x80
+# From which size on, with tag and length, an element needs one more octet for its length, and two more.
+_ONE_MORE_FROM: Final = 0x83
+_TWO_MORE_FROM: Final = 0x104
+# Of so many octets the sum differs by less than the modulus of the checksum, whatever the case of all letters.
+_MOST_SUMMED: Final = 2048
 
 
 class Attributes(Mapping[str, list[bytes]]):
@@ -150,6 +165,34 @@ def same_values(first: bytes, second: bytes) -> bool:
                 return False
         pos, at = next_pos, next_at
     return (pos == end and at == stop) or _canonical(first) == _canonical(second)
+
+
+def differ_at_sight(first: bytes, second: bytes) -> bool:
+    """Tell whether PartialAttributeLists of an entry, one sent after the other, hold other values, if that is easy.
+
+    A server takes as many octets for the same values in any order, and the same octets but for the case of names, by
+    which their sum differs in multiples of 32.  Most changes show there, and `same_values` takes ten times as long: for
+    100,000 changed entries that is 1.3 s.  Servers that pad lengths are looked at closer.
+
+    Returns:
+        Whether they differ for certain; if not, `same_values` tells.
+    """
+    size = len(first)
+    if not (_is_shortest(first) and _is_shortest(second)):
+        return False
+    if size != len(second):
+        return True
+    # The lower half is the sum of the octets and 1, modulo 65521.
+    apart = (adler32(first) & 0xFFFF) - (adler32(second) & 0xFFFF)
+    return size < _MOST_SUMMED and 0 not in (apart % 32, (apart + 65521) % 32, (apart - 65521) % 32)
+
+
+def _is_shortest(wire: bytes) -> bool:
+    """Tell whether the length of a list is encoded as short as can be, in at most three octets."""
+    form, size = wire[1:2], len(wire)
+    if size >= _TWO_MORE_FROM:
+        return form == b"\x82"
+    return form < b"\x81" or (form == b"\x81" and size >= _ONE_MORE_FROM)
 
 
 def _common(first: bytes, second: bytes) -> int:
