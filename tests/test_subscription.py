@@ -52,6 +52,31 @@ def numbers(changes: list[Change]) -> list[int | None]:
     return [change.sequence for change in changes if change.origin is not Origin.SNAPSHOT]
 
 
+# --- where a snapshot begins and ends ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pages", [[1], [2, 1, 50], [50]])
+def test_the_first_and_the_last_entry_of_a_snapshot_are_marked(store: Store, path: Path, pages: list[int]) -> None:
+    """Also where the reader is another one for each page."""
+    changing = Changing(store, Random(1))
+    for _ in range(5):
+        changing.change()
+    changes: list[Change] = []
+    for limit in [*pages, *[1] * 50]:
+        with subscribe(path, "one") as subscription:
+            changes += subscription.read(limit, 0)
+            subscription.commit()
+    changing.change()
+    with subscribe(path, "one") as subscription:
+        changes += subscription.read(1, 0)
+    marks = [(change.provenance.first, change.provenance.last) for change in changes]
+    snapshot = [mark for change, mark in zip(changes, marks, strict=True) if change.origin is Origin.SNAPSHOT]
+    assert len(snapshot) > 3
+    assert [first for first, _ in snapshot] == [True, *[False] * (len(snapshot) - 1)]
+    assert [last for _, last in snapshot] == [*[False] * (len(snapshot) - 1), True]
+    assert marks[len(snapshot) :] == [(False, False)]
+
+
 # --- what counts as handled -------------------------------------------------------------------------------------------
 
 

@@ -65,11 +65,15 @@ class Provenance:
         sequence: its number in the changelog, or, for an entry of a snapshot, that of the last change which the
             snapshot contains; None if no changelog is kept.
         stored: when it was stored, in microseconds since 1970; None if no changelog is kept.
+        first: whether it is the first entry of a snapshot.
+        last: whether it is the last entry of a snapshot, which is complete with it.
     """
 
     origin: Origin
     sequence: int | None = None
     stored: int | None = None
+    first: bool = False
+    last: bool = False
 
 
 _FOUND: Final = Provenance(Origin.REFRESH)

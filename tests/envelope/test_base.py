@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from syncrepl_client.envelope.base import Event, Kind, array, head_of, kind_of, modified_when, origin, tombstone
+from syncrepl_client.envelope.base import (
+    Event,
+    Kind,
+    array,
+    head_of,
+    kind_of,
+    modified_when,
+    origin,
+    origin_of,
+    tombstone,
+)
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
 from tests.envelope.changes import AFTER, ANN, BEFORE, CHANGES, FILE, entry, found
@@ -29,6 +40,16 @@ def test_an_event_bears_the_kind_of_change_and_the_number_that_it_has_in_the_cha
 @pytest.mark.parametrize("where", [Origin.REFRESH, Origin.PERSIST, Origin.VERIFICATION])
 def test_only_an_entry_of_a_snapshot_is_read(where: Origin) -> None:
     assert kind_of(Added(AFTER, found(where))) is Kind.CREATED
+
+
+def test_the_last_entry_of_a_snapshot_is_marked() -> None:
+    assert not head_of(FILE, CHANGES["read"]).event("", b"").last
+    assert head_of(FILE, Added(AFTER, replace(found(Origin.SNAPSHOT), last=True))).event("", b"").last
+
+
+def test_the_file_is_in_the_name_of_an_event() -> None:
+    event = head_of(FILE, CHANGES["deleted"]).event("", b"")
+    assert origin_of(event) == origin_of(tombstone(event)) == FILE
 
 
 def test_a_change_without_number_cannot_be_sent() -> None:

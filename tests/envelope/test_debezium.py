@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from syncrepl_client.envelope import Debezium
 from syncrepl_client.exceptions import LDAPUrlParseError, UsageError
-from syncrepl_client.model import Added, Change, Modified, Renamed
-from tests.envelope.changes import ANN, BEFORE, CHANGES, FILE, MOVED, STORED, URL, decoded, entry, found
+from syncrepl_client.model import Added, Change, Modified, Origin, Renamed
+from tests.envelope.changes import AFTER, ANN, BEFORE, CHANGES, FILE, MOVED, STORED, URL, decoded, entry, found, schema
 
 NOON = 1769860800
 
@@ -73,6 +75,16 @@ def test_what_there_was_and_is_depends_on_the_operation(kind: str, op: str) -> N
     assert (told["before"] is None) == (op in "cr")
     assert (told["after"] is None) == (op == "d")
     assert told["source"]["snapshot"] == ("true" if op == "r" else "false")
+
+
+@pytest.mark.parametrize(
+    ("marks", "told"), [({"first"}, "first"), (set(), "true"), ({"last"}, "last"), ({"first", "last"}, "last")]
+)
+def test_the_source_says_where_a_snapshot_begins_and_ends(marks: set[str], told: str) -> None:
+    provenance = replace(found(Origin.SNAPSHOT), first="first" in marks, last="last" in marks)
+
+    assert source(Added(AFTER, provenance))["snapshot"] == told
+    assert Draft202012Validator(schema("debezium")).is_valid(decoded(form().events(Added(AFTER, provenance))[0].body))
 
 
 def test_the_source_says_when_the_server_changed_it_and_which_change_that_was() -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "kind_of",
     "modified_when",
     "origin",
+    "origin_of",
     "tombstone",
 ]
 
@@ -78,6 +79,7 @@ class Event:
         headers: attributes of the event that are not in the body, without what a transport puts before their names (see
             `syncrepl_client.envelope.bindings`); empty if all is in the body.
         body: what to send; None for a tombstone, by which a log that is compacted forgets the key.
+        last: whether it is the last entry of a snapshot: what the receiver has and the snapshot had not, is gone.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Event:
     content_type: str
     headers: Mapping[str, str] = field(hash=False)
     body: bytes | None
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +128,11 @@ class Head(NamedTuple):
     kind: Kind
     dn: str
     sequence: int
+    last: bool
 
     def event(self, content_type: str, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Event:
         """Return the event with a body."""
-        return Event(*self, content_type, headers, body)
+        return Event(*self[:-1], content_type, headers, body, self.last)
 
 
 def origin(origin_id: str) -> str:
@@ -146,6 +150,11 @@ def origin(origin_id: str) -> str:
             hint="use 1 to 128 letters, digits, '-', '.', '_' or '~'",
         )
     return origin_id
+
+
+def origin_of(event: Event) -> str:
+    """Return the name of the data file that an event comes from."""
+    return event.id.partition(":")[0]
 
 
 def head_of(origin_id: str, change: Change) -> Head:
@@ -168,7 +177,7 @@ def head_of(origin_id: str, change: Change) -> Head:
     octets = entry.uuid_octets.hex()
     key = f"{octets[:8]}-{octets[8:12]}-{octets[12:16]}-{octets[16:20]}-{octets[20:]}"
     name = f"{origin_id}:{sequence}:{key}" if kind is Kind.READ else f"{origin_id}:{sequence}"
-    return Head(name, key, kind, entry.dn, sequence)
+    return Head(name, key, kind, entry.dn, sequence, change.provenance.last)
 
 
 def kind_of(change: Change) -> Kind:

@@ -9,7 +9,8 @@ Where LDAP differs from a database, and what was decided:
   stored here.  Both are the same each time that the event is sent.
 * ``source.sequence`` holds the number of the change before, and that of this one; for an entry of a snapshot the second
   is that of the last change that the snapshot contains.
-* ``source.snapshot`` is ``true`` or ``false``: which entry is the last one is not known when it is sent.
+* ``source.snapshot`` is ``first``, ``true`` or ``last`` for an entry of a snapshot, else ``false``; one that is both the
+  first and the last is ``last``.
 * There is no transaction of several entries in LDAP, and the cookie belongs to none of them: both are null.
 """
 
@@ -159,7 +160,7 @@ class Debezium:
             ts_ms=ts_ms or 0,
             ts_us=ts_us or 0,
             ts_ns=ts_ns or 0,
-            snapshot="true" if head.kind is Kind.READ else "false",
+            snapshot=_snapshot(head, change),
             db=self._base,
             sequence=f'["{max(head.sequence - 1, 0)}","{head.sequence}"]',
             server=self._server,
@@ -167,6 +168,15 @@ class Debezium:
             entry_csn=change.entry_csn,
             dn=head.dn,
         )
+
+
+def _snapshot(head: Head, change: Change) -> str:
+    """Return where in a snapshot an entry is, in Debezium's words."""
+    if head.kind is not Kind.READ:
+        return "false"
+    if head.last:
+        return "last"
+    return "first" if change.provenance.first else "true"
 
 
 def _made(change: Change) -> int | None:

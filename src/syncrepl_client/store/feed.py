@@ -5,6 +5,7 @@ The two join without gap or overlap, since the snapshot is the copy as it was af
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ChangesLost, UsageError
@@ -129,8 +130,15 @@ class Feed:
         if not page:
             self._end_snapshot()
             self.position = Position(sequence)
-        provenance = Provenance(Origin.SNAPSHOT, sequence, self._time_of(sequence) if page else None)
-        return [(Added(entry, provenance), Position(sequence, at)) for at, entry in page]
+            return []
+        usual = Provenance(Origin.SNAPSHOT, sequence, self._time_of(sequence))
+        told = [usual] * len(page)
+        told[0] = replace(usual, first=place == BEGINNING)
+        told[-1] = replace(told[-1], last=page[-1][0] == self._snapshot.end())
+        return [
+            (Added(entry, provenance), Position(sequence, at))
+            for (at, entry), provenance in zip(page, told, strict=True)
+        ]
 
     def _past(self, sequence: int) -> Past:
         try:

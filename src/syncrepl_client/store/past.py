@@ -47,6 +47,7 @@ _LIST_CHANGED: Final = """
 _AFTER: Final = """
     SELECT depth, uuid FROM temp.listing WHERE (depth, uuid) > (?, ?) ORDER BY depth, uuid LIMIT ?
 """
+_LAST: Final = "SELECT depth, uuid FROM temp.listing ORDER BY depth DESC, uuid DESC LIMIT 1"
 _COUNT: Final = "SELECT count(*) FROM temp.listing"
 _NOW: Final = "SELECT uuid, dn, attrs FROM syncrepl_copy WHERE uuid = ?"
 _NAMED: Final = """
@@ -128,6 +129,13 @@ class Past(ByName):
                     if octets <= 0:
                         break
                 return found
+
+    def end(self) -> Place | None:
+        """Return the place of the last entry; None if there is none."""
+        with translated(self._path):
+            self._list()
+            found: Place | None = self._connection.execute(_LAST).fetchone()
+            return found
 
     def _entry(self, uuid: bytes) -> Entry | None:
         """Find what an entry was, in a transaction."""
