@@ -22,6 +22,7 @@ from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
 from syncrepl_client.redaction import PASSWORDS, Redaction
 from syncrepl_client.replica import Replica
+from syncrepl_client.selection import Selection
 from syncrepl_client.service.sink_keys import accepts, sink_class
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.transport.tls import TLS
@@ -44,6 +45,7 @@ __all__ = [
     "check",
     "make_envelope",
     "make_replica",
+    "make_selection",
     "make_sink",
     "redaction_of",
     "retention_of",
@@ -87,6 +89,7 @@ def _check_source(config: Config, name: str) -> None:
 
 def _check_sink(config: Config, name: str, source: str) -> None:
     backoff_of(config.sinks[name].section)
+    make_selection(config.sinks[name].section)
     make_sink(config, name, source, make_envelope(config, name, source, "0"))
 
 
@@ -233,6 +236,21 @@ def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sin
     given = {"join": envelope.batch, "source": source}
     options |= {name: value for name, value in given.items() if accepts(kind, name)}
     return kind.from_url(section.url, **options)
+
+
+def make_selection(section: SinkSection) -> Selection:
+    """Return what a sink gets of the changes.
+
+    Raises:
+        UsageError: the filter is none, or what is said of attributes contradicts itself.
+    """
+    return Selection(
+        kinds=section.kinds,
+        filter=section.filter or None,
+        keep=section.attributes,
+        leave_out=section.without,
+        rename=section.rename,
+    )
 
 
 def backoff_of(section: SinkSection) -> Backoff:

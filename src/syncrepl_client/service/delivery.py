@@ -11,7 +11,7 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.relay import Policy, Relay, State
 from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
-from syncrepl_client.service.building import backoff_of, make_envelope, make_sink
+from syncrepl_client.service.building import backoff_of, make_envelope, make_selection, make_sink
 from syncrepl_client.service.snapshot import SinkState, ThreadState
 from syncrepl_client.subscription import subscribe
 
@@ -113,13 +113,17 @@ class Delivery:
                 self._count(relay)
 
     def _make_relay(self, subscription: Subscription) -> Relay:
+        section = self._section
+        selection = make_selection(section)
         with Reader(self._from.path) as reader:
             file_id = reader.status().file_id
+            unknown = selection.unknown(reader.schema)
+        if unknown:
+            diary.unknown_attributes(self.sink, self.source, unknown)
         envelope = make_envelope(self._config, self.sink, self.source, file_id)
-        section = self._section
         return Relay(
             subscription,
-            envelope.events,
+            selection.around(envelope.events),
             make_sink(self._config, self.sink, self.source, envelope),
             random=self._random,
             backoff=backoff_of(section),

@@ -28,6 +28,7 @@ __all__ = [
     "source_connected",
     "source_failed",
     "subscriptions_left",
+    "unknown_attributes",
 ]
 
 _logger = logging.getLogger("syncrepl_client.service")
@@ -64,6 +65,12 @@ def begins_anew(sink: str, source: str, error: Exception) -> None:
     """Say that a sink gets a snapshot because changes are gone that it has not got."""
     extra = fields(what="sink-begins-anew", sink=sink, source=source, error=type(error).__name__)
     _logger.warning("%s from %s: begins with a snapshot: %s", sink, source, error, extra=extra)
+
+
+def unknown_attributes(sink: str, source: str, names: Sequence[str]) -> None:
+    """Say that a sink's table names attributes that the server does not have, so that they are never there."""
+    extra = fields(what="attributes-unknown", sink=sink, source=source)
+    _logger.warning("%s from %s: the server has no attribute %s", sink, source, ", ".join(names), extra=extra)
 
 
 def sink_changed(sink: str, source: str, state: str, error: Exception | None) -> None:

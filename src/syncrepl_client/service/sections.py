@@ -119,7 +119,7 @@ class SinkSection(Struct, frozen=True, kw_only=True):
     retry_first: Annotated[Duration, Meta(description="the longest wait before the first retry")] = Duration(1)
     retry_longest: Annotated[Duration, Meta(description="the longest wait of all")] = Duration(60)
     kinds: Annotated[
-        tuple[Literal["added", "modified", "renamed", "deleted"], ...],
+        tuple[Literal["read", "created", "updated", "renamed", "deleted"], ...],
         Meta(description="the kinds of change; all by default"),
     ] = ()
     filter: Annotated[

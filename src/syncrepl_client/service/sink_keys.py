@@ -101,10 +101,12 @@ def _options(kind: SinkType) -> list[tuple[str, Any, Any]]:
 
 
 def _meanings(kind: SinkType) -> dict[str, str]:
-    """Return what the docstring of a class says about its arguments."""
-    text = inspect.getdoc(kind) or ""
-    arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
-    return {name: " ".join(meaning.split()).removesuffix(".") for name, meaning in _ARGUMENT.findall(arguments)}
+    """Return what docstrings say about arguments: that of `from_url`, or else that of the class."""
+    found: dict[str, str] = {}
+    for text in (inspect.getdoc(kind), inspect.getdoc(kind.from_url)):
+        arguments = (text or "").partition("Args:\n")[2].partition("\n\n")[0]
+        found |= {name: " ".join(meaning.split()).removesuffix(".") for name, meaning in _ARGUMENT.findall(arguments)}
+    return found
 
 
 def _imported(named: str) -> SinkType:
