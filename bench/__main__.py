@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.contenders import ENCRYPTED, FLOORS, LATER, OURS, PEERS
 from bench.provider import prepare
+from bench.starting import measure_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp(prefix="syncrepl-bench-"))
     results: Results = {}
     floors: list[float] = []
+    measure_starts()
     try:
         for number in range(options.rounds):
             with prepare(options.entries, random_uuids=number % 2 == 1) as slapd:

@@ -63,9 +63,11 @@ def run(command: Sequence[str | Path], *, output: Path | None = None) -> Run:
     Raises:
         subprocess.CalledProcessError: it failed.
     """
+    # An installed package is compiled once, and not at every start.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (output or Path(os.devnull)).open("wb") as sink:
         started = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command], stdout=sink)
+        process = subprocess.Popen([str(part) for part in command], stdout=sink, env=environment)
         peak = _Peak(process.pid)
         peak.start()
         _, status, usage = os.wait4(process.pid, 0)

@@ -13,7 +13,9 @@ OUTSIDE = {
     "asyncio",
     "click",
     "concurrent.futures",
+    "decimal",
     "dns",
+    "fractions",
     "gssapi",
     "hashlib",
     "http",
@@ -78,7 +80,7 @@ def test_a_replica_without_an_event_loop_needs_no_asyncio() -> None:
     brought = imported_by("from syncrepl_client import Replica", "Replica('ldap://localhost/dc=example', 'copy.db')")
 
     assert "syncrepl_client.opening" in brought
-    assert brought & {"asyncio", "concurrent.futures"} == set()
+    assert brought & {"asyncio", "concurrent.futures", "msgspec", "tempfile"} == set()
 
 
 def test_a_command_is_imported_when_it_is_asked_for() -> None:

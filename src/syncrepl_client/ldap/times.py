@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 __all__ = ["generalized_time", "instant", "utc_time"]
 
@@ -80,6 +82,9 @@ def _moment(value: bytes) -> tuple[datetime, Fraction | int]:
     when = _second_of(minute, match[6]) - _offset(match[8], match[9], match[10])
     if match[7] is None:
         return when, 0
+    # Few servers write one, and it brings the decimal numbers.
+    from fractions import Fraction  # noqa: PLC0415
+
     # The fraction is one of the smallest unit that is given.
     unit = 1 if match[6] else 60 if match[5] else 3600
     fraction = Fraction(int(match[7]) * unit, 10 ** len(match[7]))

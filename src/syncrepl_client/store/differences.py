@@ -10,15 +10,14 @@ while another was put at the end.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-import msgspec
 
 from syncrepl_client.exceptions import DBError, ProtocolError
 from syncrepl_client.ldap import ber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["LARGE", "redo", "splices", "undo"]
 
@@ -51,8 +50,13 @@ class _Attribute(NamedTuple):
     end: int
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes]]).decode
+@cache
+def _form() -> tuple[Callable[[object], bytes], Callable[[bytes], list[tuple[int, bytes, bytes]]]]:
+    """Return what writes a difference, and what reads one."""
+    # Few copies hold an entry so large, and it brings seventeen modules.
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes]]).decode
 
 
 def splices(old: bytes, new: bytes) -> bytes | None:
@@ -68,7 +72,8 @@ def splices(old: bytes, new: bytes) -> bytes | None:
         return None
     if found is None:
         return None
-    encoded = _encode([tuple(splice) for splice in found])
+    encode, _ = _form()
+    encoded = encode([tuple(splice) for splice in found])
     # An attribute that a server sends in two parts fits none of this.
     return encoded if len(encoded) * 4 < len(new) and redo(old, encoded) == new else None
 
@@ -79,7 +84,8 @@ def redo(old: bytes, difference: bytes) -> bytes:
     Raises:
         DBError: the difference is not of this version.
     """
-    return _spliced(old, _decode(difference))
+    _, decode = _form()
+    return _spliced(old, decode(difference))
 
 
 def undo(new: bytes, difference: bytes) -> bytes:
@@ -90,7 +96,8 @@ def undo(new: bytes, difference: bytes) -> bytes:
     """
     back = []
     shift = 0
-    for at, was, became in _decode(difference):
+    _, decode = _form()
+    for at, was, became in decode(difference):
         back.append((at + shift, became, was))
         shift += len(became) - len(was)
     return _spliced(new, back)
