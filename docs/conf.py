@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent))
+import metrics_table
 import trap_table
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
+metrics_table.write()
 trap_table.write()
 
 project = "syncrepl_client"
@@ -44,7 +46,10 @@ nitpick_ignore_regex = [
     ("py:.*", rf"(?:{_foreign})(?:\..*)?"),
     ("py:.*", rf"(?:{_builtin})"),
     # Names that a module imports for its annotations alone, and that have no entry.
-    ("py:class", r"UUID|Path|Control|Credentials|Timeouts|LDAPUrl|syncrepl_client\.client\.Client|SupportsUnparse"),
+    (
+        "py:class",
+        r"UUID|Path|Control|Credentials|Timeouts|LDAPUrl|(?:syncrepl_client\.client\.)?Client|SupportsUnparse",
+    ),
     # What those that programs use are made of, and nobody else's business.
     ("py:class", r"Opened|Definition|SupportsIsSet|T"),
     # Where a default is a function, Sphinx takes the signature for words between commas and brackets.

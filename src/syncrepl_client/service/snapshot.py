@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -122,7 +123,7 @@ class Process:
     @classmethod
     def look(cls) -> Process:
         """Ask the system."""
-        return cls(_started(), time.process_time(), _open_files(), _resident())
+        return cls(_started(_SELF / "stat"), time.process_time(), _open_files(), _resident())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +158,15 @@ _SELF: Final = Path("/proc/self")
 _START: Final = 19
 
 
-def _started() -> float | None:
+@cache
+def _started(stat: Path) -> float | None:
+    """Find out when the process was started: once, for the clock may be set, and that is no new start."""
     try:
-        stat = (_SELF / "stat").read_text(encoding="utf-8", errors="replace")
-        ticks = int(stat.rpartition(")")[2].split()[_START])
-        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-        booted = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
-    except (OSError, StopIteration, ValueError, IndexError):
+        ticks = int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[_START])
+    except (OSError, ValueError, IndexError):
         return None
+    # The time of the boot itself is in /proc/stat, which services may not see.
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
