@@ -23,6 +23,7 @@ from syncrepl_client.model import SyncreplMode
 from syncrepl_client.redaction import PASSWORDS, Redaction
 from syncrepl_client.replica import Replica
 from syncrepl_client.selection import Selection
+from syncrepl_client.service.health import Policy
 from syncrepl_client.service.sink_keys import accepts, sink_class
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.transport.tls import TLS
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from syncrepl_client.envelope.base import Envelope
     from syncrepl_client.ldap.url import LDAPUrl
     from syncrepl_client.service.config import Config
-    from syncrepl_client.service.sections import SinkSection, SourceSection
+    from syncrepl_client.service.sections import ServiceSection, SinkSection, SourceSection
     from syncrepl_client.service.units import Duration
     from syncrepl_client.sinks.base import Sink
 
@@ -47,6 +48,7 @@ __all__ = [
     "make_replica",
     "make_selection",
     "make_sink",
+    "policy_of",
     "redaction_of",
     "retention_of",
 ]
@@ -250,6 +252,17 @@ def make_selection(section: SinkSection) -> Selection:
         keep=section.attributes,
         leave_out=section.without,
         rename=section.rename,
+    )
+
+
+def policy_of(section: ServiceSection) -> Policy:
+    """Return what makes the service unready."""
+    return Policy(
+        grace=float(section.grace),
+        lag=section.lag_limit.limited,
+        delivery_lag=section.delivery_lag_limit.limited,
+        held=section.held_is_unready,
+        paused=section.paused_is_unready,
     )
 
 

@@ -69,6 +69,7 @@ class Daemon:
         self._parts = Parts(random, self._wait_for_the_end)
         self._endpoint: Endpoint | None = None
         self._listens = ""
+        self._policy = Policy()
         self._reloaded = 0.0
         self._reload_failed = False
         self._ready = False
@@ -126,6 +127,7 @@ class Daemon:
 
     def _apply(self, config: Config) -> list[str]:
         self._configured(config)
+        self._policy = building.policy_of(config.service)
         self._listen(config.service.listen)
         made = self._parts.apply(config)
         self._reloaded, self._reload_failed = time.time(), False
@@ -139,7 +141,7 @@ class Daemon:
             self._endpoint, self._listens = None, ""
         address = building.address_of(where)
         if address is not None:
-            self._endpoint = Endpoint(*address, pages(lambda: self._snapshot, Policy)).open()
+            self._endpoint = Endpoint(*address, pages(lambda: self._snapshot, lambda: self._policy)).open()
             self._listens = where
 
     def _reload(self) -> None:
@@ -166,7 +168,7 @@ class Daemon:
         )
 
     def _tell(self) -> None:
-        status = summary(self._snapshot, Policy())
+        status = summary(self._snapshot, self._policy)
         if not self._ready:
             self._ready = self._parts.started
             if self._ready:

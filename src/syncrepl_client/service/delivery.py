@@ -33,6 +33,10 @@ _LOOK_EVERY: Final = 0.5
 _BACKOFF: Final = Backoff(10.0, 600.0)
 
 
+# What to those who look is the state of a relay that there is not.
+_SHOWN: Final = {Phase.FAILED: State.WAITING, Phase.HELPLESS: State.STOPPED, Phase.STOPPED: State.STOPPED}
+
+
 def subscription_of(sink: str) -> str:
     """Return the name under which a data file remembers how far a sink has come."""
     return f"sink {sink}"
@@ -182,9 +186,7 @@ class Delivery:
     def _shown(self, relay: Relay | None) -> State:
         if relay is not None:
             return relay.state
-        return {Phase.FAILED: State.WAITING, Phase.HELPLESS: State.PAUSED, Phase.STOPPED: State.STOPPED}.get(
-            self.attempts.phase, State.RUNNING
-        )
+        return _SHOWN.get(self.attempts.phase, State.RUNNING)
 
     def thread(self) -> ThreadState:
         """Tell whether its thread is at work."""

@@ -5,6 +5,7 @@ The meaning stands in the annotation, where the checker of files, the example an
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
@@ -28,6 +29,17 @@ class ServiceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["127.0.0.1:9464"],
         ),
     ] = ""
+    grace: Annotated[
+        Duration, Meta(description="how long a server or a receiver may be away until /readyz says that it is")
+    ] = Duration(60)
+    lag_limit: Annotated[
+        Duration, Meta(description="how long a copy may lack what its server has until /readyz says so")
+    ] = Duration(math.inf)
+    delivery_lag_limit: Annotated[
+        Duration, Meta(description="how long a change may wait for its delivery until /readyz says so")
+    ] = Duration(math.inf)
+    held_is_unready: Annotated[bool, Meta(description="whether deletions that are held make /readyz say no")] = False
+    paused_is_unready: Annotated[bool, Meta(description="whether a sink that is paused makes /readyz say no")] = False
     log_format: Annotated[Literal["text", "json"], Meta(description="how log lines look")] = "text"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="which log lines there are; debug names entries")
