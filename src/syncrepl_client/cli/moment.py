@@ -11,11 +11,15 @@ from syncrepl_client.exceptions import UsageError
 from syncrepl_client.store.listing import Listing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syncrepl_client.cli.terminal import Messages
     from syncrepl_client.reader import Reader, Status
     from syncrepl_client.store.past import Past
 
-__all__ = ["at_option", "copied", "source"]
+    _Command = Callable[..., None]
+
+__all__ = ["at_option", "copied", "moment_option", "source"]
 
 
 def _when(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | int | None:
@@ -30,12 +34,15 @@ def _when(_context: click.Context, _parameter: click.Parameter, value: str | Non
         raise click.BadParameter(f"{value!r} is no time such as 2026-11-25T18:00 and no number of a change") from error
 
 
-at_option: Final = click.option(
+def moment_option(option: str, argument: str, text: str) -> Callable[[_Command], _Command]:
+    """Return an option that takes a time or the number of a change."""
+    return click.option(option, argument, metavar="TIME", callback=_when, help=text)
+
+
+at_option: Final = moment_option(
     "--at",
     "when",
-    metavar="TIME",
-    callback=_when,
-    help="As the copy was then: a time (ISO 8601, local time if it has no zone), or after the change of that number.",
+    "As the copy was then: a time (ISO 8601, local time if it has no zone), or after the change of that number.",
 )
 
 

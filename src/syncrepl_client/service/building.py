@@ -5,6 +5,7 @@ Whatever can be known to be wrong before anything is opened is known here, so `c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
@@ -29,11 +30,12 @@ from syncrepl_client.store.retention import Retention
 from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from syncrepl_client.credentials import Credentials
-    from syncrepl_client.envelope.base import Envelope
+    from syncrepl_client.envelope.base import Envelope, Event
     from syncrepl_client.ldap.url import LDAPUrl
+    from syncrepl_client.model import Change
     from syncrepl_client.service.config import Config
     from syncrepl_client.service.sections import ServiceSection, SinkSection, SourceSection
     from syncrepl_client.service.units import Duration
@@ -41,9 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VERSION",
+    "Encoding",
     "address_of",
     "backoff_of",
     "check",
+    "make_encoding",
     "make_envelope",
     "make_replica",
     "make_selection",
@@ -218,6 +222,28 @@ def make_envelope(config: Config, sink: str, source: str, file_id: str) -> Envel
             return Debezium(file_id, url, name=source, version=VERSION)
         case _:
             return PlainEnvelope(file_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What makes events of the changes of a source for a sink.
+
+    Args:
+        envelope: what they look like.
+        selection: which changes, and what of them.
+        events: makes the events of a change, none of one that is not selected.
+    """
+
+    envelope: Envelope
+    selection: Selection
+    events: Callable[[Change], Iterable[Event]]
+
+
+def make_encoding(config: Config, sink: str, source: str, file_id: str) -> Encoding:
+    """Return what makes events for a sink; see `make_envelope` and `make_selection`."""
+    envelope = make_envelope(config, sink, source, file_id)
+    selection = make_selection(config.sinks[sink].section)
+    return Encoding(envelope, selection, selection.around(envelope.events))
 
 
 def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sink:

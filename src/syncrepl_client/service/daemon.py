@@ -12,12 +12,13 @@ import platform
 import signal
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import SyncreplError, UsageError
+from syncrepl_client.exceptions import DBError, SyncreplError, UsageError
 from syncrepl_client.service import building, diary
+from syncrepl_client.service.claim import Claim
 from syncrepl_client.service.config import load
 from syncrepl_client.service.endpoint import Endpoint
 from syncrepl_client.service.health import Policy, Verdict, liveness, summary
@@ -25,9 +26,11 @@ from syncrepl_client.service.notify import Notifier
 from syncrepl_client.service.pages import pages
 from syncrepl_client.service.parts import Parts
 from syncrepl_client.service.snapshot import Snapshot
+from syncrepl_client.service.standing import left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from types import FrameType
 
     from syncrepl_client.service.config import Config
@@ -74,6 +77,8 @@ class Daemon:
         self._reload_failed = False
         self._ready = False
         self._beaten = -math.inf
+        self._claim: Claim | None = None
+        self._folder: Path | None = None
         self._snapshot = self._look()
 
     def run(self) -> None:
@@ -126,12 +131,27 @@ class Daemon:
         return config
 
     def _apply(self, config: Config) -> list[str]:
+        self._claim_folder(config.folder)
         self._configured(config)
         self._policy = building.policy_of(config.service)
         self._listen(config.service.listen)
         made = self._parts.apply(config)
+        for source in config.sources:
+            # One that is not there yet, or of an earlier version until its owner has opened it, waits for nobody new.
+            with suppress(DBError):
+                left = left_over(config, source)
+                if left:
+                    diary.subscriptions_left(source, left)
         self._reloaded, self._reload_failed = time.time(), False
         return made
+
+    def _claim_folder(self, folder: Path | None) -> None:
+        if folder == self._folder:
+            return
+        claim = None if folder is None else Claim(folder)
+        if self._claim is not None:
+            self._claim.release()
+        self._claim, self._folder = claim, folder
 
     def _listen(self, where: str) -> None:
         if where == self._listens:
@@ -168,6 +188,8 @@ class Daemon:
         )
 
     def _tell(self) -> None:
+        if self._claim is not None:
+            self._claim.tell(self._snapshot)
         status = summary(self._snapshot, self._policy)
         if not self._ready:
             self._ready = self._parts.started
@@ -195,6 +217,7 @@ class Daemon:
         self._notifier.extend(_MORE_TIME)
         self._parts.stop()
         self._listen("")
+        self._claim_folder(None)
 
 
 @contextmanager

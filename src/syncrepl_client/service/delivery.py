@@ -11,7 +11,7 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.relay import Policy, Relay, State
 from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
-from syncrepl_client.service.building import backoff_of, make_envelope, make_selection, make_sink
+from syncrepl_client.service.building import backoff_of, make_encoding, make_sink
 from syncrepl_client.service.snapshot import SinkState, ThreadState
 from syncrepl_client.subscription import subscribe
 
@@ -118,17 +118,15 @@ class Delivery:
 
     def _make_relay(self, subscription: Subscription) -> Relay:
         section = self._section
-        selection = make_selection(section)
         with Reader(self._from.path) as reader:
-            file_id = reader.status().file_id
-            unknown = selection.unknown(reader.schema)
+            encoding = make_encoding(self._config, self.sink, self.source, reader.status().file_id)
+            unknown = encoding.selection.unknown(reader.schema)
         if unknown:
             diary.unknown_attributes(self.sink, self.source, unknown)
-        envelope = make_envelope(self._config, self.sink, self.source, file_id)
         return Relay(
             subscription,
-            selection.around(envelope.events),
-            make_sink(self._config, self.sink, self.source, envelope),
+            encoding.events,
+            make_sink(self._config, self.sink, self.source, encoding.envelope),
             random=self._random,
             backoff=backoff_of(section),
             policy=Policy(section.rejected),

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import time
+
+# Whoever reads what was written needs the types when the program runs.
+from collections.abc import Mapping  # noqa: TC003
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from syncrepl_client.envelope.base import Kind
-    from syncrepl_client.relay import State
+from syncrepl_client.envelope.base import Kind  # noqa: TC001
+from syncrepl_client.relay import State  # noqa: TC001
 
 __all__ = ["Process", "SinkState", "Snapshot", "SourceState", "ThreadState"]
 

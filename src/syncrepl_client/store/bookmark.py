@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.store.position import Position, Start
 
-__all__ = ["Bookmark", "forget"]
+__all__ = ["Bookmark", "forget", "peek"]
 
 # The owner of the file may be in the middle of a large refresh; in milliseconds.
 _PATIENCE: Final = 60_000
@@ -89,6 +89,28 @@ class Bookmark:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def peek(path: Path, name: str, start: Start) -> Position | None:
+    """Tell from where a reader would read on; None with a snapshot, as soon as there is a copy.
+
+    Args:
+        path: the data file.
+        name: the reader's.
+        start: where it would begin if the name is new.
+
+    Raises:
+        DBError: the file cannot be used.
+        UsageError: it keeps no changelog.
+        ChangesLost: what it would begin with is not in the changelog.
+    """
+    connection = visit(path)
+    try:
+        with translated(path):
+            found = subscriptions.find(connection, name)
+            return begin_at(connection, start, path) if found is None or found.position is None else found.position
+    finally:
+        connection.close()
 
 
 def forget(path: Path, name: str) -> bool:
