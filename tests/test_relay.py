@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,12 +17,15 @@ from syncrepl_client.exceptions import ChangesLost, EventRejected, SinkUnavailab
 from syncrepl_client.model import Attributes
 from syncrepl_client.relay import Policy, Relay, Signal, State
 from syncrepl_client.sinks.memory import MemorySink
+from syncrepl_client.store.dead_letters import DeadLetterFile
+from syncrepl_client.store.relay_letters import RelayLetters
 from syncrepl_client.store.store import Store
 from tests.following import until
 from tests.store.changing import Changing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from syncrepl_client import Change
@@ -34,17 +37,29 @@ PLAIN = Plain("relay")
 class Changes:
     """A source of some changes, numbered from 1."""
 
-    def __init__(self, count: int, size: int = 1) -> None:
+    def __init__(self, count: int, size: int = 1, entries: int | None = None) -> None:
         self.position: int | None = None
         self.ended = False
         self.failure: Exception | None = None
         self.stopped = False
-        self._all = [_change(number, size) for number in range(1, count + 1)]
+        # How many entries they are about, one after the other; None for as many as there are changes.
+        self._entries = entries
+        self._all: list[Change] = []
+        self.more(count, size)
         self._given = 0
         self.commits: list[int | None] = []
 
-    def more(self) -> None:
-        self._all.append(_change(len(self._all) + 1, 1))
+    def more(self, count: int = 1, size: int = 1) -> None:
+        for number in range(len(self._all) + 1, len(self._all) + count + 1):
+            self._all.append(_change(number, size, number % self._entries if self._entries else number))
+
+    @property
+    def count(self) -> int:
+        return len(self._all)
+
+    def rewind(self) -> None:
+        """Go back to what was committed last, as the next reader does."""
+        self._given = self.commits[-1] or 0 if self.commits else 0
 
     def read(self, limit: int, timeout: float) -> list[Change]:
         if self.failure is not None:
@@ -62,22 +77,28 @@ class Changes:
         self.stopped = True
 
 
-def _change(number: int, size: int) -> Change:
-    entry = Entry(number.to_bytes(16), f"cn={number}", Attributes.of({"cn": [b"x" * size]}))
+def _change(number: int, size: int, of: int) -> Change:
+    entry = Entry(of.to_bytes(16), f"cn={of}", Attributes.of({"cn": [b"x" * size]}))
     return Added(entry, Provenance(Origin.PERSIST, number, number))
 
 
 class Bench:
     """A relay with a clock of its own, and half of all the waits there could be."""
 
-    def __init__(self, count: int = 3, *, size: int = 1, **options: Any) -> None:
+    def __init__(self, count: int = 3, *, size: int = 1, entries: int | None = None, **options: Any) -> None:
         self.now = 1000.0
-        self.source = Changes(count, size)
+        self.source = Changes(count, size, entries)
         self.sink = MemorySink()
         options.setdefault("backoff", Backoff(2.0, 8.0))
         options.setdefault("encode", PLAIN.events)
-        encode: Callable[[Change], Iterable[Event]] = options.pop("encode")
-        self.relay = Relay(self.source, encode, self.sink, random=lambda: 0.5, clock=lambda: self.now, **options)
+        self._encode: Callable[[Change], Iterable[Event]] = options.pop("encode")
+        self._options = {"random": lambda: 0.5, "clock": lambda: self.now, **options}
+        self.relay = Relay(self.source, self._encode, self.sink, **self._options)
+
+    def restart(self) -> None:
+        """Let another relay go on, as after a kill."""
+        self.source.rewind()
+        self.relay = Relay(self.source, self._encode, self.sink, **self._options)
 
     def steps(self, count: int = 5) -> Self:
         for _ in range(count):
@@ -97,17 +118,34 @@ class Bench:
         return [event.sequence for event in self.sink.events]
 
 
-class Letters:
-    """Dead letters, kept in a list."""
+class Letters(RelayLetters):
+    """Dead letters whose disk may be full."""
 
-    def __init__(self) -> None:
-        self.kept: list[tuple[int, str]] = []
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, "bus", "corp", **options)
         self.failure: Exception | None = None
+        self.file = DeadLetterFile(path)
 
-    def add(self, event: Event, reason: str) -> None:
+    def close(self) -> None:
+        super().close()
+        self.file.close()
+
+    @property
+    def kept(self) -> list[tuple[int, str]]:
+        return [(letter.sequence, letter.reason) for letter in self.file.letters()]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         if self.failure is not None:
             raise self.failure
-        self.kept.append((event.sequence, reason))
+        with super()._writing() as connection:
+            yield connection
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Iterator[Letters]:
+    with closing(Letters(tmp_path / "dead")) as opened:
+        yield opened
 
 
 def second(event: Event) -> str | None:
@@ -365,8 +403,7 @@ def test_a_rejected_event_is_left_out_and_counted() -> None:
     assert (status.delivered, status.rejected, status.offset, status.error) == (2, 1, 3, None)
 
 
-def test_a_rejected_event_is_set_aside_before_the_offset_moves() -> None:
-    letters = Letters()
+def test_a_rejected_event_is_set_aside_before_the_offset_moves(letters: Letters) -> None:
     bench = Bench(policy=Policy.DEAD_LETTERS, dead_letters=letters)
     bench.sink.rejects = second
     letters.failure = SinkUnavailable("no room")
@@ -403,6 +440,182 @@ def test_all_events_may_be_rejected() -> None:
 def test_dead_letters_need_a_place() -> None:
     with pytest.raises(UsageError, match="no place"):
         Bench(policy=Policy.DEAD_LETTERS)
+
+
+# --- sent again -------------------------------------------------------------------------------------------------------
+
+
+def waits(number: int) -> str:
+    return f"it waits for dead letter {number} of the same entry"
+
+
+def test_later_events_of_an_entry_wait_and_others_do_not(letters: Letters) -> None:
+    bench = Bench(8, entries=3, policy=Policy.DEAD_LETTERS, dead_letters=letters, batch=6)
+    bench.sink.rejects = second
+    assert bench.steps(8).numbers == [1, 3, 4, 6, 7]
+    assert letters.kept == [(2, "too bad"), (5, waits(1)), (8, waits(1))]
+    status = bench.relay.status()
+    assert (status.delivered, status.rejected, status.offset, status.error) == (5, 3, 8, None)
+
+
+def test_what_is_marked_is_sent_again_in_order_by_a_relay_that_is_idle(letters: Letters) -> None:
+    bench = Bench(8, entries=3, policy=Policy.DEAD_LETTERS, dead_letters=letters)
+    bench.sink.rejects = second
+    assert bench.steps(8).numbers == [1, 3, 4, 6, 7]
+    bench.sink.rejects = lambda _: None
+    assert bench.steps().numbers == [1, 3, 4, 6, 7]
+    assert letters.file.mark([3]) == 3
+    assert bench.steps().numbers == [1, 3, 4, 6, 7]
+    bench.now += 2
+    assert bench.steps().numbers == [1, 3, 4, 6, 7, 2, 5, 8]
+    assert letters.kept == []
+    bench.source.more(3)
+    assert bench.steps().numbers[-3:] == [9, 10, 11]
+    assert bench.relay.status().delivered == 11
+
+
+def test_what_is_refused_again_stays_and_the_others_of_its_entry_wait(letters: Letters) -> None:
+    bench = Bench(6, entries=2, policy=Policy.DEAD_LETTERS, dead_letters=letters)
+    bench.sink.rejects = lambda event: "no" if event.sequence in {1, 2} else None
+    assert bench.steps(8).numbers == []
+    letters.file.mark()
+    bench.sink.rejects = second
+    bench.now += 2
+    assert bench.steps(8).numbers == [1, 3, 5]
+    assert letters.kept == [(2, "too bad"), (4, waits(4)), (6, waits(4))]
+    assert not any(letter.marked for letter in letters.file.letters())
+    assert bench.relay.status().rejected == 6
+    assert (bench.relay.state, bench.relay.status().error) == (State.RUNNING, None)
+
+
+def test_what_is_sent_again_and_what_is_new_take_turns(letters: Letters) -> None:
+    bench = Bench(250, policy=Policy.DEAD_LETTERS, dead_letters=letters, batch=50)
+    bench.sink.rejects = lambda _: "no"
+    bench.steps(300)
+    assert (bench.numbers, len(letters.kept)) == ([], 250)
+    bench.sink.rejects = lambda _: None
+    letters.file.mark()
+    bench.source.more(200)
+    bench.now += 2
+    bench.steps(40)
+    assert sorted(bench.numbers) == list(range(1, 451))
+    assert bench.sink.batches == [100, 50, 100, 50, 50, 50, 50]
+    assert letters.kept == []
+
+
+@pytest.mark.parametrize("policy", [Policy.RETRY, Policy.SKIP, Policy.PAUSE])
+def test_what_was_set_aside_is_sent_again_whatever_the_policy_is_now(letters: Letters, policy: Policy) -> None:
+    letters.add(next(iter(PLAIN.events(_change(1, 1, 1)))), "no")
+    bench = Bench(0, entries=2, policy=policy, dead_letters=letters)
+    bench.source.rewind()
+    letters.file.mark()
+    bench.sink.rejects = lambda _: "still no"
+    assert bench.steps().numbers == []
+    assert (bench.relay.state, letters.kept) == (State.RUNNING, [(1, "still no")])
+    bench.sink.rejects = lambda _: None
+    bench.source.more(3)
+    assert bench.steps().numbers == [2]
+    letters.file.mark()
+    bench.now += 2
+    assert bench.steps().numbers == [2, 1, 3]
+
+
+def test_a_receiver_that_goes_away_gets_the_rest_later(letters: Letters) -> None:
+    bench = Bench(6, entries=3, policy=Policy.DEAD_LETTERS, dead_letters=letters)
+    bench.sink.rejects = lambda _: "no"
+    bench.steps(8)
+    bench.sink.rejects = lambda _: None
+    letters.file.mark()
+    bench.sink.failures.append(SinkUnavailable("away"))
+    bench.now += 2
+    bench.steps()
+    assert (bench.relay.state, bench.numbers) == (State.WAITING, [])
+    bench.source.more(3)
+    bench.wait()
+    assert bench.steps(8).numbers == [1, 4, 2, 5, 3, 6, 7, 8, 9]
+
+
+def test_what_could_not_be_noted_as_confirmed_is_sent_once_more_before_the_rest(letters: Letters) -> None:
+    bench = Bench(4, entries=1, policy=Policy.DEAD_LETTERS, dead_letters=letters)
+    bench.sink.rejects = lambda _: "no"
+    bench.steps()
+    bench.sink.rejects = lambda event: "no" if event.sequence == 3 else None
+    letters.file.mark()
+    letters.failure = SinkUnavailable("full")
+    bench.now += 2
+    bench.steps()
+    assert (bench.relay.state, bench.numbers, len(letters.kept)) == (State.WAITING, [1, 2], 4)
+    letters.failure = None
+    bench.wait()
+    assert bench.steps().numbers == [1, 2, 1, 2]
+    assert letters.kept == [(3, "no"), (4, waits(1))]
+
+
+def test_by_choice_what_is_sent_again_comes_late(tmp_path: Path) -> None:
+    with closing(Letters(tmp_path / "dead", in_order=False)) as letters:
+        bench = Bench(4, entries=1, policy=Policy.DEAD_LETTERS, dead_letters=letters)
+        bench.sink.rejects = second
+        assert bench.steps().numbers == [1, 3, 4]
+        bench.sink.rejects = lambda _: None
+        letters.file.mark()
+        bench.now += 2
+        assert bench.steps().numbers == [1, 3, 4, 2]
+
+
+def test_a_source_that_has_ended_ends_the_relay_when_all_is_sent(letters: Letters) -> None:
+    for number in (1, 2, 3):
+        letters.add(next(iter(PLAIN.events(_change(number, 1, number)))), "no")
+    letters.file.mark()
+    bench = Bench(0, policy=Policy.DEAD_LETTERS, dead_letters=letters)
+    bench.source.ended = True
+    bench.relay.run()
+    assert (bench.numbers, letters.kept) == ([1, 2, 3], [])
+
+
+def disturb(bench: Bench, letters: Letters, random: Random) -> None:
+    """Let something happen to the receiver, the disk or the relay, or nothing."""
+    match random.randrange(9):
+        case 0 | 1:
+            bench.source.more(random.randrange(4))
+        case 2:
+            bad = random.sample(range(5), 2)
+            bench.sink.rejects = lambda event: "no" if event.sequence % 5 in bad else None
+        case 3:
+            bench.sink.failures.append(SinkUnavailable("away"))
+        case 4:
+            letters.failure = SinkUnavailable("full") if random.random() < 0.5 else None
+        case 5 if letters.kept and random.random() < 0.7:
+            letters.file.mark([random.choice(list(letters.file.letters())).number])
+        case 5:
+            letters.file.mark()
+        case 6 if random.random() < 0.3:
+            bench.restart()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_goes_wrong_each_entry_is_told_in_order_and_to_its_end(letters: Letters, seed: int) -> None:
+    random = Random(seed)
+    bench = Bench(0, entries=4, policy=Policy.DEAD_LETTERS, dead_letters=letters, batch=5)
+    for _ in range(120):
+        disturb(bench, letters, random)
+        bench.now += 3
+        bench.steps(random.randrange(4))
+    bench.sink.rejects = lambda _: None
+    bench.sink.failures.clear()
+    letters.failure = None
+    while letters.kept or bench.relay.status().offset != bench.source.count:
+        letters.file.mark()
+        bench.now += 100
+        bench.steps()
+
+    told: dict[str, list[int]] = {}
+    for event in bench.sink.events:
+        told.setdefault(event.key, []).append(event.sequence)
+    assert sorted({number for one in told.values() for number in one}) == list(range(1, bench.source.count + 1))
+    for one in told.values():
+        # Who drops what he knows sees each in order; nothing was overtaken.
+        assert list(dict.fromkeys(one)) == sorted(set(one))
+        assert one[-1] == max(one)
 
 
 # --- with a changelog -------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ What it does is in one table.  It begins as running; what is not in the table ch
     all ──stop──► stopped
 
 An event that the receiver will never take is a matter of policy: to try again for ever, to set it aside where somebody
-looks at it, to leave it out, or to pause until somebody has done something about it.
+looks at it, to leave it out, or to pause until somebody has done something about it.  What was set aside and is to be
+sent again takes turns with what is new.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
+from syncrepl_client.rejection import DeadLetters, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +42,8 @@ _LONG: Final = 3.0
 _LONGEST_REST: Final = 3600.0
 # How much is published at once, in octets of bodies; one event may be more.
 _OCTETS: Final = 4 << 20
+# How often it looks for what is to be sent again, in seconds.
+_LOOK_EVERY: Final = 2.0
 
 
 class State(StrEnum):
@@ -76,26 +80,6 @@ _TABLE: Final = {
     (State.PAUSED, Signal.RESUME): State.RUNNING,
     (State.PAUSED, Signal.STOP): State.STOPPED,
 }
-
-
-class Policy(StrEnum):
-    """What becomes of an event that the receiver will never take."""
-
-    RETRY = "retry"
-    """It is tried again, as if the receiver were away, and nothing overtakes it."""
-    DEAD_LETTERS = "dead letters"
-    """It is set aside."""
-    SKIP = "skip"
-    """It is left out, and counted."""
-    PAUSE = "pause"
-    """The relay pauses before it; `Relay.resume` tries it again."""
-
-
-class DeadLetters(Protocol):
-    """Where events are set aside."""
-
-    def add(self, event: Event, reason: str) -> None:
-        """Keep an event; return when it cannot be lost."""
 
 
 class Source(Protocol):
@@ -155,7 +139,7 @@ class Relay:
         clock: returns seconds, never less than before.
         backoff: how long to wait between tries.
         policy: what becomes of an event that the receiver will never take.
-        dead_letters: where `Policy.DEAD_LETTERS` puts them.
+        dead_letters: where `Policy.DEAD_LETTERS` puts them; what is there is sent again whatever the policy.
         newest: returns the number of the last change in the changelog, for the lag; called by who asks for the status.
         batch: how many changes are read at once.
 
@@ -198,6 +182,9 @@ class Relay:
         # What was read and not made events of yet, and the events that are not confirmed yet.
         self._changes: deque[Change] = deque()
         self._pending: list[Event] = []
+        # Whether those were set aside before, and when it is looked for such.
+        self._again = False
+        self._look_at = 0.0
         # The waits of this row of failures, how many failures it has, and when the next try is due.
         self._delays = self._backoff.delays(random)
         self._retries = 0
@@ -318,7 +305,8 @@ class Relay:
         self._source.commit(patient=False)
         self._offset = self._source.position
         if self._state is State.RUNNING and not self._stopping.is_set():
-            self._read(timeout)
+            self._look()
+            self._read(0 if self._again else timeout)
 
     def _publish(self) -> None:
         try:
@@ -332,21 +320,38 @@ class Relay:
         """Make the events to publish next, if there are none; tells whether there are any."""
         octets = 0
         fresh = not self._pending
+        self._again = self._again and not fresh
         while fresh and self._changes and octets < _OCTETS:
-            events = list(self._encode(self._changes[0]))
+            events = self._sifted(list(self._encode(self._changes[0])))
             self._changes.popleft()
             self._pending += events
             octets += sum(len(event.body or b"") for event in events)
         return bool(self._pending)
 
+    def _sifted(self, events: list[Event]) -> list[Event]:
+        """Set aside what comes after something that is; returns the others."""
+        found = events if self._dead_letters is None else self._dead_letters.sift(events)
+        self._rejected += len(events) - len(found)
+        return found
+
+    def _look(self) -> None:
+        """Take up what was set aside and is to be sent again."""
+        if self._dead_letters is not None and self._clock() >= self._look_at:
+            self._pending = list(self._dead_letters.due())
+            self._again = bool(self._pending)
+            self._look_at = 0.0 if self._again else self._clock() + _LOOK_EVERY
+
     def _read(self, timeout: float) -> None:
         self._changes.extend(self._source.read(self._batch, timeout))
         if not self._changes:
             self._offset = self._source.position
-            if self._source.ended:
+            if self._source.ended and not self._again:
                 self._move(Signal.STOP)
 
     def _confirmed(self, count: int) -> None:
+        if count and self._again and self._dead_letters is not None:
+            # If it fails, all are sent once more, in their order.
+            self._dead_letters.confirmed(self._pending[:count])
         del self._pending[:count]
         self._delivered += count
         if count:
@@ -373,7 +378,7 @@ class Relay:
     def _refused(self, error: EventRejected) -> None:
         """Do with an event what the policy says; those before it are confirmed."""
         self._confirmed(next(at for at, event in enumerate(self._pending) if event.id == error.event.id))
-        match self._policy:
+        match Policy.DEAD_LETTERS if self._again else self._policy:
             case Policy.RETRY:
                 self._failed(error)
                 return
@@ -383,8 +388,9 @@ class Relay:
                 return
             case Policy.DEAD_LETTERS if self._dead_letters is not None:
                 self._dead_letters.add(error.event, error.reason)
-        del self._pending[0]
-        self._rejected += 1
+        # No other of its entry may overtake it; what else was to be sent again is asked for anew.
+        self._pending = [] if self._again else self._sifted(self._pending[1:])
+        self._rejected += not self._again
         self._in_order()
 
     def _close_sink(self) -> None:
