@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, cast
 from uuid import UUID
 
 from syncrepl_client.diff import Membership, Values, diff, membership
 from syncrepl_client.entry import Entry
 from syncrepl_client.ldap import times
 from syncrepl_client.ldap.attributes import Attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "Added",
@@ -56,9 +59,10 @@ class Origin(StrEnum):
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """Where a change was found, and its place in the changelog.
+
+    Each change has one of its own, and to make a frozen dataclass takes three times as long.
 
     Args:
         origin: where it was found.
@@ -173,13 +177,21 @@ class _Found:
         return membership(change.before, change.after, find)
 
 
-@dataclass(frozen=True, slots=True)
+# The two of which many come at once fill their slots themselves: what a frozen dataclass does for that takes twice as
+# long, and who reads 100,000 changes waits 0.1 s for it.
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Added(_Found):
     """An entry is new in the content."""
 
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
     before: ClassVar[None] = None
+
+    def __init__(self, after: Entry, provenance: Provenance = _FOUND) -> None:
+        _set_added_after(self, after)
+        _set_added_provenance(self, provenance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +203,18 @@ class Deleted(_Found):
     after: ClassVar[None] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Modified(_Found):
     """The attributes of an entry changed, or the spelling of its name; the name itself did not."""
 
     before: Entry
     after: Entry
     provenance: Provenance = field(default=_FOUND, compare=False)
+
+    def __init__(self, before: Entry, after: Entry, provenance: Provenance = _FOUND) -> None:
+        _set_before(self, before)
+        _set_after(self, after)
+        _set_provenance(self, provenance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +230,19 @@ class Renamed(_Found):
 
 
 Change = Added | Modified | Renamed | Deleted
+
+
+def _setter(kind: type[Change], name: str) -> Callable[[Change, object], None]:
+    """Return what fills a slot of a change that is made."""
+    setter: Callable[[Change, object], None] = kind.__dict__[name].__set__
+    return setter
+
+
+_set_added_after: Final = _setter(Added, "after")
+_set_added_provenance: Final = _setter(Added, "provenance")
+_set_before: Final = _setter(Modified, "before")
+_set_after: Final = _setter(Modified, "after")
+_set_provenance: Final = _setter(Modified, "provenance")
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ class Subscription:
         if self._page and not (self._kinds or self._closed or self._stopped.is_set()):
             # What `read` would do with it, for the many that came together.
             self._handled = self._given
-            self._save_now_and_then()
+            if self._bookmark is not None:
+                self._save_now_and_then()
             change, self._given = self._page.popleft()
             self._unsaved += 1
             return change

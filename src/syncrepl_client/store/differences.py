@@ -19,7 +19,7 @@ from syncrepl_client.ldap import ber
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["LARGE", "redo", "splices", "undo"]
+__all__ = ["ARE_SMALL", "LARGE", "are_small", "redo", "splices", "undo"]
 
 LARGE: Final = 8192
 """From how many octets on, of both versions together, a difference is worth its while."""
@@ -29,6 +29,12 @@ ARE_SMALL: Final = f"max(3 * length(e.attrs), length(e.attrs) + length(d.attrs))
 
 What is larger by itself may be the version that an earlier difference leads to; see `telling`.
 """
+
+
+def are_small(old: bytes, new: bytes) -> bool:
+    """Tell the same as `ARE_SMALL`."""
+    return max(3 * len(old), len(old) + len(new)) <= LARGE
+
 
 # An attribute that is not larger is replaced as a whole.
 _SMALL: Final = 256

@@ -12,7 +12,7 @@ from syncrepl_client.exceptions import ChangesLost, UsageError
 from syncrepl_client.model import Added, Origin, Provenance
 from syncrepl_client.store import changelog
 from syncrepl_client.store.past import Past
-from syncrepl_client.store.position import BEGINNING, Position
+from syncrepl_client.store.position import BEGINNING, Position, at_changes
 from syncrepl_client.store.visiting import reading, translated, visit
 from syncrepl_client.store.vocabulary import Vocabulary
 
@@ -163,4 +163,4 @@ class Feed:
                 return []
             self._vocabulary.look()
             changes = changelog.read_after(self._vocabulary, sequence, limit, _OCTETS)
-        return [(change, Position(change.sequence or 0)) for change in changes]
+        return list(zip(changes, at_changes(change.provenance.sequence or 0 for change in changes), strict=True))

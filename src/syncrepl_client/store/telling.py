@@ -87,16 +87,15 @@ class Telling:
         else:
             self.modified(self.entry(uuid, dn, old), self.entry(uuid, dn, new))
 
-    def changed_together(self) -> bool:
+    def changed_together(self) -> int | None:
         """Log what a refresh has staged for entries that are not large, if nobody is to be told one by one.
 
         Returns:
-            Whether that was done; the others are still to be told of.
+            How many were logged, and the others are still to be told of; None if that was not done.
         """
         if self._listener is not None or self._log is None:
-            return False
-        self.silent += self._log.append_staged(self._origin)
-        return True
+            return None
+        return self._log.append_staged(self._origin)
 
     def renamed(self, before: Entry, after: Entry) -> None:
         """Tell of a name that changed by at least one octet."""
