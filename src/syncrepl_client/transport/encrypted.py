@@ -22,6 +22,8 @@ __all__ = ["TLSStream", "failure"]
 
 # RFC 8446 section 5.1: no record holds more.
 _RECORD: Final = 16384
+# What OpenSSL is given at once: it keeps room for the largest there was, and a third more.
+_PART: Final = 128 * 1024
 # The first octet of its records.
 _HANDSHAKE: Final = b"\x16"
 
@@ -97,20 +99,29 @@ class TLSStream:
         complains.
         """
         pieces: list[bytes] = []
+        rest = memoryview(data)
         with self._lock:
-            self._incoming.write(data)
-            read = self._session.read
-            try:
-                while piece := read(_RECORD):
-                    self._heard = True
-                    pieces.append(piece)
-                self.ended = True
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLError as error:
-                # What came before counts.
-                self.ended, self.trouble = True, error
+            while not self.ended:
+                self._incoming.write(rest[:_PART])
+                rest = rest[_PART:]
+                self._take(pieces)
+                if not rest:
+                    break
         return b"".join(pieces)
+
+    def _take(self, pieces: list[bytes]) -> None:
+        """Decrypt the records that are whole."""
+        read = self._session.read
+        try:
+            while piece := read(_RECORD):
+                self._heard = True
+                pieces.append(piece)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            # What came before counts.
+            self.ended, self.trouble = True, error
 
     def refusal(self, address: str, error: OSError | None, receive: Callable[[], bytes]) -> EncryptionFailed | None:
         """Tell whether a connection ended because the server does not accept our certificate, or wants one.
