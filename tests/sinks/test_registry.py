@@ -91,14 +91,18 @@ def test_what_cannot_be_imported_says_what_to_install() -> None:
 def test_an_unknown_sink_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="'kafak'") as caught:
         make_sink("kafak://host/")
-    assert "amqp, amqps, exec, file, http, https, stdout" in caught.value.hint
+    assert "amqp, amqps, exec, file, http, https, mqtt, mqtts, stdout" in caught.value.hint
     with pytest.raises(UsageError, match="not the URL"):
         make_sink("//host")
 
 
 @pytest.mark.parametrize(
     ("library", "url", "extra"),
-    [("urllib3", "https://example.com/", "webhook"), ("pika", "amqp://localhost", "rabbitmq")],
+    [
+        ("urllib3", "https://example.com/", "webhook"),
+        ("pika", "amqp://localhost", "rabbitmq"),
+        ("paho", "mqtt://localhost", "mqtt"),
+    ],
 )
 def test_without_its_extra_a_sink_says_so_and_the_others_work(library: str, url: str, extra: str) -> None:
     program = f"""

@@ -101,10 +101,12 @@ def _options(kind: SinkType) -> list[tuple[str, Any, Any]]:
 
 
 def _meanings(kind: SinkType) -> dict[str, str]:
-    """Return what the docstring of a class says about its arguments."""
-    text = inspect.getdoc(kind) or ""
-    arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
-    return {name: " ".join(meaning.split()).removesuffix(".") for name, meaning in _ARGUMENT.findall(arguments)}
+    """Return what the docstrings of a class and of its `from_url` say about arguments."""
+    meanings: dict[str, str] = {}
+    for text in (inspect.getdoc(kind) or "", inspect.getdoc(kind.from_url) or ""):
+        arguments = text.partition("Args:\n")[2].partition("\n\n")[0]
+        meanings |= {name: " ".join(told.split()).removesuffix(".") for name, told in _ARGUMENT.findall(arguments)}
+    return meanings
 
 
 def _imported(named: str) -> SinkType:

@@ -22,6 +22,7 @@ GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
 
 _DISTRIBUTION: Final = "syncrepl"
+_MQTT: Final = ("syncrepl_client.sinks.mqtt", "MQTTSink", "mqtt")
 _RABBITMQ: Final = ("syncrepl_client.sinks.rabbitmq", "RabbitMQSink", "rabbitmq")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
@@ -31,6 +32,8 @@ _OURS: Final = {
     "exec": ("syncrepl_client.sinks.command", "CommandSink", ""),
     "amqp": _RABBITMQ,
     "amqps": _RABBITMQ,
+    "mqtt": _MQTT,
+    "mqtts": _MQTT,
     "http": _WEBHOOK,
     "https": _WEBHOOK,
 }
