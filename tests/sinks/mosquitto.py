@@ -82,9 +82,10 @@ class Mosquitto:
         retain: whether it retains messages.
         qos: the highest quality of service.
         largest_body: the largest body of a message, in octets; 0 for any.
+        at_once: how many messages it lets be on their way.
     """
 
-    def __init__(self, *, retain: bool = True, qos: int = 2, largest_body: int = LARGEST_BODY) -> None:
+    def __init__(self, *, retain: bool = True, qos: int = 2, largest_body: int = LARGEST_BODY, at_once: int = RECEIVE_MAXIMUM) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mosquitto-")
         folder = Path(self._folder.name)
         self._log = folder / "log"
@@ -107,7 +108,7 @@ class Mosquitto:
                 folder=folder,
                 packet=LARGEST_PACKET,
                 body=largest_body,
-                receive=RECEIVE_MAXIMUM,
+                receive=at_once,
                 retain=str(retain).lower(),
                 qos=qos,
             )

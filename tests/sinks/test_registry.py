@@ -131,6 +131,7 @@ def test_every_module_of_a_sink_can_be_asked_for() -> None:
         "lines",
         "logins",
         "memory",
+        "mqtt_line",
         "registry",
         "templates",
         "waves",
