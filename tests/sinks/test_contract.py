@@ -19,6 +19,7 @@ from syncrepl_client.relay import Relay, State
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.store import Store
 from tests.following import until
+from tests.sinks.mqtt_receiver import MQTTTopic
 from tests.sinks.nats_receiver import NatsStream
 from tests.sinks.rabbitmq_receiver import RabbitMQQueue
 from tests.sinks.receivers import Command, Pipe, Receiver, Rotated, Webhook
@@ -39,6 +40,7 @@ RECEIVERS = [
     Webhook,
     NatsStream,
     RabbitMQQueue,
+    MQTTTopic,
 ]
 TROUBLES = [(kind, trouble) for kind in RECEIVERS for trouble in kind.troubles]
 EVERYTHING = Retention(age=None, octets=None)

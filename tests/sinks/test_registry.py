@@ -105,6 +105,7 @@ def test_an_unknown_sink_is_refused_with_those_that_there_are() -> None:
         ("urllib3", "https://example.com/", "webhook"),
         ("nats", "tls://example.com", "nats"),
         ("pika", "amqp://localhost", "rabbitmq"),
+        ("paho", "mqtt://localhost", "mqtt"),
     ],
 )
 def test_without_its_extra_a_sink_says_so_and_the_others_work(library: str, url: str, extra: str) -> None:
@@ -135,6 +136,7 @@ def test_every_module_of_a_sink_can_be_asked_for() -> None:
         "logins",
         "memory",
         "nats_connection",
+        "mqtt_line",
         "registry",
         "templates",
         "waves",

@@ -47,6 +47,18 @@ class Login:
             raise UsageError(f"a {given} was given without a {missing}", hint=f"give {missing} too")
         return cls(name, password)
 
+    def text(self) -> str:
+        """Return the password as text, for libraries that want that.
+
+        Raises:
+            UsageError: it is none, or cannot be read.
+        """
+        try:
+            return self.password.reveal().decode()
+        except UnicodeDecodeError:
+            # The error would show it.
+            raise UsageError("the password of the broker is not UTF-8") from None
+
 
 def encryption(address: Address, *, ca_file: str | None, cert_file: str | None, key_file: str | None) -> TLS | None:
     """Return how to encrypt; None if the address says that nothing is.

@@ -51,9 +51,9 @@ _SCHEMES: Final = {"amqp": False, "amqps": True}
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 _BINDING: Final = BINDINGS["rabbitmq"]
 _PERSISTENT: Final = 2
-# A short string of AMQP has so many octets; these are ASCII without what would be a field.
+# A short string of AMQP has so many octets.
 _LONGEST: Final = 255
-_ALLOWED: Final = r" -z|~"
+_ALLOWED: Final = r"0-9A-Za-z._:/ -"
 # TCP asks after so many seconds without a word whether the other side is there, again after so many, so often.
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _TOO_LARGE: Final = re.compile(r"larger than (?:configured )?max size (\d+)")
@@ -221,7 +221,7 @@ class RabbitMQSink:
         login, tls, host = self._login, self._tls, self._address.host
         credentials = pika.PlainCredentials("guest", "guest")
         if login is not None:
-            credentials = pika.PlainCredentials(login.user, _text(login.password), erase_on_connect=True)
+            credentials = pika.PlainCredentials(login.user, login.text(), erase_on_connect=True)
         elif tls is not None and tls.certificate is not None:
             credentials = pika.credentials.ExternalCredentials()
         return pika.ConnectionParameters(
@@ -304,11 +304,3 @@ class RabbitMQSink:
     def stop(self) -> None:
         """Send nothing more; what waits ends within moments."""
         self._stopped = True
-
-
-def _text(password: Secret) -> str:
-    try:
-        return password.reveal().decode()
-    except UnicodeDecodeError:
-        # The error would show it.
-        raise UsageError("the password of the broker is not UTF-8") from None

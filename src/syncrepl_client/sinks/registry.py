@@ -22,6 +22,7 @@ GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
 
 _DISTRIBUTION: Final = "syncrepl"
+_MQTT: Final = ("syncrepl_client.sinks.mqtt", "MQTTSink", "mqtt")
 _RABBITMQ: Final = ("syncrepl_client.sinks.rabbitmq", "RabbitMQSink", "rabbitmq")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 _NATS: Final = ("syncrepl_client.sinks.nats", "NatsSink", "nats")
@@ -32,6 +33,8 @@ _OURS: Final = {
     "exec": ("syncrepl_client.sinks.command", "CommandSink", ""),
     "amqp": _RABBITMQ,
     "amqps": _RABBITMQ,
+    "mqtt": _MQTT,
+    "mqtts": _MQTT,
     "http": _WEBHOOK,
     "https": _WEBHOOK,
     "nats": _NATS,
