@@ -9,8 +9,8 @@ Where LDAP differs from a database, and what was decided:
   stored here.  Both are the same each time that the event is sent.
 * ``source.sequence`` holds the number of the change before, and that of this one; for an entry of a snapshot the second
   is that of the last change that the snapshot contains.
-* ``source.snapshot`` is ``first``, ``true`` or ``last`` for an entry of a snapshot, else ``false``; one that is both the
-  first and the last is ``last``.
+* ``source.snapshot`` is ``first``, ``true`` or ``last`` for an entry of a snapshot, else ``false``.  An entry that is
+  both first and last is ``last``.
 * There is no transaction of several entries in LDAP, and the cookie belongs to none of them: both are null.
 """
 

@@ -22,6 +22,8 @@ GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
 
 _DISTRIBUTION: Final = "syncrepl"
+_KAFKA: Final = ("syncrepl_client.sinks.kafka", "KafkaSink", "kafka")
+_POSTGRESQL: Final = ("syncrepl_client.sinks.postgresql", "PostgreSQLSink", "postgres")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
 _OURS: Final = {
@@ -30,6 +32,11 @@ _OURS: Final = {
     "exec": ("syncrepl_client.sinks.command", "CommandSink", ""),
     "http": _WEBHOOK,
     "https": _WEBHOOK,
+    "kafka": _KAFKA,
+    "kafkas": _KAFKA,
+    "kafka+tls": _KAFKA,
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 
