@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
@@ -114,11 +115,23 @@ class Connection(psycopg.Connection[TupleRow]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if self.patience is not None:
-                    self.patience.look()
+                self._look(gen)
                 wanted = gen.send(ready)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+    def _look(self, gen: Generator[Any, Any, _RV]) -> None:
+        """Go on if there is patience left; else close the connection, with which nobody can do anything any more."""
+        if self.patience is None:
+            return
+        try:
+            self.patience.look()
+        except SinkUnavailable as error:
+            self.pgconn.finish()
+            with suppress(psycopg.Error, SinkUnavailable):
+                # Left alone, it would find out when it is collected as garbage, and complain.
+                gen.throw(error)
+            raise
 
 
 def connect(where: str, parameters: Mapping[str, str], password: Secret | None, timeout: float) -> Connection:
