@@ -117,6 +117,11 @@ class PostgreSQLServer:
         return self._data
 
     @property
+    def socket_folder(self) -> Path:
+        """Where it has a socket, on which it knows its administrator."""
+        return Path(self._folder.name)
+
+    @property
     def log(self) -> str:
         return (Path(self._folder.name) / "log").read_text()
 

@@ -177,7 +177,7 @@ class PostgreSQLSink:
             wanted |= table.create()
         self._prepare(connection, [self._offsets.name])
         found: dict[str, str | None] = dict(connection.execute(_FIND, (list(wanted),)).fetchall())
-        missing = [name for name, kind in found.items() if kind is None]
+        missing = [name for name in wanted if found[name] is None]
         unlogged = [name for name, kind in found.items() if kind == "u"]
         if unlogged:
             raise SinkUnavailable(
@@ -222,7 +222,7 @@ class PostgreSQLSink:
     def _prepare(self, connection: Connection, locks: Sequence[str]) -> None:
         """Begin a transaction of one process at a time."""
         self._patience.allow()
-        connection.execute(_PREPARE, (self._patience.milliseconds(), self._patience.milliseconds()))
+        connection.execute(_PREPARE, (self._patience.milliseconds(), self._patience.milliseconds(0.5)))
         for name in locks:
             connection.execute(_LOCK, (f"syncrepl {self._source} {name}",))
 

@@ -80,9 +80,9 @@ class Patience:
         """Give the server time for its next answer."""
         self._deadline = time.monotonic() + times * self._timeout
 
-    def milliseconds(self, times: int = 1) -> str:
-        """Return how long that is, as the server is told."""
-        return str(max(1, round(times * self._timeout * 1000)))
+    def milliseconds(self, times: float = 1) -> str:
+        """Return how long the server may take, which gives up a little earlier and so can say why."""
+        return str(max(1, round(times * self._timeout * 800)))
 
     def stop(self) -> None:
         """Let every wait end, for good; for any thread."""

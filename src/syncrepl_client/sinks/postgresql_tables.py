@@ -48,7 +48,7 @@ _INDEX_NOTES: Final = "CREATE INDEX ON {notes} (target, key) WHERE NOT taken"
 # An entry that is as it was stays untouched, so that no trigger runs.
 _UPSERT: Final = """
     INSERT INTO {table} AS old (uuid, dn, attributes, sequence, time)
-    SELECT * FROM json_to_recordset(%s::json)
+    SELECT * FROM jsonb_to_recordset(%s::jsonb)
         AS new (uuid uuid, dn text, attributes jsonb, sequence bigint, time timestamptz)
     ON CONFLICT (uuid) DO UPDATE SET dn = excluded.dn, attributes = excluded.attributes,
         sequence = excluded.sequence, time = excluded.time
@@ -62,7 +62,7 @@ _SWEEP: Final = """
 """
 _INSERT: Final = """
     INSERT INTO {table} (id, sequence, key, kind, dn, time, headers, body)
-    SELECT * FROM json_to_recordset(%s::json)
+    SELECT * FROM jsonb_to_recordset(%s::jsonb)
         AS new (id text, sequence bigint, key text, kind text, dn text, time timestamptz, headers jsonb, body jsonb)
     ON CONFLICT (id) DO NOTHING
 """
