@@ -19,6 +19,7 @@ from syncrepl_client.relay import Relay, State
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.store import Store
 from tests.following import until
+from tests.sinks.kafka_receiver import Topic
 from tests.sinks.postgresql_receiver import Database
 from tests.sinks.receivers import Command, Pipe, Receiver, Rotated, Webhook
 from tests.slapd import SUFFIX, Slapd, sample_ldif
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from syncrepl_client import Change, Subscription
     from syncrepl_client.sinks.base import Sink
 
-RECEIVERS = [Pipe, Rotated, Command, Webhook, Database]
+RECEIVERS = [Pipe, Rotated, Command, Webhook, Database, Topic]
 TROUBLES = [(kind, trouble) for kind in RECEIVERS for trouble in kind.troubles]
 EVERYTHING = Retention(age=None, octets=None)
 SOON = Backoff(0.01, 0.05)
