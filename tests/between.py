@@ -54,6 +54,10 @@ class Between:
         """End all connections."""
         shut(*self._sockets)
 
+    def greet(self, client: socket.socket) -> socket.socket:
+        """Return what to talk to a client through, once it has connected."""
+        return client
+
     def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
         """Pass on what a client says, until it says no more."""
         self._pass(client, server)
@@ -79,6 +83,8 @@ class Between:
                 client = self._listener.accept()[0]
                 self._sockets.append(client)
                 try:
+                    client = self.greet(client)
+                    self._sockets.append(client)
                     server = socket.create_connection(("127.0.0.1", self.server_port))
                 except OSError:
                     client.close()

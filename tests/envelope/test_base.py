@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -44,7 +43,7 @@ def test_only_an_entry_of_a_snapshot_is_read(where: Origin) -> None:
 
 def test_the_last_entry_of_a_snapshot_is_marked() -> None:
     assert not head_of(FILE, CHANGES["read"]).event("", b"").last
-    assert head_of(FILE, Added(AFTER, replace(found(Origin.SNAPSHOT), last=True))).event("", b"").last
+    assert head_of(FILE, Added(AFTER, found(Origin.SNAPSHOT)._replace(last=True))).event("", b"").last
 
 
 def test_the_file_is_in_the_name_of_an_event() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -81,7 +80,7 @@ def test_what_there_was_and_is_depends_on_the_operation(kind: str, op: str) -> N
     ("marks", "told"), [({"first"}, "first"), (set(), "true"), ({"last"}, "last"), ({"first", "last"}, "last")]
 )
 def test_the_source_says_where_a_snapshot_begins_and_ends(marks: set[str], told: str) -> None:
-    provenance = replace(found(Origin.SNAPSHOT), first="first" in marks, last="last" in marks)
+    provenance = found(Origin.SNAPSHOT)._replace(first="first" in marks, last="last" in marks)
 
     assert source(Added(AFTER, provenance))["snapshot"] == told
     assert Draft202012Validator(schema("debezium")).is_valid(decoded(form().events(Added(AFTER, provenance))[0].body))

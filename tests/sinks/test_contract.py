@@ -19,8 +19,10 @@ from syncrepl_client.relay import Relay, State
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.store import Store
 from tests.following import until
+from tests.sinks.kafka_receiver import Topic
 from tests.sinks.mqtt_receiver import MQTTTopic
 from tests.sinks.nats_receiver import NatsStream
+from tests.sinks.postgresql_receiver import Database
 from tests.sinks.rabbitmq_receiver import RabbitMQQueue
 from tests.sinks.receivers import Command, Pipe, Receiver, Rotated, Webhook
 from tests.slapd import SUFFIX, Slapd, sample_ldif
@@ -41,6 +43,8 @@ RECEIVERS = [
     NatsStream,
     RabbitMQQueue,
     MQTTTopic,
+    Database,
+    Topic,
 ]
 TROUBLES = [(kind, trouble) for kind in RECEIVERS for trouble in kind.troubles]
 EVERYTHING = Retention(age=None, octets=None)

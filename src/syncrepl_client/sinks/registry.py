@@ -24,6 +24,8 @@ GROUP: Final = "syncrepl_client.sinks"
 _DISTRIBUTION: Final = "syncrepl"
 _MQTT: Final = ("syncrepl_client.sinks.mqtt", "MQTTSink", "mqtt")
 _RABBITMQ: Final = ("syncrepl_client.sinks.rabbitmq", "RabbitMQSink", "rabbitmq")
+_KAFKA: Final = ("syncrepl_client.sinks.kafka", "KafkaSink", "kafka")
+_POSTGRESQL: Final = ("syncrepl_client.sinks.postgresql", "PostgreSQLSink", "postgres")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 _NATS: Final = ("syncrepl_client.sinks.nats", "NatsSink", "nats")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
@@ -39,6 +41,11 @@ _OURS: Final = {
     "https": _WEBHOOK,
     "nats": _NATS,
     "tls": _NATS,
+    "kafka": _KAFKA,
+    "kafkas": _KAFKA,
+    "kafka+tls": _KAFKA,
+    "postgres": _POSTGRESQL,
+    "postgresql": _POSTGRESQL,
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 

@@ -5,7 +5,6 @@ The two join without gap or overlap, since the snapshot is the copy as it was af
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ChangesLost, UsageError
@@ -133,8 +132,8 @@ class Feed:
             return []
         usual = Provenance(Origin.SNAPSHOT, sequence, self._time_of(sequence))
         told = [usual] * len(page)
-        told[0] = replace(usual, first=place == BEGINNING)
-        told[-1] = replace(told[-1], last=page[-1][0] == self._snapshot.end())
+        told[0] = usual._replace(first=place == BEGINNING)
+        told[-1] = told[-1]._replace(last=page[-1][0] == self._snapshot.end())
         return [
             (Added(entry, provenance), Position(sequence, at))
             for (at, entry), provenance in zip(page, told, strict=True)
