@@ -23,6 +23,7 @@ from tests.sinks.mqtt_receiver import MQTTTopic
 from tests.sinks.nats_receiver import NatsStream
 from tests.sinks.rabbitmq_receiver import RabbitMQQueue
 from tests.sinks.receivers import Command, Pipe, Receiver, Rotated, Webhook
+from tests.sinks.redis_receiver import RedisStream
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 from tests.store.changing import Changing
 
@@ -41,6 +42,7 @@ RECEIVERS = [
     NatsStream,
     RabbitMQQueue,
     MQTTTopic,
+    RedisStream,
 ]
 TROUBLES = [(kind, trouble) for kind in RECEIVERS for trouble in kind.troubles]
 EVERYTHING = Retention(age=None, octets=None)

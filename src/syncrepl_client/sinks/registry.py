@@ -26,6 +26,7 @@ _MQTT: Final = ("syncrepl_client.sinks.mqtt", "MQTTSink", "mqtt")
 _RABBITMQ: Final = ("syncrepl_client.sinks.rabbitmq", "RabbitMQSink", "rabbitmq")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 _NATS: Final = ("syncrepl_client.sinks.nats", "NatsSink", "nats")
+_REDIS: Final = ("syncrepl_client.sinks.redis", "RedisSink", "redis")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
 _OURS: Final = {
     "stdout": ("syncrepl_client.sinks.stdout", "StreamSink", ""),
@@ -39,6 +40,8 @@ _OURS: Final = {
     "https": _WEBHOOK,
     "nats": _NATS,
     "tls": _NATS,
+    "redis": _REDIS,
+    "rediss": _REDIS,
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 
