@@ -25,6 +25,7 @@ from tests.sinks.nats_receiver import NatsStream
 from tests.sinks.postgresql_receiver import Database
 from tests.sinks.rabbitmq_receiver import RabbitMQQueue
 from tests.sinks.receivers import Command, Pipe, Receiver, Rotated, Webhook
+from tests.sinks.redis_receiver import RedisStream
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 from tests.store.changing import Changing
 
@@ -45,6 +46,7 @@ RECEIVERS = [
     MQTTTopic,
     Database,
     Topic,
+    RedisStream,
 ]
 TROUBLES = [(kind, trouble) for kind in RECEIVERS for trouble in kind.troubles]
 EVERYTHING = Retention(age=None, octets=None)

@@ -184,7 +184,7 @@ def test_a_new_snapshot_makes_the_table_equal_to_the_directory(database: Databas
     database.publish(read(9, 5), read(9, 6, last=True))
     assert sorted(database.people()) == [uuid(2), uuid(5), uuid(6)]
     # Another file, in which the same numbers mean something else.
-    other = read(2, 7._replace(last=True), id=f"other:2:{uuid(7)}")
+    other = replace(read(2, 7, last=True), id=f"other:2:{uuid(7)}")
     database.publish(other)
     assert sorted(database.people()) == [uuid(7)]
     assert database.execute("SELECT FROM syncrepl_offset_note") == []
@@ -193,7 +193,7 @@ def test_a_new_snapshot_makes_the_table_equal_to_the_directory(database: Databas
 def test_an_entry_that_is_as_it_was_is_not_touched_by_a_snapshot(database: Database) -> None:
     database.publish(event(1, 1), event(2, 2))
     before = database.execute("SELECT xmin::text FROM people ORDER BY uuid")
-    database.publish(read(9, 1), body=event(1, 1).body), read(9, 2._replace(last=True))
+    database.publish(replace(read(9, 1), body=event(1, 1).body), read(9, 2, last=True))
     after = database.execute("SELECT xmin::text FROM people ORDER BY uuid")
     assert after[0] == before[0]
     assert after[1] != before[1]

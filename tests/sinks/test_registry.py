@@ -14,6 +14,7 @@ from syncrepl_client.sinks.command import CommandSink
 from syncrepl_client.sinks.file import FileSink
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.sinks.nats import NatsSink
+from syncrepl_client.sinks.redis import RedisSink
 from syncrepl_client.sinks.registry import known, make_sink, sink_type
 from syncrepl_client.sinks.stdout import StreamSink
 from syncrepl_client.sinks.webhook import WebhookSink
@@ -60,6 +61,8 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://127.0.0.1/hook", WebhookSink),
         ("nats://127.0.0.1", NatsSink),
         ("tls://nats.example.com:4222", NatsSink),
+        ("redis://127.0.0.1/1", RedisSink),
+        ("rediss://redis.example.com", RedisSink),
     ],
 )
 def test_the_scheme_says_which_sink_it_is(url: str, kind: type) -> None:
@@ -106,6 +109,7 @@ def test_an_unknown_sink_is_refused_with_those_that_there_are() -> None:
         ("nats", "tls://example.com", "nats"),
         ("pika", "amqp://localhost", "rabbitmq"),
         ("paho", "mqtt://localhost", "mqtt"),
+        ("redis", "rediss://example.com", "redis"),
     ],
 )
 def test_without_its_extra_a_sink_says_so_and_the_others_work(library: str, url: str, extra: str) -> None:

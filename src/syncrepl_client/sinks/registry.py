@@ -28,6 +28,7 @@ _KAFKA: Final = ("syncrepl_client.sinks.kafka", "KafkaSink", "kafka")
 _POSTGRESQL: Final = ("syncrepl_client.sinks.postgresql", "PostgreSQLSink", "postgres")
 _WEBHOOK: Final = ("syncrepl_client.sinks.webhook", "WebhookSink", "webhook")
 _NATS: Final = ("syncrepl_client.sinks.nats", "NatsSink", "nats")
+_REDIS: Final = ("syncrepl_client.sinks.redis", "RedisSink", "redis")
 # Module, class, and the extra that has what it needs; none for those that need nothing.
 _OURS: Final = {
     "stdout": ("syncrepl_client.sinks.stdout", "StreamSink", ""),
@@ -46,6 +47,8 @@ _OURS: Final = {
     "kafka+tls": _KAFKA,
     "postgres": _POSTGRESQL,
     "postgresql": _POSTGRESQL,
+    "redis": _REDIS,
+    "rediss": _REDIS,
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 
