@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -29,9 +29,9 @@ from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageErro
 from syncrepl_client.rejection import DeadLetters, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from syncrepl_client.envelope.base import Event
+    from syncrepl_client.envelope.base import Event, Kind
     from syncrepl_client.model import Change
     from syncrepl_client.sinks.base import Sink
 
@@ -114,6 +114,7 @@ class RelayStatus:
         lag: how many changes came after it; None if that is not known.
         retries: how many tries have failed since something was delivered.
         delivered: how many events were confirmed, in the life of this object.
+        kinds: how many of them there were of each kind.
         rejected: how many were set aside or left out.
     """
 
@@ -123,6 +124,7 @@ class RelayStatus:
     lag: int | None
     retries: int
     delivered: int
+    kinds: Mapping[Kind, int]
     rejected: int
 
 
@@ -191,7 +193,8 @@ class Relay:
         self._due = 0.0
         self._error: Exception | None = None
         self._offset = source.position
-        self._delivered = self._rejected = 0
+        self._kinds: Counter[Kind] = Counter()
+        self._rejected = 0
 
     # --- for any thread -----------------------------------------------------------------------------------------------
 
@@ -209,7 +212,8 @@ class Relay:
             offset=offset,
             lag=None if newest is None else max(0, newest - (offset or 0)),
             retries=self._retries,
-            delivered=self._delivered,
+            delivered=self._kinds.total(),
+            kinds=dict(self._kinds),
             rejected=self._rejected,
         )
 
@@ -352,8 +356,8 @@ class Relay:
         if count and self._again and self._dead_letters is not None:
             # If it fails, all are sent once more, in their order.
             self._dead_letters.confirmed(self._pending[:count])
+        self._kinds.update(event.kind for event in self._pending[:count])
         del self._pending[:count]
-        self._delivered += count
         if count:
             self._in_order()
 

@@ -114,6 +114,76 @@ def test_only_one_service_works_with_a_folder(service: Service) -> None:
     assert service.process.poll() is None
 
 
+# --- dead letters -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def picky(server: Slapd, tmp_path: Path) -> Iterator[Service]:
+    """One whose receiver takes nothing that has the word bad in it, as long as it is told not to."""
+    script = tmp_path / "take"
+    script.write_text(
+        f"cat > {tmp_path}/batch\n! grep -q bad {tmp_path}/batch || ! test -e {tmp_path}/picky || exit 65\n"
+        f"cat {tmp_path}/batch >> {tmp_path}/taken\n"
+    )
+    (tmp_path / "picky").touch()
+    sink = {"url": f"exec:sh {script}", "start": "now"}
+    with Service(tmp_path, f"{server.url}/{SUFFIX}", {"picky": sink}) as running:
+        running.wait(lambda: told(running)[0]["offset"] is not None)
+        yield running
+
+
+def dead(service: Service, command: str, *arguments: str) -> str:
+    numbers = [one for one in arguments if one.isdecimal()]
+    done = run("dead", command, *(one for one in arguments if one not in numbers), str(service.file), *numbers)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_a_receiver_does_not_take_is_set_aside_and_sent_again(
+    picky: Service, server: Slapd, tmp_path: Path
+) -> None:
+    for title in ("good", "bad", "better"):
+        server.replace(person(1), "title", [title])
+    server.replace(person(2), "title", ["good"])
+    taken = tmp_path / "taken"
+    picky.wait(lambda: len(bodies(taken)) == 2)
+    # The later one of the same entry waits for it.
+    picky.wait(lambda: told(picky)[0]["dead_letters"] == 2)
+    lines = dead(picky, "list", "--json").splitlines()
+    first, second = map(json.loads, lines)
+    assert (first["sink"], first["source"], first["kind"], first["dn"]) == ("picky", "corp", "updated", person(1))
+    assert "it waits for dead letter" in second["reason"]
+    assert person(1) in dead(picky, "list", "--sink", "picky")
+    shown = json.loads(dead(picky, "show", str(first["number"])))
+    assert shown["id"] == first["event_id"]
+    picky.wait(lambda: 'syncrepl_sink_dead_letters{sink="picky",source="corp"} 2' in picky.ask("/metrics")[1])
+
+    # It is refused once more.
+    assert "1 to be sent again" in dead(picky, "retry", str(first["number"]))
+    picky.wait(lambda: json.loads(dead(picky, "list", "--json").splitlines()[0])["refused_at"] != first["refused_at"])
+    assert len(bodies(taken)) == 2
+
+    (tmp_path / "picky").unlink()
+    assert "2 to be sent again" in run("dead", "retry", "--all", str(picky.file)).stderr
+    picky.wait(lambda: len(bodies(taken)) == 4)
+    titles = [
+        event["data"]["after"]["attributes"]["title"]
+        for event in bodies(taken)
+        if event["data"]["after"]["dn"] == person(1)
+    ]
+    assert titles == [["good"], ["bad"], ["better"]]
+    assert told(picky)[0]["dead_letters"] == 0
+
+
+def test_what_is_set_aside_can_be_given_up(picky: Service, server: Slapd) -> None:
+    server.replace(person(1), "title", ["bad"])
+    picky.wait(lambda: told(picky)[0]["dead_letters"] == 1)
+    assert "it is not said which" in run("dead", "drop", str(picky.file)).stderr
+    assert "1 dropped" in run("dead", "drop", "--all", str(picky.file)).stderr
+    assert run("dead", "list", str(picky.file)).stdout == ""
+    assert "no event 1 is set aside" in run("dead", "show", str(picky.file), "1").stderr
+
+
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 

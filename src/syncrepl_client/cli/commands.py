@@ -13,7 +13,7 @@ __all__ = ["GROUPS", "Commands"]
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "With a server": ("doctor", "watch", "sync", "verify", "copy"),
-    "As a service": ("run", "config", "sinks", "replay"),
+    "As a service": ("run", "config", "sinks", "dead", "replay"),
     "With a copy": ("status", "search", "export", "history", "deletes", "reset", "backup"),
     "About this command": ("completion", "man"),
 }

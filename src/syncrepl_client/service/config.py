@@ -69,6 +69,11 @@ class Config:
         """The folder of the copies, and of what could not be delivered."""
         return self.file.parent / Path(self.service.data).expanduser()
 
+    @property
+    def dead_letters(self) -> Path:
+        """The file of what could not be delivered."""
+        return self.folder / "dead-letters.db"
+
     def data_file(self, source: str) -> Path:
         """Return the data file of a source."""
         return self.folder / (self.sources[source].section.data or f"{source}.db")

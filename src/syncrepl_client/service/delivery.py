@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.backoff import Backoff
@@ -13,11 +15,13 @@ from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
 from syncrepl_client.service.building import backoff_of, make_encoding, make_sink
 from syncrepl_client.service.snapshot import SinkState, ThreadState
+from syncrepl_client.store.relay_letters import RelayLetters
 from syncrepl_client.subscription import subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from syncrepl_client.envelope.base import Kind
     from syncrepl_client.service.config import Config
     from syncrepl_client.service.source import Source
     from syncrepl_client.store.position import Start
@@ -74,7 +78,8 @@ class Delivery:
         self._interrupted = False
         self._relay: Relay | None = None
         # Of the relays before this one.
-        self._delivered = self._rejected = self._errors = 0
+        self._delivered: Counter[Kind] = Counter()
+        self._rejected = self._errors = 0
         self._state = State.RUNNING
 
     def follows(self, source: Source) -> bool:
@@ -103,8 +108,11 @@ class Delivery:
 
     def _deliver(self, *, restart: bool) -> None:
         start: Start = "snapshot" if restart else self._section.start
-        with subscribe(self._from.path, subscription_of(self.sink), start=start, restart=restart) as subscription:
-            relay = self._make_relay(subscription)
+        with (
+            closing(self._letters()) as letters,
+            subscribe(self._from.path, subscription_of(self.sink), start=start, restart=restart) as subscription,
+        ):
+            relay = self._make_relay(subscription, letters)
             self._relay = relay
             try:
                 if self._interrupted:
@@ -116,7 +124,11 @@ class Delivery:
                 relay.close()
                 self._count(relay)
 
-    def _make_relay(self, subscription: Subscription) -> Relay:
+    def _letters(self) -> RelayLetters:
+        in_order = self._section.dead_letters_in_order
+        return RelayLetters(self._config.dead_letters, self.sink, self.source, in_order=in_order)
+
+    def _make_relay(self, subscription: Subscription, letters: RelayLetters) -> Relay:
         section = self._section
         with Reader(self._from.path) as reader:
             encoding = make_encoding(self._config, self.sink, self.source, reader.status().file_id)
@@ -130,6 +142,7 @@ class Delivery:
             random=self._random,
             backoff=backoff_of(section),
             policy=Policy(section.rejected),
+            dead_letters=letters,
             batch=section.batch,
         )
 
@@ -155,14 +168,18 @@ class Delivery:
 
     def _count(self, relay: Relay) -> None:
         status = relay.status()
-        self._delivered += status.delivered
+        self._delivered.update(status.kinds)
         self._rejected += status.rejected
         self._relay = None
 
     # --- for who shows it ---------------------------------------------------------------------------------------------
 
-    def state(self) -> SinkState:
-        """Tell how it is."""
+    def state(self, dead_letters: int = 0) -> SinkState:
+        """Tell how it is.
+
+        Args:
+            dead_letters: how many events are set aside for it.
+        """
         relay, error = self._relay, self.attempts.error
         status = None if relay is None else relay.status()
         if status is not None and status.error is not None:
@@ -175,9 +192,11 @@ class Delivery:
             state=self._shown(relay),
             pending=None if looking is None or offset is None else max(0, looking.facts.sequence - offset),
             lag=None if looking is None else looking.waiting(offset),
+            delivered=self._delivered + Counter(status.kinds if status is not None else {}),
             errors=self._errors,
             retries=0 if status is None else status.retries,
             rejected=self._rejected + (0 if status is None else status.rejected),
+            dead_letters=dead_letters,
             error="" if error is None else diary.named(error),
         )
 

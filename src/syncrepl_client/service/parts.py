@@ -8,12 +8,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.exceptions import DBError
 from syncrepl_client.service import diary
 from syncrepl_client.service.delivery import Delivery
 from syncrepl_client.service.source import Source
+from syncrepl_client.store.dead_letters import DeadLetterFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from syncrepl_client.service.config import Config
     from syncrepl_client.service.snapshot import SinkState, SourceState, ThreadState
@@ -38,6 +41,7 @@ class Parts:
         self._sources: dict[str, Source] = {}
         # By the names of sink and source.
         self._deliveries: dict[tuple[str, str], Delivery] = {}
+        self._letters: Path | None = None
 
     def apply(self, config: Config) -> list[str]:
         """Make it so: stop what is gone or different now, start what is new, and let all else try again what failed.
@@ -54,7 +58,7 @@ class Parts:
         kept = {id(one) for one in (*sources.values(), *deliveries.values())}
         self._end([one for one in self._all() if id(one) not in kept])
         there = {id(one) for one in self._all()}
-        self._sources, self._deliveries = sources, deliveries
+        self._sources, self._deliveries, self._letters = sources, deliveries, config.dead_letters
         for one in self._all():
             if id(one) in there:
                 one.again()
@@ -109,7 +113,18 @@ class Parts:
 
     def sinks(self) -> tuple[SinkState, ...]:
         """Tell how the sinks are."""
-        return tuple(delivery.state() for delivery in self._deliveries.values())
+        letters = self._dead_letters()
+        return tuple(one.state(letters.get(key, 0)) for key, one in self._deliveries.items())
+
+    def _dead_letters(self) -> dict[tuple[str, str], int]:
+        if self._letters is None or not self._letters.exists():
+            return {}
+        try:
+            with DeadLetterFile(self._letters) as file:
+                return {(one.sink, one.source): one.letters for one in file.counts()}
+        except DBError:
+            # Its owners say what is wrong with it.
+            return {}
 
     def threads(self) -> tuple[ThreadState, ...]:
         """Tell which threads are at work."""

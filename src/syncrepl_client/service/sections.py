@@ -122,7 +122,11 @@ class SinkSection(Struct, frozen=True, kw_only=True):
     rejected: Annotated[
         Literal["retry", "dead letters", "skip", "pause"],
         Meta(description="what becomes of an event that the receiver will never take"),
-    ] = "retry"
+    ] = "dead letters"
+    dead_letters_in_order: Annotated[
+        bool,
+        Meta(description="whether later events of an entry are set aside too, until the first is delivered or dropped"),
+    ] = True
     lost: Annotated[
         Literal["pause", "snapshot"],
         Meta(description="what to do when changes are gone that were not delivered: pause, or begin with a snapshot"),

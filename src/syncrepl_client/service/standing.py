@@ -12,6 +12,7 @@ from syncrepl_client.exceptions import UsageError
 from syncrepl_client.reader import Reader
 from syncrepl_client.service.claim import last_report
 from syncrepl_client.service.delivery import subscription_of
+from syncrepl_client.store.dead_letters import DeadLetterFile
 from syncrepl_client.subscription import subscribe, unsubscribe
 
 if TYPE_CHECKING:
@@ -53,6 +54,15 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def standings(config: Config) -> Iterator[Standing]:
     """Tell how far each sink is, and each that a data file still waits for."""
+    letters = {}
+    if config.dead_letters.exists():
+        with DeadLetterFile(config.dead_letters) as file:
+            letters = {(one.sink, one.source): one.letters for one in file.counts()}
+    for one in _standings(config):
+        yield msgspec.structs.replace(one, dead_letters=letters.get((one.sink, one.source), 0))
+
+
+def _standings(config: Config) -> Iterator[Standing]:
     report = last_report(config.folder)
     said = {} if report is None else {(one.sink, one.source): one for one in report.sinks}
     for source in config.sources:
@@ -90,7 +100,6 @@ def _standing(
         snapshot=found is not None and found.snapshot,
         behind=None if found is None else found.changes,
         waiting=waiting,
-        dead_letters=0 if said is None else said.dead_letters,
         error="" if said is None else said.error,
     )
 
