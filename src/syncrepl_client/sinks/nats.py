@@ -24,7 +24,8 @@ from syncrepl_client.envelope.base import Kind
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
-from syncrepl_client.sinks.nats_connection import TOO_LARGE, Connection, Login, Message
+from syncrepl_client.sinks.logins import Login
+from syncrepl_client.sinks.nats_connection import TOO_LARGE, Connection, Message
 from syncrepl_client.sinks.templates import Template
 from syncrepl_client.transport.tls import TLS
 
@@ -121,7 +122,10 @@ class NatsSink:
         self._subject = Subject(subject, source)
         self._stream = stream or (f"ldap-{source}" if create else None)
         self._create = [self._subject.pattern] if create else []
-        self._login = _login(self._address.user if user is None else user, password, token)
+        self._login = Login.of(self._address, user, password)
+        if self._login is not None and token is not None:
+            raise UsageError("NATS takes a user or a token, not both", hint="leave one of them out")
+        self._token = token
         self._tls = TLS(ca_file=ca_file, certificate=cert_file, key=key_file)
         self._timeout = timeout
         self._clock = clock
@@ -172,7 +176,7 @@ class NatsSink:
         # From here on `stop` finds the connection.
         if self._stopped:
             raise SinkUnavailable(f"nothing is sent to {self._address}: the sink is stopped")
-        connection.run(connection.connect(self._tls, self._login, encrypted=self._address.encrypted))
+        connection.run(connection.connect(self._tls, self._login, self._token, encrypted=self._address.encrypted))
         self._most = connection.run(connection.look(self._stream, self._subject.examples, self._create))
         self._heard = self._clock()
 
@@ -230,17 +234,6 @@ def _address(url: str, *, cleartext: bool) -> Address:
     if address.path.strip("/"):
         raise UsageError("the address of NATS has no path", hint="give subject and stream by their own options")
     return address
-
-
-def _login(user: str | None, password: Secret | None, token: Secret | None) -> Login | None:
-    """Return who is meant by the options; None for nobody."""
-    if (user is None) != (password is None):
-        missing = "a password" if password is None else "a user"
-        raise UsageError(f"NATS wants a user with a password, and there is no {missing[2:]}", hint=f"give {missing}")
-    if password is not None and token is not None:
-        raise UsageError("NATS takes a user or a token, not both", hint="leave one of them out")
-    secret = password or token
-    return None if secret is None else Login(user, secret)
 
 
 def _without_repeated_keys(batch: Sequence[Event]) -> Iterator[Sequence[Event]]:

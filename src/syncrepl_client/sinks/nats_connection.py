@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -30,6 +29,7 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from syncrepl_client.exceptions import SinkUnavailable
+from syncrepl_client.sinks.logins import Login
 from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.secret import Secret
 
-__all__ = ["TOO_LARGE", "Connection", "Login", "Message", "Refusal"]
+__all__ = ["TOO_LARGE", "Connection", "Message", "Refusal"]
 
 TOO_LARGE: Final = 10054
 """The one refusal that is said of the message: "message size exceeds maximum allowed"."""
@@ -75,19 +75,6 @@ class _Answer(msgspec.Struct, frozen=True):
 
 _NOBODY: Final = _Answer(error=Refusal("no stream takes the subject"))
 _answer: Final = msgspec.json.Decoder(_Answer).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who to be.
-
-    Args:
-        user: the name of the user; None if a token is all the server wants.
-        secret: the password, or the token.
-    """
-
-    user: str | None
-    secret: Secret
 
 
 class Message(NamedTuple):
@@ -228,13 +215,14 @@ class Connection:
         if not self._end.done():
             self._end.set_result(reason)
 
-    async def connect(self, tls: TLS, login: Login | None, *, encrypted: bool) -> None:
+    async def connect(self, tls: TLS, login: Login | None, token: Secret | None, *, encrypted: bool) -> None:
         """Connect, and say who we are."""
         # Made of nothing it takes a tenth of a second, for all that the system believes.
         options: dict[str, Any] = {"tls": tls.make_context()} if encrypted or tls != TLS() else {}
         if login is not None:
-            secret = partial(self._reveal, login.secret, encrypted=encrypted)
-            options |= {"token": secret} if login.user is None else {"user": login.user, "password": secret}
+            options |= {"user": login.user, "password": partial(self._reveal, login, encrypted=encrypted)}
+        if token is not None:
+            options["token"] = partial(self._reveal, Login("token", token), encrypted=encrypted)
         await self._client.connect(
             self.where,
             error_cb=self._hear_error,
@@ -249,9 +237,9 @@ class Connection:
         self._inbox = self._client.new_inbox()
         await self._client.subscribe(f"{self._inbox}.*", cb=self._hear_answer)
 
-    def _reveal(self, secret: Secret, *, encrypted: bool) -> str:
+    def _reveal(self, login: Login, *, encrypted: bool) -> str:
         self._check_encryption(encrypted=encrypted)
-        return secret.reveal().decode()
+        return login.text()
 
     def _check_encryption(self, *, encrypted: bool) -> None:
         if encrypted and not self._loop.encrypts:

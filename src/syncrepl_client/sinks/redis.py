@@ -34,8 +34,8 @@ import redis
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
+from syncrepl_client.sinks.logins import Login, encryption
 from syncrepl_client.sinks.templates import Template
-from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     import socket
@@ -51,6 +51,7 @@ _T = TypeVar("_T")
 
 _SCHEMES: Final = {"rediss": True, "redis": False}
 _PORTS: Final = {"rediss": 6379, "redis": 6379}
+_DEFAULT_USER: Final = "default"
 _BINDING: Final = BINDINGS["kafka"]
 # Firewalls forget a connection on which nothing is said.
 _RESTED: Final = 30.0
@@ -87,17 +88,15 @@ _WORDS: Final = {
 }
 
 
-class _Login(redis.CredentialProvider):
+class _Credentials(redis.CredentialProvider):
     """Says who we are, each time that it is asked."""
 
-    def __init__(self, user: str | None, password: Secret) -> None:
-        self._user = user
-        self._password = password
+    def __init__(self, login: Login) -> None:
+        self._login = login
 
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Return the user, if there is one, and the password."""
-        password = self._password.reveal().decode()
-        return (password,) if self._user is None else (self._user, password)
+    def get_credentials(self) -> tuple[str, str]:
+        """Return the user and the password."""
+        return self._login.user, self._login.text()
 
 
 class _Line(redis.Connection):
@@ -165,7 +164,9 @@ class RedisSink:
     ) -> None:
         self._address = Address.parse(url, _SCHEMES, _PORTS, cleartext=cleartext)
         self._database = _database(self._address)
-        self._login = _login(self._address.user if user is None else user, password)
+        if password is not None and user is None:
+            user = self._address.user or _DEFAULT_USER
+        self._login = Login.of(self._address, user, password)
         self._stream = Template(stream, source=source, what="stream", allowed="0-9A-Za-z._:-")
         if max_length is not None and max_length < 1:
             raise UsageError("a stream that keeps nothing is none", hint="give a max_length of 1 or more")
@@ -175,7 +176,7 @@ class RedisSink:
         if max_length is not None:
             self._options += ["MAXLEN", "~", str(max_length)]
         self._create = create
-        self._tls = TLS(ca_file=ca_file, certificate=cert_file, key=key_file)
+        self._tls = encryption(self._address, ca_file=ca_file, cert_file=cert_file, key_file=key_file)
         self._timeout = timeout
         self._clock = clock
         self._connection: _Line | None = None
@@ -237,11 +238,11 @@ class RedisSink:
 
     def _make_connection(self) -> _Line:
         return _Line(
-            self._tls.make_context() if self._address.encrypted else None,
+            None if self._tls is None else self._tls.make_context(),
             host=self._address.host,
             port=self._address.port,
             db=self._database,
-            credential_provider=self._login,
+            credential_provider=None if self._login is None else _Credentials(self._login),
             socket_timeout=self._timeout,
             socket_connect_timeout=self._timeout,
             protocol=2,
@@ -388,12 +389,3 @@ def _database(address: Address) -> int:
     if not (path.isascii() and path.isdecimal()):
         raise UsageError(f"{path!r} is not the number of a database", hint="write redis://host:6379/0")
     return int(path)
-
-
-def _login(user: str | None, password: Secret | None) -> _Login | None:
-    """Return who is meant by the options; None for nobody."""
-    if password is not None:
-        return _Login(user, password)
-    if user is not None:
-        raise UsageError("Redis wants a user with a password, and there is no password", hint="give a password")
-    return None
