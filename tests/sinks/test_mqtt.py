@@ -10,12 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from syncrepl_client.envelope import CloudEvents, tombstone
 from syncrepl_client.envelope.base import Kind
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.secret import Secret
 from syncrepl_client.sinks.mqtt import MQTTSink
+from syncrepl_client.sinks.mqtt_line import Packed
 from tests.certificates import Authority
 from tests.envelope.changes import CHANGES, FILE
 from tests.server import free_port
@@ -111,6 +114,14 @@ def test_as_many_are_on_their_way_as_the_broker_takes(broker: Mosquitto, subscri
         sink.publish([event(number) for number in range(count)])
         assert time.monotonic() - begin < count * 0.02
     assert [name for _, name in came(subscriber)] == [f"e{number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("length", [0, 90, 20_000])
+def test_properties_are_packed_as_paho_packs_its_own(length: int) -> None:
+    beside = {"id": "e1", "\u00fc": "\u20ac" * length}
+    theirs = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    theirs.ContentType, theirs.UserProperty = "text/plain", list(beside.items())
+    assert Packed.of("text/plain", beside).pack() == theirs.pack()  # type: ignore[no-untyped-call]
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -127,6 +127,14 @@ class Line:
         channel.add_on_return_callback(self._on_returned)
         self._ask(lambda callback: channel.confirm_delivery(self._on_confirmed, callback))
 
+    def is_there(self) -> bool:
+        """Tell whether connection and channel still are, as far as that is known."""
+        # What is found in the first step is told in the second.
+        for _ in range(2):
+            self._loop.call_later(0, lambda: None)
+            self._step()
+        return self._lost is None and self._closed is None
+
     def declare_exchange(self, name: str, *, passive: bool) -> None:
         """Make a durable topic exchange, or see whether there is an exchange of any kind.
 

@@ -19,14 +19,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties, VariableByteIntegers
-
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
 from syncrepl_client.sinks.logins import Login, encryption
-from syncrepl_client.sinks.mqtt_line import MQTTLine, Unreadable
+from syncrepl_client.sinks.mqtt_line import MQTTLine, Packed, Unreadable, variable_integer
 from syncrepl_client.sinks.templates import Template
 from syncrepl_client.sinks.waves import one_per_key
 
@@ -208,10 +205,11 @@ class MQTTSink:
     def _publish_wave(self, line: MQTTLine, wave: Sequence[Event]) -> list[tuple[Event, str]]:
         rejected: list[tuple[Event, str]] = []
         answers: dict[int, Event] = {}
+        largest = line.largest
         for event in wave:
             topic, properties, body = self._topic(event), _properties(event), event.body or b""
-            if line.largest is not None and (octets := _packet(topic, properties, body)) > line.largest:
-                rejected.append((event, f"its packet has {octets} octets, and {self._address} takes {line.largest}"))
+            if largest is not None and (octets := _packet(topic, properties, body)) > largest:
+                rejected.append((event, f"its packet has {octets} octets, and {self._address} takes {largest}"))
             else:
                 answers[line.publish(topic, properties, body, retain=self._retain)] = event
         codes = line.wait_for_answers()
@@ -248,18 +246,14 @@ class MQTTSink:
         self._stopped = True
 
 
-def _properties(event: Event) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if event.body is not None:
-        properties.ContentType = event.content_type
-    headers = _BINDING.headers(event)
-    if "id" not in headers:
-        headers |= {"id": event.id, "key": event.key}
-    properties.UserProperty = list(headers.items())
-    return properties
+def _properties(event: Event) -> Packed:
+    beside = _BINDING.headers(event)
+    if "id" not in beside:
+        beside |= {"id": event.id, "key": event.key}
+    return Packed.of(None if event.body is None else event.content_type, beside)
 
 
-def _packet(topic: str, properties: Properties, body: bytes) -> int:
+def _packet(topic: str, properties: Packed, body: bytes) -> int:
     """Return how many octets a packet has (section 3.3): its head, the topic, a number, properties, the body."""
-    rest = 2 + len(topic.encode()) + 2 + len(properties.pack()) + len(body)  # type: ignore[no-untyped-call]
-    return 1 + len(VariableByteIntegers.encode(rest)) + rest  # type: ignore[no-untyped-call]
+    rest = 2 + len(topic.encode()) + 2 + len(properties.pack()) + len(body)
+    return 1 + len(variable_integer(rest)) + rest

@@ -9,6 +9,8 @@ Facts about paho and MQTT that shaped it:
 * What it has queued for a connection that is gone it would send again by itself; so each connection has a client of its
   own.
 * It connects anew by itself only in a loop of its own; here the loop is stepped.
+* To make properties of a message with it, and octets of those, takes longer than to send it; so the octets are made
+  here.
 * Nobody pings between two batches, so there is no keep-alive; a broker that wants one ends the connection.
 * It closes its sockets when it is forgotten, which must not be left to the collector of circles; one with which TLS
   has failed it forgets without closing it.
@@ -19,7 +21,7 @@ Facts about paho and MQTT that shaped it:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -27,7 +29,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from syncrepl_client.exceptions import SinkUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from socket import socket
     from ssl import SSLContext, SSLSocket
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from syncrepl_client.sinks.logins import Login
     from syncrepl_client.transport.tls import TLS
 
-__all__ = ["MQTTLine", "Unreadable"]
+__all__ = ["MQTTLine", "Packed", "Unreadable", "variable_integer"]
 
 # How many seconds a wait is blind to who wants it to end.
 _TICK: Final = 0.05
@@ -54,10 +56,60 @@ _HINTS: Final = {
 
 
 _PROTOCOL_ERROR: Final = 0x82
+# Properties (section 2.2.2.2).
+_CONTENT_TYPE: Final = b"\x03"
+_USER_PROPERTY: Final = b"\x26"
 
 
 class Unreadable(Exception):
     """The broker has answered in a way that paho does not read."""
+
+
+class Packed:
+    """Properties of a message as they are sent (section 2.2.2), which is all that paho asks of its own.
+
+    Args:
+        octets: the properties, with their length before them.
+    """
+
+    __slots__ = ("_octets",)
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+
+    @classmethod
+    def of(cls, content_type: str | None, user_properties: Mapping[str, str]) -> Self:
+        """Pack properties.
+
+        Args:
+            content_type: the media type of the body; None if there is none.
+            user_properties: names and values.
+        """
+        parts = [] if content_type is None else [_CONTENT_TYPE, _string(content_type)]
+        for name, value in user_properties.items():
+            parts += (_USER_PROPERTY, _string(name), _string(value))
+        octets = b"".join(parts)
+        return cls(variable_integer(len(octets)) + octets)
+
+    def pack(self) -> bytes:
+        """Return them."""
+        return self._octets
+
+
+def variable_integer(number: int) -> bytes:
+    """Return a number as its octets (section 1.5.5): seven bits in each, and whether there are more."""
+    octets = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
+    return bytes(octets)
+
+
+def _string(text: str) -> bytes:
+    """Return a text as its octets (section 1.5.4): their number, and themselves."""
+    octets = text.encode()
+    return len(octets).to_bytes(2, "big") + octets
 
 
 class MQTTLine:
@@ -146,7 +198,7 @@ class MQTTLine:
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def publish(self, topic: str, properties: Properties, body: bytes, *, retain: bool) -> int:
+    def publish(self, topic: str, properties: Packed, body: bytes, *, retain: bool) -> int:
         """Send a message, as soon as the broker takes one more; returns its number for `wait_for_answers`.
 
         Raises:
@@ -157,7 +209,8 @@ class MQTTLine:
         if len(self._waiting) >= at_once:
             self._wait(lambda: len(self._waiting) < at_once)
         self._check()
-        sent = self._connected().publish(topic, body, qos=1, retain=retain, properties=properties)
+        packed: Any = properties
+        sent = self._connected().publish(topic, body, qos=1, retain=retain, properties=packed)
         self._waiting.add(sent.mid)
         return sent.mid
 

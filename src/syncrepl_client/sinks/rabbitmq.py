@@ -241,13 +241,20 @@ class RabbitMQSink:
 
     def publish(self, batch: Sequence[Event]) -> None:
         """Publish events, many at once; see `Sink.publish`."""
-        if self._line is None or self._stopped:
-            raise SinkUnavailable(f"nothing was sent to {self._address}: the sink is stopped, or not open")
-        fitting = self._publish_fitting(self._line, batch)
+        if not self._ready().is_there():
+            # What is between us and the broker may have ended a connection on which nothing happened.
+            self.close()
+            self.open()
+        fitting = self._publish_fitting(self._ready(), batch)
         if len(fitting) < len(batch):
             large = batch[len(fitting)]
             octets = len(large.body or b"")
             raise EventRejected(large, f"it has {octets} octets, and {self._address} takes {self._largest}")
+
+    def _ready(self) -> Line:
+        if self._line is None or self._stopped:
+            raise SinkUnavailable(f"nothing was sent to {self._address}: the sink is stopped, or not open")
+        return self._line
 
     def _publish_fitting(self, line: Line, batch: Sequence[Event]) -> list[Event]:
         """Publish what comes before the first event that is too large, and return it."""
