@@ -44,6 +44,7 @@ BEHIND = {
         "diagnosis",
         "envelope",
         "follow",
+        "ldap.definitions",
         "link",
         "opening",
         "relay",

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from syncrepl_client.ldap import definitions, descriptions, matching, syntaxes
+from syncrepl_client.ldap import descriptions, matching, syntaxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -295,6 +295,9 @@ class _Renamed(Schema):
 
 
 def _read(texts: Sequence[str], broken: list[str]) -> list[Definition]:
+    # Only who has a schema needs it.
+    from syncrepl_client.ldap import definitions  # noqa: PLC0415
+
     found = []
     for text in texts:
         definition = definitions.parse(text)
