@@ -221,6 +221,7 @@ class Database:
         self.expect(streaming=False)
         execute("PRAGMA temp_store = FILE")
         execute("PRAGMA synchronous = FULL")
+        self._durable = True
         execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         for number, statements in enumerate(tables.MIGRATIONS[version:], version + 1):
             with self.transaction():
@@ -280,7 +281,9 @@ class Database:
             Interrupted: a stop was asked for while waiting or in the middle of a statement.
             DBError: the file is locked by another writer for long, the disk is full or read-only.
         """
-        self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        if durable is not self._durable:
+            self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
         self._begin()
         try:
             yield self.connection

@@ -72,8 +72,9 @@ class Feed:
         self._reader = reader
         self._vocabulary = Vocabulary(self._connection)
         self._snapshot: Past | None = None
-        # What the file was like when there was nothing to read.
+        # What the file was like when there was nothing to read, or nothing but what was read.
         self._seen = -1
+        self._complete = False
         self.position = position
         self.closed = False
 
@@ -107,10 +108,12 @@ class Feed:
                 return []
             if self.position is None:
                 self._begin()
+            self._complete = False
             found = self._read_snapshot(limit) or self._read_log(limit)
         if found:
             self.position = found[-1][1]
-        else:
+        if self._complete or not found:
+            # What is committed after that gives the file another version.
             self._seen = version
         return found
 
@@ -162,4 +165,5 @@ class Feed:
                 return []
             self._vocabulary.look()
             changes = changelog.read_after(self._vocabulary, sequence, limit, _OCTETS)
+            self._complete = bool(changes) and changes[-1].sequence == now.sequence
         return list(zip(changes, at_changes(change.provenance.sequence or 0 for change in changes), strict=True))

@@ -69,8 +69,9 @@ class FirstLoad:
         if self._order is not None:
             self._order.add(dns, first)
         numbers = range(first, self._rows + 1)
+        # See `lookup` for why these are bytearrays: with them a row takes 4.8 µs and not 5.7.
         batch = (
-            (number, uuid, key, dn, attrs)
+            (number, bytearray(uuid), key, dn, bytearray(attrs))
             for number, key, dn, (uuid, _, attrs) in zip(numbers, names.keys(dns), dns, rows, strict=True)
         )
         with self._database.transaction(durable=False) as connection:
