@@ -111,6 +111,9 @@ class Service:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+        except urllib.error.URLError as error:
+            # It has just been started.
+            return 0, str(error)
 
     def end(self) -> int:
         """Let it end, and return its exit code."""

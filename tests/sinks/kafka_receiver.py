@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from syncrepl_client.sinks.kafka import KafkaSink
 from tests.sinks.kafka_server import KafkaServer
 from tests.sinks.receivers import Receiver
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.sinks.base import Sink
-    from syncrepl_client.sinks.webhook import Joins
 
 __all__ = ["Topic"]
 
@@ -30,8 +27,8 @@ class Topic(Receiver):
         super().__init__(folder)
         self._server = KafkaServer("ldap.directory")
 
-    def sink(self, join: Joins) -> Sink:
-        return KafkaSink.from_url(self._server.url, timeout=0.5)
+    def settings(self) -> dict[str, Any]:
+        return {"url": self._server.url, "timeout": 0.5}
 
     def received(self) -> list[dict[str, Any]]:
         return [json.loads(message.value()) for message in self._server.messages("ldap.directory")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from syncrepl_client.sinks.mqtt import MQTTSink
 from tests.sinks.mosquitto import Mosquitto, Subscriber, bodies
 from tests.sinks.receivers import Receiver
 from tests.sinks.wire import Wire
@@ -12,8 +11,6 @@ from tests.sinks.wire import Wire
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.sinks.base import Sink
-    from syncrepl_client.sinks.webhook import Joins
 
 __all__ = ["MQTTTopic"]
 
@@ -31,8 +28,8 @@ class MQTTTopic(Receiver):
         self._wire = Wire(self._broker.port)
         self._trouble = ""
 
-    def sink(self, join: Joins) -> Sink:
-        return MQTTSink.from_url(f"mqtt://127.0.0.1:{self._wire.port}", topic="ldap/{kind}", timeout=0.5)
+    def settings(self) -> dict[str, Any]:
+        return {"url": f"mqtt://127.0.0.1:{self._wire.port}", "topic": "ldap/{kind}", "timeout": 0.5}
 
     def received(self) -> list[dict[str, Any]]:
         return bodies(self._subscriber.messages())

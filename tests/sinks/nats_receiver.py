@@ -6,15 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from syncrepl_client.secret import Secret
-from syncrepl_client.sinks.nats import NatsSink
 from tests.sinks.nats_server import NatsServer
 from tests.sinks.receivers import Receiver
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.sinks.base import Sink
-    from syncrepl_client.sinks.webhook import Joins
 
 __all__ = ["NatsStream"]
 
@@ -34,8 +31,8 @@ class NatsStream(Receiver):
         self._server.start()
         self._server.make_stream()
 
-    def sink(self, join: Joins) -> Sink:
-        return NatsSink.from_url(self._server.url, user="relay", password=Secret("right"), timeout=0.3)
+    def settings(self) -> dict[str, Any]:
+        return {"url": self._server.url, "user": "relay", "password": Secret("right"), "timeout": 0.3}
 
     def received(self) -> list[dict[str, Any]]:
         return [json.loads(message.data) for message in self._server.messages()]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from syncrepl_client.envelope.plain import Plain
 from syncrepl_client.secret import Secret
-from syncrepl_client.sinks.postgresql import PostgreSQLSink
 from tests.sinks.postgresql_server import PASSWORD, shared
 from tests.sinks.receivers import Receiver
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.sinks.base import Sink
-    from syncrepl_client.sinks.webhook import Joins
 
 __all__ = ["Database"]
 
@@ -34,21 +32,21 @@ class Database(Receiver):
         self._server = shared()
         self._name = self._server.make_database()
         # The tables are there before anything is in trouble.
-        sink = self.sink(None)
+        sink = self.sink(Plain("contract").batch)
         sink.open()
         sink.close()
         for statement in _SLOW.strip().split(";\n"):
             self._execute(statement)
 
-    def sink(self, join: Joins | None) -> Sink:
-        return PostgreSQLSink.from_url(
-            self._server.url(self._name),
-            table="people",
-            events="changes",
-            create=True,
-            password=Secret(PASSWORD),
-            timeout=0.5,
-        )
+    def settings(self) -> dict[str, Any]:
+        return {
+            "url": self._server.url(self._name),
+            "table": "people",
+            "events": "changes",
+            "create": True,
+            "password": Secret(PASSWORD),
+            "timeout": 0.5,
+        }
 
     def _execute(self, statement: str) -> list[Any]:
         return self._server.execute(statement, self._name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from syncrepl_client.sinks.rabbitmq import RabbitMQSink
 from tests.sinks.rabbitmq_server import new_name, shared
 from tests.sinks.receivers import Receiver
 from tests.sinks.wire import Wire
@@ -13,8 +12,6 @@ from tests.sinks.wire import Wire
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.sinks.base import Sink
-    from syncrepl_client.sinks.webhook import Joins
 
 __all__ = ["RabbitMQQueue"]
 
@@ -37,8 +34,8 @@ class RabbitMQQueue(Receiver):
         self._trouble = ""
         self._make()
 
-    def sink(self, join: Joins) -> Sink:
-        return RabbitMQSink.from_url(f"amqp://127.0.0.1:{self._wire.port}", routing_key=self._queue, timeout=0.5)
+    def settings(self) -> dict[str, Any]:
+        return {"url": f"amqp://127.0.0.1:{self._wire.port}", "routing_key": self._queue, "timeout": 0.5}
 
     def received(self) -> list[dict[str, Any]]:
         self._taken += [json.loads(body) for _, _, body in self._broker.take(self._queue)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from syncrepl_client.secret import Secret
-from syncrepl_client.sinks.command import CommandSink
-from syncrepl_client.sinks.file import FileSink
+from syncrepl_client.service.sink_keys import accepts
+from syncrepl_client.sinks.registry import scheme_of, sink_type
 from syncrepl_client.sinks.stdout import StreamSink
-from syncrepl_client.sinks.webhook import WebhookSink
 from tests.server import free_port
 
 if TYPE_CHECKING:
@@ -46,8 +46,15 @@ class Receiver(ABC):
         self.folder = folder
 
     @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return what there is to say about the sink: its URL, and its options."""
+
     def sink(self, join: Joins) -> Sink:
         """Make a sink, for one life of a relay."""
+        options = self.settings()
+        url = options.pop("url")
+        kind = sink_type(scheme_of(url))
+        return kind.from_url(url, **options, **({"join": join} if accepts(kind, "join") else {}))
 
     @abstractmethod
     def received(self) -> list[dict[str, Any]]:
@@ -75,8 +82,8 @@ class Rotated(Receiver):
         self._place = folder / "kept"
         self._place.mkdir()
 
-    def sink(self, join: Joins) -> Sink:
-        return FileSink(self._place / "changes", max_octets=8000)
+    def settings(self) -> dict[str, Any]:
+        return {"url": (self._place / "changes").as_uri(), "max_octets": 8000}
 
     def received(self) -> list[dict[str, Any]]:
         files = [*sorted(self._place.glob("changes.*")), self._place / "changes"]
@@ -98,6 +105,9 @@ class Pipe(Receiver):
         super().__init__(folder)
         self._command = "cat"
         self._reader: subprocess.Popen[bytes] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        return {"url": "stdout:"}
 
     def sink(self, join: Joins) -> Sink:
         self._reader = None
@@ -145,10 +155,10 @@ class Command(Receiver):
     troubles = ("refusing", "killed", "slow")
     _DO: ClassVar = {"refusing": "exit 1", "killed": "kill -KILL $$", "slow": "sleep 0.05"}
 
-    def sink(self, join: Joins) -> Sink:
+    def settings(self) -> dict[str, Any]:
         script = '. "$0/do"; exec flock "$0/kept" sh -c \'cat >> "$0/kept"\' "$0"'
         (self.folder / "do").touch()
-        return CommandSink(["/bin/sh", "-c", script, str(self.folder)])
+        return {"url": f"exec:{shlex.join(['/bin/sh', '-c', script, str(self.folder)])}"}
 
     def received(self) -> list[dict[str, Any]]:
         return lines(self.folder / "kept")
@@ -206,8 +216,8 @@ class Webhook(Receiver):
         self._server = HookServer(folder)
         self._server.start()
 
-    def sink(self, join: Joins) -> Sink:
-        return WebhookSink(self._server.url, secrets=[Secret(SECRET)], join=join, at_most=20, timeout=5)
+    def settings(self) -> dict[str, Any]:
+        return {"url": self._server.url, "secrets": [Secret(SECRET)], "at_most": 20, "timeout": 5.0}
 
     def received(self) -> list[dict[str, Any]]:
         return lines(self._server.notes)

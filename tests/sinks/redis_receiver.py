@@ -6,15 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from syncrepl_client.secret import Secret
-from syncrepl_client.sinks.redis import RedisSink
 from tests.sinks.receivers import Receiver
 from tests.sinks.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from syncrepl_client.sinks.base import Sink
-    from syncrepl_client.sinks.webhook import Joins
 
 __all__ = ["RedisStream"]
 
@@ -30,8 +27,8 @@ class RedisStream(Receiver):
         self._server.login["password"] = "right"
         self._server.start()
 
-    def sink(self, join: Joins) -> Sink:
-        return RedisSink.from_url(self._server.url, password=Secret("right"), timeout=0.3, create=True)
+    def settings(self) -> dict[str, Any]:
+        return {"url": self._server.url, "password": Secret("right"), "timeout": 0.3, "create": True}
 
     def received(self) -> list[dict[str, Any]]:
         return [json.loads(fields[b"data"]) for fields in self._server.entries()]
