@@ -515,5 +515,6 @@ class Replica:
 
     @property
     def refreshing(self) -> bool:
-        """Whether a refresh is in progress."""
-        return self._opened is not None and self._opened.link.refreshing
+        """Whether a refresh is in progress; for any thread."""
+        opened = self._opened
+        return opened is not None and opened.link.refreshing

@@ -258,6 +258,33 @@ def test_reloads_under_load_lose_nothing_and_invent_nothing(server: Slapd, kept:
         assert sequences == list(range(sequences[0], sequences[-1] + 1))
 
 
+def test_a_reload_may_change_where_it_listens_and_keeps_that_if_it_cannot(
+    server: Slapd, kept: Path, tmp_path: Path
+) -> None:
+    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        service.wait(lambda: service.ask("/readyz")[0] == 200)
+        former = service.tables["service"]["listen"]
+        service.tables["service"]["listen"] = server.url.removeprefix("ldap://")
+        service.reload()
+        service.until("configuration-refused")
+        assert service.ask("/livez")[0] == 200
+        service.tables["service"]["listen"] = former.replace("127.0.0.1", "127.0.0.2")
+        service.reload()
+        service.until("reloaded")
+        assert service.ask("/livez")[0] == 0
+
+
+def test_a_data_file_that_is_taken_away_does_not_end_the_service(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        service.wait(lambda: len(bodies(kept)) == ENTRIES)
+        for file in service.data.glob("corp.db*"):
+            file.unlink()
+        server.replace(person(1), "title", ["Dr"])
+        service.until("source-failed")
+        service.wait(lambda: "was deleted or replaced" in service.ask("/readyz")[1])
+        assert service.ask("/livez")[0] == 200
+
+
 # --- signals, and the service manager ---------------------------------------------------------------------------------
 
 

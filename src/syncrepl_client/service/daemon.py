@@ -156,13 +156,24 @@ class Daemon:
     def _listen(self, where: str) -> None:
         if where == self._listens:
             return
-        if self._endpoint is not None:
-            self._endpoint.close()
-            self._endpoint, self._listens = None, ""
+        before, self._endpoint = self._endpoint, None
+        if before is not None:
+            # Both may be the same port.
+            before.close()
         address = building.address_of(where)
-        if address is not None:
-            self._endpoint = Endpoint(*address, pages(lambda: self._snapshot, lambda: self._policy)).open()
-            self._listens = where
+        if address is None:
+            self._listens = ""
+            return
+        try:
+            self._endpoint = self._open_endpoint(*address)
+        except UsageError:
+            if before is not None:
+                self._endpoint = before.open()
+            raise
+        self._listens = where
+
+    def _open_endpoint(self, host: str, port: int) -> Endpoint:
+        return Endpoint(host, port, pages(lambda: self._snapshot, lambda: self._policy)).open()
 
     def _reload(self) -> None:
         self._notifier.reloading()

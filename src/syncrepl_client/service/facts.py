@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.envelope.base import Kind
+from syncrepl_client.exceptions import DBError
 from syncrepl_client.model import Added, Change, Deleted, Modified, Renamed
 from syncrepl_client.reader import Reader
 
@@ -51,10 +52,12 @@ class Facts:
 
 
 class Looking:
-    """Looks at a data file; for one thread.
+    """Looks at a data file; for one thread, but for `renew`.
+
+    A file that cannot be read for a moment is as it was before: whoever owns it says what is wrong with it.
 
     Args:
-        path: the data file, which is there.
+        path: the data file, which need not be there yet.
         clock: returns seconds, never less than before.
         now: returns seconds since 1970.
     """
@@ -62,42 +65,68 @@ class Looking:
     def __init__(
         self, path: Path, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
     ) -> None:
-        self._reader = Reader(path)
+        self._path = path
         self._clock = clock
         self._now = now
+        self._reader: Reader | None = None
+        # Whether another file may be there under the same name.
+        self._renewed = False
         self._due = clock()
         self._changes: Counter[Kind] = Counter()
         # Up to which change they are counted.
         self._counted: int | None = None
         self.facts = Facts()
 
+    def renew(self) -> None:
+        """Open the file anew when it is looked at next; for any thread."""
+        self._renewed = True
+
     def look(self) -> Facts:
         """Tell what it says now, or has said a moment ago."""
+        if self._renewed:
+            self._renewed = False
+            self.close()
         if self._clock() >= self._due:
-            status = self._reader.status()
-            # The end of a first load is what somebody waits for.
-            self._due = self._clock() + (_SELDOM if status.whole else 0.0)
-            if self._counted is not None:
-                for kind, count in self._reader.counted(self._counted, status.sequence).items():
-                    self._changes[_KINDS[kind]] += count
-            self._counted = status.sequence
-            self.facts = Facts(
-                status.whole,
-                status.entries,
-                status.sequence,
-                None if status.changed_at is None else status.changed_at.timestamp(),
-                dict(self._changes),
-                0 if status.held is None else status.held.deletions,
-            )
+            try:
+                self._look(self._open())
+            except DBError:
+                self.close()
         return self.facts
 
+    def _open(self) -> Reader:
+        if self._reader is None:
+            self._reader = Reader(self._path)
+        return self._reader
+
+    def _look(self, reader: Reader) -> None:
+        status = reader.status()
+        if self._counted is not None:
+            for kind, count in reader.counted(self._counted, status.sequence).items():
+                self._changes[_KINDS[kind]] += count
+        self._counted = status.sequence
+        # The end of a first load is what somebody waits for.
+        self._due = self._clock() + (_SELDOM if status.whole else 0.0)
+        self.facts = Facts(
+            status.whole,
+            status.entries,
+            status.sequence,
+            None if status.changed_at is None else status.changed_at.timestamp(),
+            dict(self._changes),
+            0 if status.held is None else status.held.deletions,
+        )
+
     def waiting(self, sequence: int | None) -> float | None:
-        """Tell how old the oldest change after a number is, in seconds; 0 if there is none, None without a number."""
-        if sequence is None:
+        """Tell how old the oldest change after a number is, in seconds; 0 if there is none, None if nobody knows."""
+        if sequence is None or self._reader is None:
             return None
-        since = self._reader.stored_after(sequence)
+        try:
+            since = self._reader.stored_after(sequence)
+        except DBError:
+            return None
         return 0.0 if since is None else max(0.0, self._now() - since.timestamp())
 
     def close(self) -> None:
         """Close the file."""
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

@@ -12,7 +12,7 @@ from syncrepl_client.backoff import Backoff
 from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
 from syncrepl_client.service.building import make_replica
-from syncrepl_client.service.facts import Facts, Looking
+from syncrepl_client.service.facts import Looking
 from syncrepl_client.service.metrics import reason
 from syncrepl_client.service.snapshot import SourceState, ThreadState
 
@@ -65,7 +65,8 @@ class Source:
         self._away: float | None = clock()
         self._error: Exception | None = None
         self._reconnects: Counter[str] = Counter()
-        self._looking: Looking | None = None
+        self.looking = Looking(self.path, clock)
+        """What looks at the data file, for the thread that shows it."""
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
@@ -78,6 +79,7 @@ class Source:
                 return
             replica.open_store()
             replica.refuse_another_search()
+            self.looking.renew()
             self.opened.set()
             if replica.store.whole:
                 self.tried.set()
@@ -125,7 +127,7 @@ class Source:
     def state(self) -> SourceState:
         """Tell how it is; for one thread, which is not the source's."""
         replica, error, away = self._replica, self._error, self._away
-        facts = self.looking.look() if self.looking is not None else Facts()
+        facts = self.looking.look()
         return SourceState(
             name=self.name,
             whole=facts.whole,
@@ -142,13 +144,6 @@ class Source:
             error="" if error is None else diary.named(error),
         )
 
-    @property
-    def looking(self) -> Looking | None:
-        """What looks at the data file; None if there is none yet; for the same thread."""
-        if self._looking is None and self.opened.is_set():
-            self._looking = Looking(self.path, self._clock)
-        return self._looking
-
     def thread(self) -> ThreadState:
         """Tell whether its thread is at work."""
         return ThreadState(self.attempts.name, self.attempts.silent, _LONGEST_STEP)
@@ -159,6 +154,4 @@ class Source:
 
     def close(self) -> None:
         """Close what `state` has opened; for the same thread."""
-        if self._looking is not None:
-            self._looking.close()
-            self._looking = None
+        self.looking.close()
