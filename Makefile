@@ -51,6 +51,7 @@ docs: packages-dev $(DEV)
 bench: packages-dev $(DEV)
 	$(BIN)/python -m bench --entries $(N)
 	$(BIN)/python -m bench.stream --entries $(N)
+	$(BIN)/python -m bench.stored
 
 bench-sinks: packages-dev $(DEV)
 	$(BIN)/python -m bench.sinks
