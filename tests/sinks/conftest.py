@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sinks import rabbitmq_server
+from tests.sinks import postgresql_server, rabbitmq_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,3 +17,4 @@ def _brokers() -> Iterator[None]:
     """End the brokers that were started, after the last test."""
     yield
     rabbitmq_server.stop_shared()
+    postgresql_server.stop_shared()

@@ -1,8 +1,9 @@
 """Kafka's broker for tests, as a program: the one inside librdkafka, which speaks the protocol and keeps nothing.
 
-Arguments: the port that it says it has, for clients go where they are told; topics.  It prints the port that it really
-has.  Each line on standard input is an order, answered by a line: ``errors CODE COUNT`` lets it answer so to that many
-requests to produce, ``errors`` to no more; ``delay MILLISECONDS`` lets it answer so late; it ends with its input.
+Arguments: the port that it says it has, for clients go where they are told, or 0 for its own; topics.  It prints the
+port that it really has.  Each line on standard input is an order, answered by a line: ``errors CODE COUNT`` lets it
+answer so to that many requests to produce, ``errors`` to no more; ``delay MILLISECONDS`` lets it answer so late; it
+ends with its input.
 
 Facts that shaped it:
 
@@ -61,7 +62,8 @@ def main() -> None:
     kafka.rd_kafka_conf_set(settings, b"log_level", b"0", said, len(said))
     client = kafka.rd_kafka_new(_PRODUCER, settings, said, len(said))
     cluster = kafka.rd_kafka_mock_cluster_new(client, 1)
-    kafka.rd_kafka_mock_broker_set_host_port(cluster, _ONLY, b"127.0.0.1", int(sys.argv[1]))
+    if int(sys.argv[1]):
+        kafka.rd_kafka_mock_broker_set_host_port(cluster, _ONLY, b"127.0.0.1", int(sys.argv[1]))
     for topic in sys.argv[2:]:
         kafka.rd_kafka_mock_topic_create(cluster, topic.encode(), _PARTITIONS, 1)
     print(kafka.rd_kafka_mock_cluster_bootstraps(cluster).decode().rpartition(":")[2], flush=True)

@@ -102,18 +102,21 @@ class KafkaServer:
     Args:
         topics: there from the beginning.
         line: the line to it.
+        straight: whether clients go to it straight, and not through the line.
     """
 
-    def __init__(self, *topics: str, line: Line | None = None) -> None:
+    def __init__(self, *topics: str, line: Line | None = None, straight: bool = False) -> None:
         self.line = line or Line()
         program = str(Path(__file__).with_name("kafka_mock.py"))
         self._process = subprocess.Popen(
-            [sys.executable, "-I", program, str(self.line.port), *topics],
+            [sys.executable, "-I", program, str(0 if straight else self.line.port), *topics],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.line.connect(int(self._answer()))
+        port = int(self._answer())
+        self.line.connect(port)
+        self._port = port if straight else self.line.port
         # What whoever reads its messages has to say.
         self.settings: dict[str, str] = {}
 
@@ -125,7 +128,7 @@ class KafkaServer:
 
     @property
     def url(self) -> str:
-        return f"kafka://127.0.0.1:{self.line.port}"
+        return f"kafka://127.0.0.1:{self._port}"
 
     def order(self, what: str) -> None:
         """Let it do something; see ``kafka_mock.py``."""
@@ -140,7 +143,7 @@ class KafkaServer:
 
     def messages(self, topic: str) -> list[Any]:
         """Return all messages of a topic, partition by partition."""
-        usual = {"bootstrap.servers": f"127.0.0.1:{self.line.port}", "group.id": "tests", "log_level": 0}
+        usual = {"bootstrap.servers": f"127.0.0.1:{self._port}", "group.id": "tests", "log_level": 0}
         with closing(Consumer({**usual, "fetch.wait.max.ms": 10, **self.settings})) as consumer:
             partitions = consumer.list_topics(topic, timeout=_PATIENCE).topics[topic].partitions
             ends = {

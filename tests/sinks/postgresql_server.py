@@ -30,7 +30,7 @@ from tests.server import free_port
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PASSWORD", "USER", "PostgreSQLServer", "shared"]
+__all__ = ["PASSWORD", "USER", "PostgreSQLServer", "shared", "stop_shared"]
 
 USER = "relay"
 PASSWORD = "Wh1te-Elephant"
@@ -240,6 +240,12 @@ def _lives(process: int) -> bool:
 def shared() -> PostgreSQLServer:
     """Return the server that the tests of this process share, each with a database of its own."""
     server = PostgreSQLServer()
-    atexit.register(server.close)
     server.start()
     return server
+
+
+def stop_shared() -> None:
+    """Stop the shared server, if somebody has asked for it."""
+    if shared.cache_info().currsize:
+        shared().close()
+        shared.cache_clear()

@@ -23,6 +23,7 @@ from tests.certificates import Authority
 from tests.envelope.changes import ANN, CHANGES, FILE, URL
 from tests.server import free_port
 from tests.sinks.events import event
+from tests.sinks.kafka_login import LoginLine
 from tests.sinks.kafka_server import EncryptedLine, KafkaServer
 
 if TYPE_CHECKING:
@@ -259,6 +260,33 @@ def test_certificates_are_verified(tmp_path: Path, wrong: str) -> None:
                 sink.open()
                 sink.publish([event(1)])
                 assert bodies(server) == [event(1).body]
+
+
+# --- login ------------------------------------------------------------------------------------------------------------
+
+
+def test_who_has_the_right_password_is_let_in(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with KafkaServer(TOPIC, line=LoginLine(("relay", "t0ps3cret"))) as server:
+        sink = KafkaSink(server.url, user="relay", password=SECRET, sasl="PLAIN")
+        sink.open()
+        with closing(sink):
+            sink.publish([event(1)])
+        sink = KafkaSink(server.url, user="relay", password=Secret("0th3r"), sasl="PLAIN", timeout=30)
+        began = time.monotonic()
+        with closing(sink), pytest.raises(SinkUnavailable, match="who are you") as caught:
+            sink.open()
+        assert "user, password and sasl" in caught.value.hint
+        # Who is refused need not be waited for.
+        assert time.monotonic() - began < 10
+        assert not any(word in str(caught.value) + caplog.text for word in ("0th3r", "t0ps3cret"))
+        server.settings = {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "relay",
+            "sasl.password": "t0ps3cret",
+        }
+        assert bodies(server) == [event(1).body]
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ _PREPARE: Final = b"""
 """
 _SET_TIMEOUT: Final = b"SELECT set_config('statement_timeout', %s, true)"
 # One at a time for each table and source, also where the process before was killed and its server has not noticed.
-_LOCK: Final = b"SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_LOCK: Final = b"SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(%s::text[]) AS name"
 _FIND: Final = b"""
     SELECT name, relpersistence FROM unnest(%s::text[]) AS name LEFT JOIN pg_class ON pg_class.oid = to_regclass(name)
 """
@@ -222,9 +222,9 @@ class PostgreSQLSink:
     def _prepare(self, connection: Connection, locks: Sequence[str]) -> None:
         """Begin a transaction of one process at a time."""
         self._patience.allow()
+        names = [f"syncrepl {self._source} {name}" for name in locks]
         connection.execute(_PREPARE, (self._patience.milliseconds(), self._patience.milliseconds(0.5)))
-        for name in locks:
-            connection.execute(_LOCK, (f"syncrepl {self._source} {name}",))
+        connection.execute(_LOCK, (names,))
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -244,30 +244,40 @@ class PostgreSQLSink:
 
     def _write(self, events: Sequence[Event]) -> None:
         connection = self._opened()
-        readings = {event.id: self._reading(event) for event in events}
         try:
             with connection.pipeline():
                 self._prepare(connection, [table.name for table in self._tables])
-                for statement in self._plan(connection, events, readings):
+                known = connection.execute(*self._offsets.known([table.name for table in self._tables]))
+                # While the server looks.
+                readings = {event.id: self._reading(event) for event in events}
+                for statement in self._plan(connection, known.fetchall(), events, readings):
                     connection.execute(*statement)
                 connection.commit()
+        except BatchRejected:
+            connection.rollback()
+            raise
         except psycopg.Error as error:
             if not is_about_what_was_sent(error):
                 raise unavailable(self._where, error) from error
             connection.rollback()
             raise BatchRejected(said(error)) from error
 
-    def _plan(self, connection: Connection, events: Sequence[Event], readings: dict[str, Reading]) -> list[Statement]:
-        """Ask how far the tables are, and return what is to be done."""
-        targets = [table.name for table in self._tables]
-        known = connection.execute(*self._offsets.known(targets))
-        noted = connection.execute(*self._offsets.noted(targets, events))
-        progress, notes = known.fetchall(), noted.fetchall()
-        self._check_source(progress, {table.name for table in self._tables if table.entries})
+    def _plan(
+        self,
+        connection: Connection,
+        known: Sequence[TupleRow],
+        events: Sequence[Event],
+        readings: dict[str, Reading],
+    ) -> list[Statement]:
+        """Return what is to be done, by how far the tables are."""
+        self._check_source(known, {table.name for table in self._tables if table.entries})
+        notes: list[TupleRow] = []
+        if not known or any(has_notes for *_, has_notes in known):
+            notes = connection.execute(*self._offsets.noted([table.name for table in self._tables], events)).fetchall()
         self._patience.allow()
         planned: list[Statement] = []
         for table in self._tables:
-            before = {row[1]: Progress(*row[3:]) for row in progress if row[0] == table.name}
+            before = {row[1]: Progress(*row[3:5]) for row in known if row[0] == table.name}
             ledger = Ledger(before, [Note(*row[1:]) for row in notes if row[0] == table.name], entries=table.entries)
             self._add(ledger, table, events)
             if table.entries and any(isinstance(step, End) for step in ledger.steps):

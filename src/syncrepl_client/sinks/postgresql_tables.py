@@ -68,7 +68,8 @@ _INSERT: Final = """
 """
 
 _KNOWN: Final = """
-    SELECT target, origin, source, sequence, loading FROM {offsets} WHERE target = ANY (%s) ORDER BY begun_at
+    SELECT target, origin, source, sequence, loading, EXISTS (SELECT FROM {notes} WHERE target = known.target)
+    FROM {offsets} AS known WHERE target = ANY (%s) ORDER BY begun_at
 """
 _NOTED: Final = """
     SELECT target, id, key, sequence, taken FROM {notes}
@@ -161,7 +162,10 @@ class Offsets:
         }
 
     def known(self, targets: list[str]) -> Statement:
-        """Ask how far tables are: target, origin, source, sequence, loading; the newest origin of each last."""
+        """Ask how far tables are: target, origin, source, sequence, loading, and whether there are notes.
+
+        The newest origin of each comes last.
+        """
         return self.sql(_KNOWN), (targets,)
 
     def noted(self, targets: list[str], events: Iterable[Event]) -> Statement:
