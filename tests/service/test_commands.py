@@ -205,6 +205,10 @@ def test_a_replay_may_be_shown_instead(service: Service, server: Slapd, kept: Pa
     service.wait(lambda: len(bodies(kept)) == ENTRIES + 1)
     done = run("replay", "--dry-run", str(service.file), "kept")
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [bodies(kept)[-1]["id"]]
+    service.tables["sinks.kept"]["envelope"] = "ldif"
+    service.write()
+    done = run("replay", "--dry-run", str(service.file), "kept")
+    assert done.stdout.startswith(f"version: 1\n\n# id: {bodies(kept)[-1]['id']}\n")
     assert len(bodies(kept)) == ENTRIES + 1
 
 

@@ -11,13 +11,20 @@ from syncrepl_client.model import Added, Attributes, Entry, Origin, Provenance
 if TYPE_CHECKING:
     from syncrepl_client.envelope.cloudevents import Mode
 
-__all__ = ["event", "sample"]
+__all__ = ["event", "record", "sample"]
 
 
 def event(number: int, body: bytes | None = None, content_type: str = "application/json", **headers: str) -> Event:
     """Make an event; without a body it has one with its id."""
     text = b'{"id":"e%d"}' % number if body is None else body
     return Event(f"e{number}", f"k{number}", Kind.UPDATED, f"cn={number}", number, content_type, headers, text)
+
+
+def record(number: int) -> Event:
+    """Make an event whose body is LDIF."""
+    return event(
+        number, b"version: 1\n\n# id: e%d\ndn: cn=%d,dc=x\nchangetype: delete\n\n" % (number, number), "text/x-ldif"
+    )
 
 
 def sample(mode: Mode) -> Event:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 import time
 from contextlib import closing
@@ -19,6 +17,7 @@ from syncrepl_client.relay import Relay, State
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.store import Store
 from tests.following import until
+from tests.sinks.dying import killed
 from tests.sinks.kafka_receiver import Topic
 from tests.sinks.mqtt_receiver import MQTTTopic
 from tests.sinks.nats_receiver import NatsStream
@@ -228,19 +227,7 @@ def test_a_relay_that_is_killed_at_any_moment_loses_nothing(receiver: Receiver, 
     while deaths < 20:
         while random.random() < 0.9:
             changing.change()
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                deliver(path, "relay", receiver.sink(PLAIN.batch))
-                code = 0
-            finally:
-                os._exit(code)
         # On a slow machine it comes as far in half a second as on a fast one in some milliseconds.
-        time.sleep(0.5 * random.random() ** 3)
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        assert status in {0, signal.SIGKILL}
-        deaths += status != 0
+        deaths += killed(lambda: deliver(path, "relay", receiver.sink(PLAIN.batch)), 0.5 * random.random() ** 3)
     deliver(path, "relay", receiver.sink(PLAIN.batch))
     check(receiver.received(), path)

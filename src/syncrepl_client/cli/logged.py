@@ -11,7 +11,7 @@ from syncrepl_client.cli.detailed import Detailed
 from syncrepl_client.cli.json_lines import JsonLines
 from syncrepl_client.cli.ldif import Ldif
 from syncrepl_client.cli.output import StandardOutput
-from syncrepl_client.model import Origin
+from syncrepl_client.ldif_records import Records
 
 if TYPE_CHECKING:
     from syncrepl_client.model import Change
@@ -30,23 +30,18 @@ class Form(Protocol):
 
 
 class LoggedLdif:
-    """Change records; where a transaction ends is seen by the time at which each change was stored."""
+    """Change records."""
 
     def __init__(self) -> None:
-        self._form = Ldif()
-        self._transaction: tuple[int | None, Origin] | None = None
+        self._records = Records()
 
     def begin(self) -> str:
         """Return the line that every LDIF file begins with."""
-        return self._form.begin()
+        return Ldif().begin()
 
     def change(self, change: Change) -> str:
-        """Return the record of a change; see `Ldif`."""
-        transaction = (change.provenance.stored, change.origin)
-        if transaction != self._transaction:
-            self._transaction = transaction
-            self._form.transaction(live=change.origin is Origin.PERSIST)
-        return self._form.change(change)
+        """Return the record of a change; see `Records`."""
+        return self._records.logged(change)
 
 
 def chosen(*, as_json: bool, as_ldif: bool, numbers: bool = False) -> tuple[Form, StandardOutput]:

@@ -1,4 +1,4 @@
-"""Events on standard output, as they would be sent: a line for each, with what travels beside its body."""
+"""Events on standard output, as they would be sent: LDIF, or a line for each with what travels beside its body."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from syncrepl_client.cli.output import StandardOutput
-from syncrepl_client.sinks.lines import as_line
+from syncrepl_client.sinks.written import octets, parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,10 @@ def show(events: Iterator[Event], limit: int | None = None) -> int:
     output = StandardOutput(sys.stdout.buffer)
     count = 0
     for event in islice(events, limit):
-        output.write(as_line(event, records=True).decode())
+        ((form, _),) = parted([event], records=False)
+        if not count:
+            output.write(form.begin.decode())
+        output.write(octets(form, [event], records=True).decode())
         count += 1
     output.flush()
     return count

@@ -1,4 +1,4 @@
-"""What a sink sends: changes as CloudEvents, in Debezium's form, or in our own.
+"""What a sink sends: changes as CloudEvents, in Debezium's form, in our own, or as LDIF.
 
 Each form is a class with the two methods of `Envelope`.  Nothing here reads or sends anything.
 """
@@ -9,6 +9,7 @@ from syncrepl_client.envelope.base import Batch, Envelope, Event, Kind, tombston
 from syncrepl_client.envelope.bindings import BINDINGS, Binding
 from syncrepl_client.envelope.cloudevents import CloudEvents
 from syncrepl_client.envelope.debezium import Debezium
+from syncrepl_client.envelope.ldif import Ldif
 from syncrepl_client.envelope.plain import Plain
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Envelope",
     "Event",
     "Kind",
+    "Ldif",
     "Plain",
     "tombstone",
 ]

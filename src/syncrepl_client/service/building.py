@@ -16,6 +16,7 @@ from syncrepl_client.backoff import Backoff
 from syncrepl_client.credentials import External, Kerberos, Plain, Scram
 from syncrepl_client.envelope.cloudevents import CloudEvents
 from syncrepl_client.envelope.debezium import Debezium
+from syncrepl_client.envelope.ldif import Ldif
 from syncrepl_client.envelope.plain import Plain as PlainEnvelope
 from syncrepl_client.exceptions import ConfigurationError, Mistake, SyncreplError, UsageError
 from syncrepl_client.guard import MaxDeletes
@@ -220,7 +221,9 @@ def make_envelope(config: Config, sink: str, source: str, file_id: str) -> Envel
             return CloudEvents(file_id, url, mode="binary")
         case "debezium":
             return Debezium(file_id, url, name=source, version=VERSION)
-        case _:
+        case "ldif":
+            return Ldif(file_id)
+        case "plain":
             return PlainEnvelope(file_id)
 
 

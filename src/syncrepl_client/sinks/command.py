@@ -1,4 +1,4 @@
-"""A command that is run for each batch, with the events as lines on its standard input.
+"""A command that is run for each batch, with the events on its standard input, as JSON lines or as LDIF.
 
 Exit code 0 means that it has handled all of them, 65 that it will never take what it got (`EX_DATAERR` of BSD's
 sysexits.h), and any other that it is to be tried again.  There is no shell between.
@@ -21,17 +21,19 @@ import subprocess
 import tempfile
 import threading
 import time
+from functools import partial
 from typing import IO, TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import SinkUnavailable, UsageError
 from syncrepl_client.log_fields import fields
 from syncrepl_client.sinks.halves import BatchRejected, send_in_halves
-from syncrepl_client.sinks.lines import as_lines
+from syncrepl_client.sinks.written import octets, parted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from syncrepl_client.envelope.base import Event
+    from syncrepl_client.sinks.written import Form
 
 __all__ = ["CommandSink"]
 
@@ -53,7 +55,7 @@ class CommandSink:
         command: the program and its arguments.
         timeout: how many seconds it may take for a batch.
         grace: how many seconds it has after SIGTERM.
-        records: whether each line is a record around the body; see `syncrepl_client.sinks.lines`.
+        records: whether each event is a line with a record around the body; see `syncrepl_client.sinks.lines`.
         environment: of the command; None for that of this process.
 
     Raises:
@@ -96,15 +98,17 @@ class CommandSink:
 
     def publish(self, batch: Sequence[Event]) -> None:
         """Run the command; see `Sink.publish`."""
-        send_in_halves(batch, self._run)
+        for form, events in parted(batch, records=self._records):
+            send_in_halves(events, partial(self._run, form))
 
-    def _run(self, batch: Sequence[Event]) -> None:
+    def _run(self, form: Form, events: Sequence[Event]) -> None:
         if self._stopped.is_set():
             raise SinkUnavailable("the command was not run: the sink is stopped")
-        with tempfile.TemporaryFile() as lines:
-            lines.write(as_lines(batch, records=self._records))
-            lines.seek(0)
-            process = self._start(lines)
+        with tempfile.TemporaryFile() as given:
+            given.write(form.begin)
+            given.write(octets(form, events, records=self._records))
+            given.seek(0)
+            process = self._start(given)
         output = _Output(process)
         code = self._wait(process)
         said = output.last_line()
@@ -117,11 +121,11 @@ class CommandSink:
                 hint=f"0 means that all is done, {_DATAERR} that it is never to be tried again",
             )
 
-    def _start(self, lines: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, given: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 - the command is whoever's who configured it
                 self._command,
-                stdin=lines,
+                stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=self._environment,

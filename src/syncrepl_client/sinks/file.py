@@ -1,7 +1,8 @@
-"""A file of JSON lines; rotated by size and age, and never deleted.
+"""A file of JSON lines, or of LDIF; rotated by size and age, and never deleted.
 
-A batch is confirmed when it is on the disk (`fsync`).  Whoever dies in the middle of a line leaves the beginning of it,
-which was not confirmed: it is cut off when the file is opened again.
+A batch is confirmed when it is on the disk (`fsync`).  Whoever dies in the middle of a line or a record leaves the
+beginning of it, which was not confirmed: it is cut off when the file is opened again.  What a file holds is seen by how
+it begins; when events of the other form come it is moved away.
 
 The file is moved away as ``NAME.000001`` and so on, by numbers that grow.  A file that somebody else has moved away or
 deleted is begun anew, so ``logrotate`` needs no signal.
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from syncrepl_client.exceptions import SinkUnavailable, UsageError
-from syncrepl_client.sinks.lines import as_lines
+from syncrepl_client.sinks.written import LINES, form_of, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from syncrepl_client.envelope.base import Event
+    from syncrepl_client.sinks.written import Form
 
 __all__ = ["FileSink"]
 
@@ -38,7 +40,7 @@ class FileSink:
         max_octets: from which size on the file is moved away; None for any.
         max_age: after how many seconds it is, counted from when it was begun, or was found with something in it; None
             for never.
-        records: whether each line is a record around the body; see `syncrepl_client.sinks.lines`.
+        records: whether each event is a line with a record around the body; see `syncrepl_client.sinks.lines`.
         clock: returns the time in seconds since 1970, as the operating system notes it of files.
 
     Raises:
@@ -62,6 +64,7 @@ class FileSink:
         self._records = records
         self._clock = clock
         self._file: int | None = None
+        self._form = LINES
         self._size = 0
         self._begun = 0.0
 
@@ -76,7 +79,7 @@ class FileSink:
         return cls(unquote(parts.path), max_octets=max_octets, max_age=max_age, records=records)
 
     def open(self) -> None:
-        """Open the file, and cut off a line that is not whole."""
+        """Open the file, and cut off a line or record that is not whole."""
         try:
             self._open()
         except OSError as error:
@@ -89,7 +92,8 @@ class FileSink:
         # Two that write would take each other's beginnings of lines for torn ones.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         found = os.fstat(file)
-        self._size = _whole_lines(file, found.st_size)
+        self._form = form_of(os.pread(file, _BLOCK, 0))
+        self._size = _whole(file, found.st_size, self._form.end)
         if self._size < found.st_size:
             os.ftruncate(file, self._size)
             os.fsync(file)
@@ -99,20 +103,24 @@ class FileSink:
 
     def publish(self, batch: Sequence[Event]) -> None:
         """Append events, and wait for the disk; see `Sink.publish`."""
-        lines = as_lines(batch, records=self._records)
         try:
-            if self._is_elsewhere():
-                self.close()
-                self._open()
-            if self._is_full():
-                self._rotate()
-            self._append(lines)
+            for form, octets in written(batch, records=self._records):
+                self._write(form, octets)
         except OSError as error:
             raise self._unavailable(error) from error
 
-    def _append(self, lines: bytes) -> None:
+    def _write(self, form: Form, octets: bytes) -> None:
+        if self._is_elsewhere():
+            self.close()
+            self._open()
+        if self._size and (form != self._form or self._is_full()):
+            self._rotate()
+        self._form = form
+        self._append(octets if self._size else form.begin + octets)
+
+    def _append(self, octets: bytes) -> None:
         file = self._opened()
-        left = memoryview(lines)
+        left = memoryview(octets)
         try:
             while left:
                 left = left[os.write(file, left) :]
@@ -121,7 +129,7 @@ class FileSink:
             # All of it comes again; on a full disk there is no room for it twice.
             os.ftruncate(file, self._size)
             raise
-        self._size += len(lines)
+        self._size += len(octets)
 
     def _opened(self) -> int:
         if self._file is None:
@@ -140,8 +148,6 @@ class FileSink:
         return (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino)
 
     def _is_full(self) -> bool:
-        if not self._size:
-            return False
         too_large = self._max_octets is not None and self._size >= self._max_octets
         return too_large or (self._max_age is not None and self._clock() - self._begun >= self._max_age)
 
@@ -181,13 +187,14 @@ class FileSink:
         return SinkUnavailable(f"{self.path} cannot be written: {error.strerror or error}", hint=hint)
 
 
-def _whole_lines(file: int, size: int) -> int:
-    """Return where the last line ends that is whole."""
+def _whole(file: int, size: int, mark: bytes) -> int:
+    """Return where the last thing ends that is whole, which has a mark at its end."""
     end = size
     while end > 0:
         begin = max(0, end - _BLOCK)
-        at = os.pread(file, end - begin, begin).rfind(b"\n")
+        # A mark may begin in one block and end in the next.
+        at = os.pread(file, end - begin + len(mark) - 1, begin).rfind(mark)
         if at >= 0:
-            return begin + at + 1
+            return begin + at + len(mark)
         end = begin
     return 0
