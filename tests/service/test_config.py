@@ -255,6 +255,17 @@ def test_the_environment_has_the_last_word(tmp_path: Path) -> None:
     assert (sink.batch, sink.rename, sink.options) == (7, {"mail": "email"}, {"records": True})
 
 
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_key_that_takes_several_secrets_gets_one_of_the_environment(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    value = str(tmp_path / "secret") if suffix else (tmp_path / "secret").read_text()
+    tables = with_key("sinks.out", "url", "https://hooks.example.com/")
+    config = read(tmp_path, tables, {f"SYNCREPL_SINKS_OUT_SECRETS{suffix}": value})
+    building.check(config)
+    (secret,) = config.sinks["out"].section.options["secrets"]
+    assert secret.reveal() == b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "key"),
     [
@@ -322,3 +333,21 @@ def test_the_example_is_right_and_so_is_every_line_in_it_that_shows_a_default(tm
     whole = re.sub(r"^.* = \.\.\.$", "", whole, flags=re.MULTILINE)
     file.write_text(whole)
     load(file, {})
+
+
+def test_a_file_is_for_one_sink_and_one_source(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    tables = with_key("sinks.out", "url", kept.as_uri())
+    tables["sources.lab"] = RIGHT["sources.corp"]
+    (mistake,) = mistakes(tmp_path, tables)
+    assert mistake.key == "sinks.out"
+    assert (
+        mistake.problem == f"{kept} is for sink out from corp and for sink out from lab, and only one can write to it"
+    )
+    assert "{source}" in mistake.hint
+
+    tables["sinks.out"]["url"] = f"file://{tmp_path}/{{source}}.jsonl"
+    building.check(read(tmp_path, tables))
+
+    tables["sinks.other"] = {"url": f"file://{tmp_path}/corp.jsonl", "from": ["corp"]}
+    assert [one.key for one in mistakes(tmp_path, tables)] == ["sinks.other"]

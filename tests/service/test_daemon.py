@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
@@ -117,6 +118,21 @@ def test_a_sink_that_is_dead_does_not_keep_another_one(server: Slapd, kept: Path
         service.wait(
             lambda: 'syncrepl_outbox_pending_events{sink="kept",source="corp"} 0' in service.ask("/metrics")[1]
         )
+
+
+def test_a_receiver_that_stays_away_is_told_once(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    sink = {"url": f"exec:sh -c 'test -e {gate} && cat >> {kept}'", "retry_first": "10ms", "retry_longest": "20ms"}
+    with Service(tmp_path, where(server), {"gated": sink}) as service:
+        service.until("sink-waiting")
+        errors = re.compile(r'^syncrepl_sink_errors_total\{sink="gated",source="corp"\} (\d+)$', re.MULTILINE)
+        service.wait(lambda: int(errors.findall(service.ask("/metrics")[1])[0]) > 3)
+        gate.touch()
+        service.wait(lambda: len(bodies(kept)) == ENTRIES)
+        service.until("sink-running")
+        assert service.end() == 0
+    told = [(one["what"], one["level"]) for one in service.log() if str(one.get("what")).startswith("sink-")]
+    assert told == [("sink-waiting", "warning"), ("sink-running", "info")]
 
 
 def test_it_goes_on_where_it_was_killed(server: Slapd, kept: Path, tmp_path: Path) -> None:

@@ -151,3 +151,4 @@ def test_a_url_without_a_path_is_refused(url: str) -> None:
 
 def test_a_url_names_the_path() -> None:
     assert str(FileSink.from_url("file:///var/a%20b").path) == "/var/a b"
+    assert str(FileSink.from_url("file:///var/{source}.jsonl", source="corp").path) == "/var/corp.jsonl"

@@ -35,7 +35,7 @@ def check(*, config: str) -> None:
     with mistakes_told(messages):
         found = load(config)
         building.check(found)
-        messages.note(f"{config}: {len(found.sources)} sources, {len(found.sinks)} sinks, nothing wrong")
+        messages.note(f"{config}: {found.contents}, nothing wrong")
 
 
 @config.command(short_help="Print a configuration to begin with.", context_settings=_HELP)

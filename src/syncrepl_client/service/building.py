@@ -70,6 +70,8 @@ def check(config: Config) -> None:
         ConfigurationError: something cannot be made of what the configuration says; all such things are told.
     """
     mistakes: dict[str, SyncreplError] = {}
+    # What a sink has to have for itself, and which sink that is.
+    taken: dict[str, str] = {}
 
     def attempt(key: str, work: Callable[[], object]) -> None:
         try:
@@ -84,7 +86,7 @@ def check(config: Config) -> None:
         for source in config.sources_of(name):
             # What a sink gets cannot be known of a source that cannot be.
             if f"sources.{source}" not in mistakes:
-                attempt(f"sinks.{name}", partial(_check_sink, config, name, source))
+                attempt(f"sinks.{name}", partial(_check_sink, config, name, source, taken))
     if mistakes:
         told = (Mistake(key, str(error), error.hint) for key, error in mistakes.items())
         raise ConfigurationError(str(config.file), tuple(told))
@@ -94,10 +96,20 @@ def _check_source(config: Config, name: str) -> None:
     make_replica(config, name).check()
 
 
-def _check_sink(config: Config, name: str, source: str) -> None:
+def _check_sink(config: Config, name: str, source: str, taken: dict[str, str]) -> None:
     backoff_of(config.sinks[name].section)
     make_selection(config.sinks[name].section)
-    make_sink(config, name, source, make_envelope(config, name, source, "0"))
+    sink = make_sink(config, name, source, make_envelope(config, name, source, "0"))
+    place = getattr(sink, "alone_at", None)
+    if place is None:
+        return
+    this = f"sink {name} from {source}"
+    other = taken.setdefault(place, this)
+    if other != this:
+        raise UsageError(
+            f"{place} is for {other} and for {this}, and only one can write to it",
+            hint="give each its own; {source} in the URL stands for the name of the source",
+        )
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------

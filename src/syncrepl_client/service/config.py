@@ -65,6 +65,12 @@ class Config:
     sinks: Mapping[str, Part[SinkSection]]
 
     @property
+    def contents(self) -> str:
+        """How many sources and sinks there are, in words."""
+        counts = (("source", len(self.sources)), ("sink", len(self.sinks)))
+        return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts)
+
+    @property
     def folder(self) -> Path:
         """The folder of the copies, and of what could not be delivered."""
         return self.file.parent / Path(self.service.data).expanduser()

@@ -93,7 +93,7 @@ class Daemon:
             stack.callback(diary.service_ended, str(config.file))
             stack.callback(self._end)
             self._apply(config)
-            diary.service_started(str(config.file), len(config.sources), len(config.sinks))
+            diary.service_started(str(config.file), config.contents)
             while self._turn():
                 pass
 

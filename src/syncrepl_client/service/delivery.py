@@ -81,6 +81,8 @@ class Delivery:
         self._delivered: Counter[Kind] = Counter()
         self._rejected = self._errors = 0
         self._state = State.RUNNING
+        # What the log knows: the state, and the last error.
+        self._told = (State.RUNNING, str(None))
 
     def follows(self, source: Source) -> bool:
         """Tell whether it takes from a source."""
@@ -158,13 +160,16 @@ class Delivery:
         diary.sink_failed(self.sink, self.source, error, delay)
 
     def _look(self, relay: Relay) -> None:
-        """Tell the log of another state."""
-        state = relay.state
-        if state is not self._state:
-            self._state = state
-            if state is State.WAITING:
-                self._errors += 1
-            diary.sink_changed(self.sink, self.source, state.value, relay.status().error)
+        """Count failures, and tell the log of what is new: neither another try nor its failing in the same way is."""
+        state, error = relay.state, relay.status().error
+        if state is State.WAITING and self._state is not state:
+            self._errors += 1
+        self._state = state
+        # What has stopped without an error was told to.
+        news = error is None if state is State.RUNNING else state is not State.STOPPED or error is not None
+        if news and self._told != (state, str(error)):
+            self._told = (state, str(error))
+            diary.sink_changed(self.sink, self.source, state.value, error)
 
     def _count(self, relay: Relay) -> None:
         status = relay.status()

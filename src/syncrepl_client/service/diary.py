@@ -97,9 +97,9 @@ def subscriptions_left(source: str, names: Sequence[str]) -> None:
     )
 
 
-def service_started(file: str, sources: int, sinks: int) -> None:
-    """Say that the service works."""
-    _logger.info("started with %d sources and %d sinks", sources, sinks, extra=fields(what="started", file=file))
+def service_started(file: str, contents: str) -> None:
+    """Say that the service works, and with what."""
+    _logger.info("started with %s", contents, extra=fields(what="started", file=file))
 
 
 def service_ended(file: str) -> None:

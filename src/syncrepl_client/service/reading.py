@@ -20,7 +20,7 @@ from syncrepl_client.secret import Secret
 from syncrepl_client.service.units import Duration, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Key", "Reading", "as_text", "is_secret", "keys_of"]
 
@@ -210,7 +210,7 @@ class Reading:
             self._used.add(variable)
             file = Path(self._environment[variable])
             if is_secret(key.type):
-                return self._converted(Secret.from_file(file), key.type, strict=True)
+                return self._one_secret(Secret.from_file(file), key.type)
             text = _contents(file)
         else:
             return None
@@ -222,7 +222,7 @@ class Reading:
     def _from_text(self, text: str, kind: Any) -> Any:  # noqa: ANN401 - any type there is
         """Make a value of text: a list is written with commas, a table as JSON."""
         if is_secret(kind):
-            return self._converted(Secret(text), kind, strict=True)
+            return self._one_secret(Secret(text), kind)
         shape = _shape(kind)
         value: object = text
         if shape is bool:
@@ -232,6 +232,10 @@ class Reading:
         elif shape is dict:
             value = msgspec.json.decode(text)
         return self._converted(value, kind, strict=False)
+
+    def _one_secret(self, secret: Secret, kind: Any) -> Any:  # noqa: ANN401 - any type there is
+        """Make a value of a secret, also for a key that takes several."""
+        return self._converted([secret] if _takes_several(kind) else secret, kind, strict=True)
 
     def refuse_other_variables(self, tables: Iterable[str]) -> None:
         """Note variables that look as if they were for a key, and are for none.
@@ -261,13 +265,20 @@ def is_secret(kind: Any) -> bool:  # noqa: ANN401 - any type there is
     return Secret in _classes(kind)
 
 
+def _takes_several(kind: Any) -> bool:  # noqa: ANN401 - any type there is
+    return any(isinstance(info, msgspec.inspect.CollectionType) for info in _alternatives(kind))
+
+
 def _classes(kind: Any) -> list[object]:  # noqa: ANN401 - any type there is
-    """Return the classes that the values of a type can be of."""
+    """Return the classes that the values of a type can be of; those that are in a list, if they are secrets."""
+    return [_class(info) for info in _alternatives(kind)]
+
+
+def _alternatives(kind: Any) -> Sequence[msgspec.inspect.Type]:  # noqa: ANN401 - any type there is
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, msgspec.inspect.Metadata):
         info = info.type
-    choices = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    return [_class(one) for one in choices]
+    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
 
 
 def _class(info: msgspec.inspect.Type) -> object:

@@ -70,13 +70,25 @@ class FileSink:
 
     @classmethod
     def from_url(
-        cls, url: str, *, max_octets: int | None = None, max_age: float | None = None, records: bool = False
+        cls,
+        url: str,
+        *,
+        max_octets: int | None = None,
+        max_age: float | None = None,
+        records: bool = False,
+        source: str = "",
     ) -> Self:
-        """Make one of a URL such as ``file:///var/lib/changes.jsonl``."""
+        """Make one of a URL such as ``file:///var/lib/changes.jsonl``; ``{source}`` in it is the name of the source."""
         parts = urlsplit(url)
         if parts.netloc not in {"", "localhost"} or not parts.path or parts.query or parts.fragment:
             raise UsageError(f"{url!r} does not name a file", hint="write file:/// and the path, percent-encoded")
-        return cls(unquote(parts.path), max_octets=max_octets, max_age=max_age, records=records)
+        path = unquote(parts.path).replace("{source}", source)
+        return cls(path, max_octets=max_octets, max_age=max_age, records=records)
+
+    @property
+    def alone_at(self) -> str:
+        """What no other sink may write to."""
+        return str(self.path.absolute())
 
     def open(self) -> None:
         """Open the file, and cut off a line or record that is not whole."""
