@@ -131,7 +131,7 @@ class CommandSink:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                start_new_session=True,
+                process_group=0,
             )
         except OSError as error:
             raise SinkUnavailable(
