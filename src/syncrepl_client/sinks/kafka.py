@@ -31,7 +31,7 @@ from syncrepl_client.sinks.halves import BatchRejected, send_in_halves
 from syncrepl_client.sinks.templates import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from syncrepl_client.envelope.base import Event
     from syncrepl_client.secret import Secret
@@ -135,7 +135,9 @@ class KafkaSink:
             "compression.type": compression,
         }
         self._producer: Producer | None = None
+        # Why it cannot connect, and why messages of a batch were not confirmed.
         self._reason: KafkaError | None = None
+        self._failures: list[KafkaError] = []
         self._stopped = threading.Event()
 
     @classmethod
@@ -186,7 +188,9 @@ class KafkaSink:
         self._reason = None
         secret = {} if self._password is None else {"sasl.password": self._password.reveal().decode()}
         try:
-            self._producer = producer = Producer({**self._settings, **secret, "error_cb": self._note})
+            self._producer = producer = Producer(
+                {**self._settings, **secret, "error_cb": self._note, "on_delivery": self._failed}
+            )
         except KafkaException as error:
             what = error.args[0].str()
         else:
@@ -201,6 +205,11 @@ class KafkaSink:
         """Keep why it cannot connect; that nobody is there at all says less than what came before."""
         if self._reason is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - that is its name
             self._reason = error
+
+    def _failed(self, error: KafkaError | None, _: object) -> None:
+        """Keep why a message was not confirmed."""
+        if error is not None:
+            self._failures.append(error)
 
     def _look_for_topics(self, producer: Producer) -> None:
         found = self._ask(producer, lambda: producer.list_topics(timeout=_ASK_EVERY))
@@ -252,8 +261,9 @@ class KafkaSink:
 
     def _send(self, events: Sequence[Event]) -> None:
         producer = self._opened()
-        failures: list[KafkaError] = []
-        too_large = self._produce(producer, events, partial(_failed, failures))
+        failures = self._failures
+        failures.clear()
+        too_large = self._produce(producer, self._with_tombstones(events) if self._tombstones else events)
         self._wait(producer)
         for failure in failures:
             if failure.code() not in _ABOUT_THE_EVENT:
@@ -263,16 +273,15 @@ class KafkaSink:
         if too_large is not None:
             raise too_large
 
-    def _produce(
-        self, producer: Producer, events: Sequence[Event], failed: Callable[[KafkaError | None, object], None]
-    ) -> Exception | None:
+    def _produce(self, producer: Producer, events: Iterable[Event]) -> Exception | None:
         """Hand messages to the library, up to the first that is too large for it; returns what to say of that."""
         produce, topic, headers_of = producer.produce, self._topic, BINDINGS["kafka"].headers
-        for event in self._with_tombstones(events):
-            headers: list[tuple[str, str | bytes | None]] = [*headers_of(event).items()]
+        for event in events:
+            # The library wants a dictionary of more kinds of values.
+            headers: Any = headers_of(event)
             while True:
                 try:
-                    produce(topic(event), event.body, event.key, headers=headers, on_delivery=failed)
+                    produce(topic(event), event.body, event.key, headers=headers)
                 except BufferError:
                     # Its queue is full of what is on its way.
                     producer.poll(_LOOK_EVERY)
@@ -287,9 +296,6 @@ class KafkaSink:
         return None
 
     def _with_tombstones(self, events: Sequence[Event]) -> Iterator[Event]:
-        if not self._tombstones:
-            yield from events
-            return
         told = {event.id for event in events if event.body is None}
         for event in events:
             yield event
@@ -332,11 +338,6 @@ class KafkaSink:
     def stop(self) -> None:
         """Let a wait for the brokers end."""
         self._stopped.set()
-
-
-def _failed(failures: list[KafkaError], error: KafkaError | None, _: object) -> None:
-    if error is not None:
-        failures.append(error)
 
 
 def _topic(text: str, source: str) -> Template:
