@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from syncrepl_client import Added, Backoff, Entry, Origin, Provenance, Retention, subscribe
+from syncrepl_client.envelope.base import Kind
 from syncrepl_client.envelope.plain import Plain
 from syncrepl_client.exceptions import ChangesLost, EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.model import Attributes
+from syncrepl_client.pulse import Pulse
 from syncrepl_client.relay import Policy, Relay, Signal, State
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.dead_letters import DeadLetterFile
@@ -660,3 +662,154 @@ def test_it_goes_on_while_the_owner_is_in_the_middle_of_something_large(tmp_path
             relay.step(0)
         with subscribe(tmp_path / "data", "one") as subscription:
             assert subscription.read(timeout=0) == []
+
+
+# --- heartbeats -------------------------------------------------------------------------------------------------------
+
+
+class Beating(Bench):
+    """A relay that sends a heartbeat after ten seconds without an event."""
+
+    def __init__(self, count: int = 0, **options: Any) -> None:
+        self.now = 1000.0
+        pulse = Pulse(10.0, lambda offset: PLAIN.heartbeat(offset, int(self.now)), clock=lambda: self.now)
+        super().__init__(count, pulse=pulse, **options)
+
+    def beats(self, *seconds: float) -> list[int]:
+        """Let time pass; returns how far the heartbeats that came say it is."""
+        for some in seconds:
+            self.now += some
+            self.steps()
+        return [event.sequence for event in self.sink.events if event.kind is Kind.HEARTBEAT]
+
+
+def test_a_heartbeat_is_sent_when_nothing_was_for_long() -> None:
+    bench = Beating(3)
+    assert bench.beats(0, 9.5) == []
+    assert bench.beats(0.5) == [3]
+    assert bench.beats(9.5) == [3]
+    assert bench.beats(0.5, 10) == [3, 3, 3]
+    assert len({event.id for event in bench.sink.events}) == 6
+    status = bench.relay.status()
+    assert (status.offset, status.delivered, status.kinds[Kind.HEARTBEAT]) == (3, 6, 3)
+    assert set(bench.source.commits) == {None, 3}
+
+
+def test_an_event_takes_the_place_of_a_heartbeat() -> None:
+    bench = Beating(1)
+    assert bench.beats(9) == []
+    bench.source.more()
+    assert bench.beats(0, 9) == []
+    assert bench.beats(1) == [2]
+
+
+def test_changes_that_are_not_told_are_no_events() -> None:
+    bench = Beating(encode=lambda _: [])
+    assert bench.beats(10) == [0]
+    for _ in range(20):
+        bench.source.more()
+        bench.beats(1)
+    assert bench.beats(0) == [0, 9, 19]
+
+
+def test_what_waits_for_the_receiver_is_sent_before_a_heartbeat() -> None:
+    bench = Beating(1)
+    bench.sink.failures.append(SinkUnavailable("away"))
+    assert bench.beats(0) == []
+    assert bench.relay.state is State.WAITING
+    assert bench.beats(60) == []
+    assert bench.numbers == [1]
+    bench.relay.pause()
+    assert bench.beats(60) == []
+
+
+def test_a_heartbeat_that_cannot_be_sent_delays_no_event() -> None:
+    bench = Beating(1)
+    bench.beats(0)
+    bench.sink.failures.append(SinkUnavailable("nobody takes heartbeats"))
+    bench.now += 10
+    bench.relay.step(0)
+    assert not bench.sink.is_open
+    status = bench.relay.status()
+    assert (status.state, str(status.error), status.retries, status.offset) == (
+        State.RUNNING,
+        "nobody takes heartbeats",
+        0,
+        1,
+    )
+    bench.source.more()
+    assert bench.steps(2).numbers == [1, 2]
+    assert bench.relay.status().error is None
+    assert bench.beats(9.5, 0.5) == [2]
+
+
+def test_a_receiver_that_is_gone_is_noticed_by_a_heartbeat() -> None:
+    class Gone(MemorySink):
+        def open(self) -> None:
+            if self.opened:
+                raise SinkUnavailable("it is gone")
+            super().open()
+
+    bench = Beating()
+    relay = Relay(
+        bench.source,
+        PLAIN.events,
+        gone := Gone(),
+        random=lambda: 0.5,
+        clock=lambda: bench.now,
+        pulse=Pulse(10.0, lambda offset: PLAIN.heartbeat(offset, 1), clock=lambda: bench.now),
+    )
+    relay.step(0)
+    gone.failures.append(SinkUnavailable("it hangs up"))
+    bench.now += 10
+    relay.step(0)
+    relay.step(0)
+    assert (relay.state, str(relay.status().error)) == (State.WAITING, "it is gone")
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_a_heartbeat_that_is_rejected_is_dropped(policy: Policy, letters: Letters) -> None:
+    bench = Beating(1, policy=policy, dead_letters=letters)
+    bench.sink.rejects = lambda event: "no change" if event.kind is Kind.HEARTBEAT else None
+    assert bench.beats(0, 10, 10) == []
+    status = bench.relay.status()
+    assert (status.state, status.rejected, status.error, letters.kept) == (State.RUNNING, 0, None, [])
+    bench.source.more()
+    assert bench.steps().numbers == [1, 2]
+
+
+def test_a_relay_that_ends_sends_no_heartbeat() -> None:
+    bench = Beating()
+    bench.source.ended = True
+    assert bench.beats(0, 20) == []
+    bench = Beating()
+    bench.steps()
+    bench.sink.answers.clear()
+    bench.now += 10
+    thread = threading.Thread(target=bench.relay.run)
+    thread.start()
+    until(lambda: bench.relay.status().offset is None and not bench.sink.batches)
+    bench.relay.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert bench.relay.status().error is None
+
+
+def test_a_wait_for_changes_ends_when_a_heartbeat_is_due() -> None:
+    waits: list[float] = []
+
+    class Waiting(Changes):
+        def read(self, limit: int, timeout: float) -> list[Change]:
+            waits.append(timeout)
+            return super().read(limit, timeout)
+
+    now = 1000.0
+    pulse = Pulse(10.0, lambda offset: PLAIN.heartbeat(offset, 1), clock=lambda: now)
+    relay = Relay(Waiting(0), PLAIN.events, MemorySink(), random=lambda: 0.5, clock=lambda: now, pulse=pulse)
+    relay.step(3)
+    now += 8
+    relay.step(3)
+    now += 2
+    relay.step(3)
+    relay.step(3)
+    assert waits == [3, 2, 3, 3]

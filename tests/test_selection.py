@@ -170,7 +170,8 @@ def test_where_everything_is_selected_nothing_is_in_between() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"kinds": ["created", "moved"]}, "'moved' is not a valid Kind"),
+        ({"kinds": ["created", "moved"]}, "no kind of change: 'moved'"),
+        ({"kinds": ["heartbeat"]}, "no kind of change: 'heartbeat'"),
         ({"kinds": "created"}, "the text 'created'"),
         ({"filter": "(cn=ann"}, "not a search filter: expected '\\)' at character 7"),
         ({"filter": ""}, "not a search filter"),

@@ -4,7 +4,7 @@ It reads changes from a named subscription, makes events of them, publishes thes
 So whatever is killed in between, each event is delivered at least once, and those of one entry in their order.  Of LDAP
 it knows nothing, nor of what else is delivered to whom: a sink that is away stalls its own relay and nobody else.
 
-What it does is in one table.  It begins as running; what is not in the table changes nothing::
+What it does is in one table (`relay_states`).  It begins as running; what is not in the table changes nothing::
 
     running ──failed──► waiting ──due, resume──► running
     running, waiting ──pause──► paused ──resume──► running
@@ -21,18 +21,19 @@ import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.rejection import DeadLetters, Policy
+from syncrepl_client.relay_states import TABLE, Signal, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from syncrepl_client.envelope.base import Event, Kind
     from syncrepl_client.model import Change
+    from syncrepl_client.pulse import Pulse
     from syncrepl_client.sinks.base import Sink
 
 __all__ = ["DeadLetters", "Policy", "Relay", "RelayStatus", "Signal", "Source", "State"]
@@ -44,42 +45,6 @@ _LONGEST_REST: Final = 3600.0
 _OCTETS: Final = 4 << 20
 # How often it looks for what is to be sent again, in seconds.
 _LOOK_EVERY: Final = 2.0
-
-
-class State(StrEnum):
-    """What a relay does."""
-
-    RUNNING = "running"
-    """It delivers what there is, and waits for more."""
-    WAITING = "waiting"
-    """The receiver cannot be had; the next try is due later."""
-    PAUSED = "paused"
-    """It waits for `Relay.resume`."""
-    STOPPED = "stopped"
-    """It has ended for good."""
-
-
-class Signal(StrEnum):
-    """What makes a relay do something else."""
-
-    FAILED = "failed"
-    DUE = "due"
-    PAUSE = "pause"
-    RESUME = "resume"
-    STOP = "stop"
-
-
-_TABLE: Final = {
-    (State.RUNNING, Signal.FAILED): State.WAITING,
-    (State.RUNNING, Signal.PAUSE): State.PAUSED,
-    (State.RUNNING, Signal.STOP): State.STOPPED,
-    (State.WAITING, Signal.DUE): State.RUNNING,
-    (State.WAITING, Signal.RESUME): State.RUNNING,
-    (State.WAITING, Signal.PAUSE): State.PAUSED,
-    (State.WAITING, Signal.STOP): State.STOPPED,
-    (State.PAUSED, Signal.RESUME): State.RUNNING,
-    (State.PAUSED, Signal.STOP): State.STOPPED,
-}
 
 
 class Source(Protocol):
@@ -142,6 +107,7 @@ class Relay:
         backoff: how long to wait between tries.
         policy: what becomes of an event that the receiver will never take.
         dead_letters: where `Policy.DEAD_LETTERS` puts them; what is there is sent again whatever the policy.
+        pulse: tells the receiver when nothing was sent for long; None if nobody does.
         newest: returns the number of the last change in the changelog, for the lag; called by who asks for the status.
         batch: how many changes are read at once.
 
@@ -160,6 +126,7 @@ class Relay:
         backoff: Backoff | None = None,
         policy: Policy = Policy.RETRY,
         dead_letters: DeadLetters | None = None,
+        pulse: Pulse | None = None,
         newest: Callable[[], int | None] | None = None,
         batch: int = 100,
     ) -> None:
@@ -173,6 +140,7 @@ class Relay:
         self._backoff = backoff or Backoff()
         self._policy = policy
         self._dead_letters = dead_letters
+        self._pulse = pulse
         self._newest = newest
         self._batch = batch
         self._moving = threading.Lock()
@@ -236,7 +204,7 @@ class Relay:
 
     def _move(self, signal: Signal) -> None:
         with self._moving:
-            self._state = _TABLE.get((self._state, signal), self._state)
+            self._state = TABLE.get((self._state, signal), self._state)
 
     # --- the pump -----------------------------------------------------------------------------------------------------
 
@@ -309,6 +277,7 @@ class Relay:
         self._source.commit(patient=False)
         self._offset = self._source.position
         if self._state is State.RUNNING and not self._stopping.is_set():
+            self._beat()
             self._look()
             self._read(0 if self._again else timeout)
 
@@ -346,11 +315,27 @@ class Relay:
             self._look_at = 0.0 if self._again else self._clock() + _LOOK_EVERY
 
     def _read(self, timeout: float) -> None:
+        if self._pulse is not None:
+            timeout = min(timeout, self._pulse.left)
         self._changes.extend(self._source.read(self._batch, timeout))
         if not self._changes:
             self._offset = self._source.position
             if self._source.ended and not self._again:
                 self._move(Signal.STOP)
+
+    def _beat(self) -> None:
+        """Tell the receiver if nothing was sent for long.  If that cannot be sent, no event waits for it."""
+        if self._pulse is None or self._pulse.left:
+            return
+        try:
+            sent = self._pulse.beat(self._sink, self._offset)
+        except SinkUnavailable as error:
+            self._close_sink()
+            self._error = self._error if self._stopping.is_set() else error
+        else:
+            if sent is not None:
+                self._kinds[sent.kind] += 1
+                self._in_order()
 
     def _confirmed(self, count: int) -> None:
         if count and self._again and self._dead_letters is not None:
@@ -362,7 +347,9 @@ class Relay:
             self._in_order()
 
     def _in_order(self) -> None:
-        """Forget the failures before."""
+        """Forget the failures before; the receiver has heard something."""
+        if self._pulse is not None:
+            self._pulse.rest()
         self._error = None
         self._retries = 0
         self._delays = self._backoff.delays(self._random)

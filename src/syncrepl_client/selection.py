@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from syncrepl_client.envelope.base import Kind, kind_of
+from syncrepl_client.envelope.base import CHANGES, Kind, kind_of
 from syncrepl_client.exceptions import FilterError, UsageError
 from syncrepl_client.ldap import evaluation
 from syncrepl_client.ldap.filter import And, Comparison, Extensible, Not, Or, Present, Substrings, parse
@@ -156,10 +156,11 @@ class Selection:
 
 
 def _kinds(given: Iterable[str]) -> frozenset[Kind]:
-    try:
-        return frozenset(map(Kind, given))
-    except ValueError as error:
-        raise UsageError(f"no kind of change: {error}", hint=f"the kinds are {', '.join(Kind)}") from error
+    wanted = tuple(given)
+    for kind in wanted:
+        if kind not in CHANGES:
+            raise UsageError(f"no kind of change: {kind!r}", hint=f"the kinds are {', '.join(CHANGES)}")
+    return frozenset(map(Kind, wanted))
 
 
 def _named(filter_: Filter | None) -> Iterator[str]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
-from syncrepl_client.envelope import CloudEvents, Debezium, Plain
+from syncrepl_client.envelope import CloudEvents, Debezium, Ldif, Plain
+from syncrepl_client.envelope.base import origin_of
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Provenance
-from tests.envelope.changes import AFTER, BEFORE, CHANGES, FILE, URL, changes, decoded, found, schema
+from tests.envelope.changes import AFTER, ANN, BEFORE, CHANGES, FILE, URL, changes, decoded, found, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,3 +123,66 @@ def test_a_batch_holds_the_events_in_their_order(form: str, given_changes: list[
 def test_a_change_without_number_is_refused(form: str) -> None:
     with pytest.raises(UsageError, match="without a number"):
         FORMS[form]().events(Modified(BEFORE, AFTER, found(sequence=None)))
+
+
+# --- heartbeats -------------------------------------------------------------------------------------------------------
+
+NOW = 1769860801000002
+ALL_FORMS: dict[str, Callable[[], Envelope]] = {**FORMS, "ldif": lambda: Ldif(FILE)}
+
+
+@pytest.mark.parametrize("form", ALL_FORMS)
+def test_a_heartbeat_is_about_no_entry(form: str) -> None:
+    envelope = ALL_FORMS[form]()
+    beat, later = envelope.heartbeat(42, NOW), envelope.heartbeat(42, NOW + 1)
+
+    assert (beat.id, beat.kind, beat.dn, beat.sequence) == (f"5d0e3f:heartbeat:{NOW}", "heartbeat", "", 42)
+    assert (origin_of(beat), beat.last) == (FILE, False)
+    assert beat.id != later.id
+    # One for all of a data file, which may be in a place for UUIDs.
+    assert beat.key == later.key == str(UUID(beat.key))
+    assert beat.key not in {str(ANN), Plain("other").heartbeat(1, NOW).key}
+    assert envelope.heartbeat(None, NOW).sequence == 0
+
+
+@forms
+@given(sequence=st.none() | st.integers(0, (1 << 53) - 1), time=st.integers(0, 4102444800000000))
+def test_a_heartbeat_is_what_the_schema_says(form: str, sequence: int | None, time: int) -> None:
+    document = decoded(FORMS[form]().heartbeat(sequence, time).body)
+    one = {"$ref": "#/$defs/heartbeatData", "$defs": SCHEMAS["cloudevents"]["$defs"]}
+    validator = Draft202012Validator(one) if form == "binary" else PUBLISHED[form]
+
+    validator.validate(document)
+    with pytest.raises(ValidationError):
+        validator.validate({**document, "surplus": 1})
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("plain", {"op": "m", "entryUUID": None, "before": None, "after": None, "time": "2026-01-31T12:00:01.000002Z"}),
+        ("debezium", {"ts_ms": 1769860801000}),
+        ("cloudevents", {"type": "org.syncrepl.heartbeat", "data": {"sequence": 42}, "sequence": f"{42:020d}"}),
+        ("binary", {}),
+    ],
+)
+def test_a_heartbeat_says_how_far_delivery_is(form: str, expected: dict[str, object]) -> None:
+    document = decoded(FORMS[form]().heartbeat(42, NOW).body)
+
+    assert document == {**document, "sequence": 42, **expected}
+
+
+def test_a_heartbeat_in_binary_mode_has_its_attributes_beside_it() -> None:
+    beat, whole = (FORMS[form]().heartbeat(42, NOW) for form in ("binary", "cloudevents"))
+    document = decoded(whole.body)
+
+    assert document == {**beat.headers, "datacontenttype": beat.content_type, "data": decoded(beat.body)}
+    assert "subject" not in document
+    assert FORMS["binary"]().batch([beat]) == FORMS["cloudevents"]().batch([whole])
+
+
+def test_a_heartbeat_in_ldif_is_a_comment() -> None:
+    assert Ldif(FILE).heartbeat(42, NOW).body == (
+        b"version: 1\n\n# id: 5d0e3f:heartbeat:1769860801000002\n# kind: heartbeat\n"
+        b"# time: 2026-01-31T12:00:01.000002Z\n# sequence: 42\n\n"
+    )

@@ -183,6 +183,7 @@ def test_a_sink_may_name_its_sources(tmp_path: Path) -> None:
         ("sinks.out", "url", "stdout://x", "not standard output"),
         ("sinks.out", "filter", "(x", "x"),
         ("sinks.out", "retry_longest", "10ms", "no backoff"),
+        ("sinks.out", "heartbeat", "10ms", "a heartbeat each 10ms is too much"),
         ("service", "listen", "9464", "no HOST:PORT"),
     ],
 )

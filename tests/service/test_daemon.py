@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import signal
 import threading
@@ -9,6 +10,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import ldif
 import pytest
 
 from tests.cli.command import run
@@ -85,6 +87,37 @@ def test_what_is_there_and_what_changes_is_delivered(server: Slapd, kept: Path, 
         assert folded(bodies(kept)) == names(server)
         assert service.end() == 0
     assert [one for one in service.log() if one["level"] in {"warning", "error"}] == []
+
+
+def test_heartbeats_say_that_delivery_works(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    records = tmp_path / "changes.ldif"
+    sinks = {
+        "kept": to_file(kept, envelope="plain", heartbeat="1s", kinds=["deleted"]),
+        "records": to_file(records, envelope="ldif", heartbeat="1s"),
+    }
+
+    def beats() -> list[int]:
+        return [event["sequence"] for event in bodies(kept) if event["op"] == "m"]
+
+    with Service(tmp_path, where(server), sinks) as service:
+        service.wait(lambda: len(beats()) > 1)
+        server.replace(person(1), "title", ["Dr"])
+        # It is not told of what changed, and how far it is says the heartbeat.
+        service.wait(lambda: len(set(beats())) > 1)
+        service.wait(lambda: b"kind: heartbeat" in records.read_bytes().partition(b"kind: updated")[2])
+        counted = re.compile(r'^syncrepl_events_total\{sink="kept",source="corp",op="heartbeat"\} [1-9]', re.MULTILINE)
+        service.wait(lambda: counted.search(service.ask("/metrics")[1]))
+        before = len(beats())
+        service.kill()
+        service.start()
+        service.wait(lambda: len(beats()) > before)
+        service.end()
+    ids = [event["id"] for event in bodies(kept)]
+    assert len(ids) == len(beats()) == len(set(ids))
+    assert beats() == sorted(beats())
+    parser = ldif.LDIFRecordList(io.BytesIO(records.read_bytes()))
+    parser.parse_change_records()
+    assert (parser.changetype_counter["add"], parser.changetype_counter["modify"]) == (ENTRIES, 1)
 
 
 def test_passwords_are_masked_unless_somebody_says_otherwise(server: Slapd, kept: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, from_structured_event
 
 from syncrepl_client.envelope import CloudEvents, Debezium, tombstone
-from syncrepl_client.envelope.base import Kind
+from syncrepl_client.envelope.base import CHANGES as CHANGED
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.secret import Secret
 from syncrepl_client.sinks.kafka import KafkaSink
@@ -132,11 +132,26 @@ def test_a_tombstone_of_the_envelope_is_there_once(server: KafkaServer, tombston
 
 
 def test_the_topic_is_a_template(server: KafkaServer) -> None:
-    with KafkaServer(*(f"corp.{kind}" for kind in Kind)) as other:
+    with KafkaServer(*(f"corp.{kind}" for kind in CHANGED)) as other:
         (made,) = CloudEvents(FILE, URL).events(CHANGES["read"])
         publish(other, made, event(1), topic="{source}.{kind}", source="corp")
         assert bodies(other, "corp.read") == [made.body]
         assert bodies(other, "corp.updated") == [event(1).body]
+
+
+def test_heartbeats_may_have_a_topic_of_their_own(server: KafkaServer) -> None:
+    (made,), beat = (
+        (form := Debezium(FILE, URL, name="corp", version="1")).events(CHANGES["read"]),
+        form.heartbeat(1, 2),
+    )
+    publish(server, made, beat)
+    assert bodies(server) == [made.body, beat.body]
+    with KafkaServer("ldap.corp", "__debezium-heartbeat.corp") as other:
+        publish(other, made, beat, heartbeat_topic="__debezium-heartbeat.{source}", source="corp")
+        assert bodies(other, "ldap.corp") == [made.body]
+        assert bodies(other, "__debezium-heartbeat.corp") == [beat.body]
+    with pytest.raises(SinkUnavailable, match="no topic beats"):
+        publish(server, beat, heartbeat_topic="beats")
 
 
 def test_messages_are_compressed_by_choice(server: KafkaServer) -> None:

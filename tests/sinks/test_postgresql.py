@@ -112,7 +112,8 @@ def test_entries_and_events_of_all_forms_are_kept(database: Database, form: str)
             assert row[:4] == (ANN, dn, {"cn": values, "uidNumber": [1000]}, 41 + at)
             assert int(row[4] * 10**6) == STORED
         (deletion,) = FORMS[form].events(Deleted(MOVED, found(sequence=44)))
-        sink.publish([deletion, tombstone(deletion)])
+        sink.publish([FORMS[form].heartbeat(43, STORED)])
+        sink.publish([FORMS[form].heartbeat(43, STORED), deletion, tombstone(deletion)])
     assert database.execute("SELECT FROM people") == []
     rows = database.execute(
         "SELECT id, sequence, key, kind, dn, headers, body, (extract(epoch FROM time) * 1000000)::bigint "

@@ -5,6 +5,8 @@ nothing else ever has it: the number of a change is given once per data file, an
 the `origin_id`.  The entries of a snapshot share the number of the last change that the snapshot contains; they are
 told apart by their UUIDs, and from that change by having one.
 
+A heartbeat is about no change, and has the time at which it is sent in its `Event.id`.
+
 Envelopes look at nothing but what they are given: no clock, no configuration, no network.
 """
 
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, assert_never
+from uuid import UUID, uuid5
 
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Renamed
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from syncrepl_client.model import Change
 
 __all__ = [
+    "CHANGES",
     "JSON",
     "OPERATIONS",
     "Batch",
@@ -35,6 +39,7 @@ __all__ = [
     "Kind",
     "array",
     "head_of",
+    "heartbeat_head",
     "kind_of",
     "modified_when",
     "origin",
@@ -46,6 +51,8 @@ JSON: Final = "application/json"
 
 # It becomes part of headers and of the names of messages.
 _ORIGIN: Final = re.compile(r"[0-9A-Za-z._~-]{1,128}")
+# Where the keys of heartbeats come from: one for each data file, and never that of an entry.
+_HEARTBEATS: Final = UUID("5ab60c1f-2f0f-4f4c-9a6e-1c1d0b8f8d57")
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -59,10 +66,22 @@ class Kind(StrEnum):
     DELETED = "deleted"
     READ = "read"
     """It is an entry of a snapshot, and nothing has happened to it."""
+    HEARTBEAT = "heartbeat"
+    """It is about no entry; nothing was sent for long, and delivery works."""
 
 
-OPERATIONS: Final = {Kind.CREATED: "c", Kind.UPDATED: "u", Kind.RENAMED: "u", Kind.DELETED: "d", Kind.READ: "r"}
-"""The letter that stands for what happened where a rename is an update."""
+CHANGES: Final = tuple(kind for kind in Kind if kind is not Kind.HEARTBEAT)
+"""The kinds that are about entries."""
+
+OPERATIONS: Final = {
+    Kind.CREATED: "c",
+    Kind.UPDATED: "u",
+    Kind.RENAMED: "u",
+    Kind.DELETED: "d",
+    Kind.READ: "r",
+    Kind.HEARTBEAT: "m",
+}
+"""The letter that stands for what happened where a rename is an update; a heartbeat is what Debezium calls message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +90,11 @@ class Event:
 
     Args:
         id: names the event, the same each time that it is sent, and never another one.
-        key: the entryUUID; events with the same key must stay in order.
+        key: the entryUUID, of a heartbeat one that no entry has; events with the same key must stay in order.
         kind: what happened.
-        dn: the name of the entry, as it is now or was last.
-        sequence: the number of the change; see `syncrepl_client.Provenance`.
+        dn: the name of the entry, as it is now or was last; empty for a heartbeat.
+        sequence: the number of the change; see `syncrepl_client.Provenance`.  For a heartbeat that of the last one that
+            is delivered, 0 before the first.
         content_type: the media type of the body.
         headers: attributes of the event that are not in the body, without what a transport puts before their names (see
             `syncrepl_client.envelope.bindings`); empty if all is in the body.
@@ -114,6 +134,14 @@ class Envelope(Protocol):
 
         Raises:
             UsageError: the change has no number, because no changelog is kept.
+        """
+
+    def heartbeat(self, sequence: int | None, time: int) -> Event:
+        """Return an event that is about no change: delivery works, and how far it is.
+
+        Args:
+            sequence: the number of the last change that is delivered; None before the first.
+            time: when it is sent, in microseconds since 1970.
         """
 
     def batch(self, events: Iterable[Event]) -> Batch:
@@ -178,6 +206,12 @@ def head_of(origin_id: str, change: Change) -> Head:
     key = f"{octets[:8]}-{octets[8:12]}-{octets[12:16]}-{octets[16:20]}-{octets[20:]}"
     name = f"{origin_id}:{sequence}:{key}" if kind is Kind.READ else f"{origin_id}:{sequence}"
     return Head(name, key, kind, entry.dn, sequence, change.provenance.last)
+
+
+def heartbeat_head(origin_id: str, sequence: int | None, time: int) -> Head:
+    """Return what a heartbeat has before it has a body; the arguments are those of `Envelope.heartbeat`."""
+    key = str(uuid5(_HEARTBEATS, origin_id))
+    return Head(f"{origin_id}:heartbeat:{time}", key, Kind.HEARTBEAT, "", sequence or 0, last=False)
 
 
 def kind_of(change: Change) -> Kind:

@@ -18,6 +18,9 @@
 ``data``
     ``{"entryUUID", "before", "after"}``, the entry as it was and is: ``{"dn", "attributes"}`` or null.
 
+A heartbeat is of the type ``org.syncrepl.heartbeat``.  It has no subject, the ``time`` at which it was sent, and as
+``sequence`` and in its data the number of the last change that is delivered.
+
 In structured mode an event is one JSON document.  In binary mode the body is the data, and the attributes travel beside
 it: how they are named there says `syncrepl_client.envelope.bindings`.
 """
@@ -28,10 +31,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from syncrepl_client.envelope.base import JSON, Batch, head_of, modified_when, origin
+from syncrepl_client.envelope.base import JSON, Batch, head_of, heartbeat_head, modified_when, origin
 from syncrepl_client.envelope.values import State, Values, encode
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.url import LDAPUrl
+from syncrepl_client.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,14 +44,16 @@ if TYPE_CHECKING:
     from syncrepl_client.envelope.base import Event, Head
     from syncrepl_client.model import Change
 
-__all__ = ["BATCH", "STRUCTURED", "TYPE", "CloudEvents", "Mode", "source_of"]
+__all__ = ["BATCH", "HEARTBEAT", "STRUCTURED", "TYPE", "CloudEvents", "Mode", "source_of"]
 
 Mode = Literal["structured", "binary"]
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 TYPE: Final = "org.syncrepl.entry."
-"""What all types of events begin with."""
+"""What the types of events about entries begin with."""
+HEARTBEAT: Final = "org.syncrepl.heartbeat"
+"""The type of those about none."""
 
 
 class _Data(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
@@ -56,6 +62,12 @@ class _Data(msgspec.Struct, frozen=True, rename={"uuid": "entryUUID"}):
     uuid: str
     before: State | None
     after: State | None
+
+
+class _Beat(msgspec.Struct, frozen=True):
+    """The data of a heartbeat."""
+
+    sequence: int
 
 
 class CloudEvents:
@@ -84,11 +96,19 @@ class CloudEvents:
             UsageError: the change has no number.
         """
         head = head_of(self._origin_id, change)
-        attributes = self._attributes(head, change)
         data = _Data(head.key, *self._values.states(change))
+        return [self._event(head, self._attributes(head, change), data)]
+
+    def heartbeat(self, sequence: int | None, time: int) -> Event:
+        """Return a heartbeat; see `Envelope.heartbeat`."""
+        head = heartbeat_head(self._origin_id, sequence, time)
+        attributes = {**self._named(head, HEARTBEAT), "time": _rfc3339(moment(time))}
+        return self._event(head, attributes, _Beat(head.sequence))
+
+    def _event(self, head: Head, attributes: dict[str, str], data: object) -> Event:
         if self._binary:
-            return [head.event(JSON, encode(data), attributes)]
-        return [head.event(STRUCTURED, encode({**attributes, "datacontenttype": JSON, "data": data}))]
+            return head.event(JSON, encode(data), attributes)
+        return head.event(STRUCTURED, encode({**attributes, "datacontenttype": JSON, "data": data}))
 
     def batch(self, events: Iterable[Event]) -> Batch:
         """Join events that this envelope has made, in either mode, as the JSON batch format has it."""
@@ -100,20 +120,23 @@ class CloudEvents:
         recorded = None if stored is None else _rfc3339(stored)
         modified = modified_when(change)
         time = recorded if modified is None else _rfc3339(modified)
-        attributes = {
-            "specversion": "1.0",
-            "id": head.id,
-            "source": self._source,
-            "type": TYPE + head.kind,
-            "subject": head.key,
-            "partitionkey": head.key,
-            "sequence": f"{head.sequence:020d}",
-        }
+        attributes = {**self._named(head, TYPE + head.kind), "subject": head.key}
         if time is not None:
             attributes["time"] = time
         if recorded is not None:
             attributes["recordedtime"] = recorded
         return attributes
+
+    def _named(self, head: Head, kind: str) -> dict[str, str]:
+        """Return the attributes that all have."""
+        return {
+            "specversion": "1.0",
+            "id": head.id,
+            "source": self._source,
+            "type": kind,
+            "partitionkey": head.key,
+            "sequence": f"{head.sequence:020d}",
+        }
 
 
 def source_of(url: str | LDAPUrl) -> str:

@@ -11,6 +11,7 @@ Where LDAP differs from a database, and what was decided:
   is that of the last change that the snapshot contains.
 * ``source.snapshot`` is ``first``, ``true`` or ``last`` for an entry of a snapshot, else ``false``; one that is both is
   ``last``.
+* A heartbeat has ``ts_ms``, when it was sent, as Debezium's has, and as ``sequence`` the last change that is delivered.
 * There is no transaction of several entries in LDAP, and the cookie belongs to none of them: both are null.
 """
 
@@ -28,6 +29,7 @@ from syncrepl_client.envelope.base import (
     Kind,
     array,
     head_of,
+    heartbeat_head,
     modified_when,
     origin,
     tombstone,
@@ -90,6 +92,13 @@ class _Payload(msgspec.Struct, frozen=True):
     transaction: None
 
 
+class _Beat(msgspec.Struct, frozen=True):
+    """A heartbeat."""
+
+    ts_ms: int
+    sequence: int
+
+
 class Debezium:
     """The form of Debezium's change events.
 
@@ -142,6 +151,11 @@ class Debezium:
         )
         event = head.event(JSON, encode(payload))
         return [event, tombstone(event)] if self._tombstones and head.kind is Kind.DELETED else [event]
+
+    def heartbeat(self, sequence: int | None, time: int) -> Event:
+        """Return a heartbeat; see `Envelope.heartbeat`."""
+        head = heartbeat_head(self._origin_id, sequence, time)
+        return head.event(JSON, encode(_Beat(time // 1000, head.sequence)))
 
     def batch(self, events: Iterable[Event]) -> Batch:
         """Join events that this envelope has made to one JSON array; tombstones are left out."""

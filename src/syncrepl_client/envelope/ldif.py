@@ -9,6 +9,7 @@ What shaped it:
   that of the event, so that whoever drops the ids that he knows can do so record by record.
 * Some changes have nothing to apply: an entry's name changed with one above it, or a server alone could have made them.
   They are comments without a record, so that each event is there; programs read over them.
+* A heartbeat is comments as well.
 * What was renamed above an entry is remembered to the end of its transaction.  Whoever begins in the middle of one gets
   renames of names that are not there any more.
 * Neither RFC 2849 nor anybody else has registered a media type.  ``text/x-ldif`` is what the MIME database of
@@ -19,12 +20,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.envelope.base import Batch, head_of, origin
+from syncrepl_client.envelope.base import Batch, head_of, heartbeat_head, origin
 from syncrepl_client.ldif import attribute_line, fold
 from syncrepl_client.ldif_records import Records
+from syncrepl_client.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from syncrepl_client.envelope.base import Event, Head
     from syncrepl_client.model import Change
@@ -64,6 +67,13 @@ class Ldif:
             self._made = head.event(CONTENT_TYPE, VERSION + text.encode("ascii"))
         return [self._made]
 
+    def heartbeat(self, sequence: int | None, time: int) -> Event:
+        """Return a heartbeat, which is a comment; see `Envelope.heartbeat`."""
+        head = heartbeat_head(self._origin_id, sequence, time)
+        said = [("id", head.id), ("kind", head.kind.value), ("time", _rfc3339(moment(time)))]
+        text = _comments([*said, ("sequence", str(head.sequence))])
+        return head.event(CONTENT_TYPE, VERSION + f"{text}\n".encode("ascii"))
+
     def batch(self, events: Iterable[Event]) -> Batch:
         """Join events to one LDIF file; tombstones are left out."""
         return Batch(CONTENT_TYPE, VERSION + b"".join(records_of(event.body) for event in events if event.body))
@@ -77,7 +87,7 @@ def records_of(body: bytes) -> bytes:
 def _named(head: Head, change: Change, text: str) -> Iterable[str]:
     """Put the comments that name an event above each of its records."""
     stored = change.stored_at
-    time = [] if stored is None else [("time", stored.isoformat().replace("+00:00", "Z"))]
+    time = [] if stored is None else [("time", _rfc3339(stored))]
     # In a record no line is empty, so this is where one ends.
     first, *others = text.removesuffix("\n\n").split("\n\n")
     for at, record in enumerate((first, *others)):
@@ -91,3 +101,7 @@ def _named(head: Head, change: Change, text: str) -> Iterable[str]:
 
 def _comments(said: Iterable[tuple[str, str]]) -> str:
     return "".join(fold(f"# {attribute_line(name, value.encode())}") for name, value in said)
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

@@ -72,7 +72,7 @@ def read(event: Event) -> Reading:
     """Return what an event says of its entry.
 
     Args:
-        event: made by one of the envelopes of this package, or one much like it; no tombstone.
+        event: made by one of the envelopes of this package, or one much like it; no tombstone and no heartbeat.
 
     Raises:
         ValueError: its body is not JSON, or has no entry before and after.

@@ -5,6 +5,7 @@ Whatever can be known to be wrong before anything is opened is known here, so `c
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,6 +23,7 @@ from syncrepl_client.exceptions import ConfigurationError, Mistake, SyncreplErro
 from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
+from syncrepl_client.pulse import Pulse
 from syncrepl_client.redaction import PASSWORDS, Redaction
 from syncrepl_client.replica import Replica
 from syncrepl_client.selection import Selection
@@ -50,6 +52,7 @@ __all__ = [
     "check",
     "make_encoding",
     "make_envelope",
+    "make_pulse",
     "make_replica",
     "make_selection",
     "make_sink",
@@ -61,6 +64,8 @@ __all__ = [
 VERSION: Final = metadata.version("syncrepl")
 """Of this package."""
 _PASSWORDS: Final = "passwords"
+# How often there may be a heartbeat, in seconds.
+_MOST_OFTEN: Final = 1.0
 
 
 def check(config: Config) -> None:
@@ -99,7 +104,9 @@ def _check_source(config: Config, name: str) -> None:
 def _check_sink(config: Config, name: str, source: str, taken: dict[str, str]) -> None:
     backoff_of(config.sinks[name].section)
     make_selection(config.sinks[name].section)
-    sink = make_sink(config, name, source, make_envelope(config, name, source, "0"))
+    envelope = make_envelope(config, name, source, "0")
+    make_pulse(config.sinks[name].section, envelope)
+    sink = make_sink(config, name, source, envelope)
     place = getattr(sink, "alone_at", None)
     if place is None:
         return
@@ -259,6 +266,25 @@ def make_encoding(config: Config, sink: str, source: str, file_id: str) -> Encod
     envelope = make_envelope(config, sink, source, file_id)
     selection = make_selection(config.sinks[sink].section)
     return Encoding(envelope, selection, selection.around(envelope.events))
+
+
+def make_pulse(section: SinkSection, envelope: Envelope, clock: Callable[[], float] = time.monotonic) -> Pulse | None:
+    """Return what sends heartbeats; None if there are to be none.
+
+    Args:
+        section: the table of the sink.
+        envelope: what makes its events.
+        clock: returns seconds, never less than before.
+
+    Raises:
+        UsageError: they would come too often.
+    """
+    every = section.heartbeat.limited
+    if every is None:
+        return None
+    if every < _MOST_OFTEN:
+        raise UsageError(f"a heartbeat each {section.heartbeat.text} is too much", hint='give "1s" or more')
+    return Pulse(every, lambda offset: envelope.heartbeat(offset, time.time_ns() // 1000), clock=clock)
 
 
 def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sink:

@@ -13,7 +13,7 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.relay import Policy, Relay, State
 from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
-from syncrepl_client.service.building import backoff_of, make_encoding, make_sink
+from syncrepl_client.service.building import backoff_of, make_encoding, make_pulse, make_sink
 from syncrepl_client.service.snapshot import SinkState, ThreadState
 from syncrepl_client.store.relay_letters import RelayLetters
 from syncrepl_client.subscription import subscribe
@@ -145,6 +145,7 @@ class Delivery:
             backoff=backoff_of(section),
             policy=Policy(section.rejected),
             dead_letters=letters,
+            pulse=make_pulse(section, encoding.envelope, self._clock),
             batch=section.batch,
         )
 

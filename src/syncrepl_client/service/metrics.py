@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.envelope.base import Kind
+from syncrepl_client.envelope.base import CHANGES, Kind
 from syncrepl_client.exceptions import SyncreplError
 from syncrepl_client.relay import State
 
@@ -29,7 +29,7 @@ __all__ = ["FAMILIES", "Family", "Form", "Sample", "Type", "form_for", "reason",
 Sample = tuple[tuple[str, ...], float]
 """The values of the labels, and the number."""
 
-_OPS: Final = tuple(kind for kind in Kind if kind is not Kind.READ)
+_OPS: Final = tuple(kind for kind in CHANGES if kind is not Kind.READ)
 
 
 class Type(Enum):

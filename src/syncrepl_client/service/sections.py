@@ -134,6 +134,12 @@ class SinkSection(Struct, frozen=True, kw_only=True):
     batch: Annotated[int, Meta(description="how many changes are sent at once", ge=1, le=10_000)] = 500
     retry_first: Annotated[Duration, Meta(description="the longest wait before the first retry")] = Duration(1)
     retry_longest: Annotated[Duration, Meta(description="the longest wait of all")] = Duration(60)
+    heartbeat: Annotated[
+        Duration,
+        Meta(
+            description="after how long without an event one is sent that says that delivery works; 'forever' is never"
+        ),
+    ] = Duration(math.inf)
     kinds: Annotated[
         tuple[Literal["read", "created", "updated", "renamed", "deleted"], ...],
         Meta(description="the kinds of change; all by default"),

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from syncrepl_client.envelope.base import Kind, tombstone
+from syncrepl_client.envelope.base import CHANGES, Kind, tombstone
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address, is_here
@@ -74,6 +74,7 @@ class KafkaSink:
     Args:
         url: ``kafka://host:port`` of a broker, or ``kafkas://`` (or ``kafka+tls://``) with TLS.
         topic: the name of the topic; may have the fields ``{source}`` and ``{kind}``.
+        heartbeat_topic: the same for heartbeats, such as ``__debezium-heartbeat.{source}``; None for that of events.
         brokers: more brokers of the cluster, each ``host:port``, to ask if the first is away.
         create: whether to let the brokers make topics that are missing, if they do so.
         tombstones: whether a deletion is followed by a message without a value, by which a topic that is compacted
@@ -99,6 +100,7 @@ class KafkaSink:
         url: str,
         *,
         topic: str = "ldap.{source}",
+        heartbeat_topic: str | None = None,
         brokers: Sequence[str] = (),
         create: bool = False,
         tombstones: bool = False,
@@ -122,7 +124,11 @@ class KafkaSink:
         ]
         self._where = str(address)
         self._topic = _topic(topic, source)
-        self._topics = {topic.replace("{source}", source).replace("{kind}", kind) for kind in Kind}
+        self._topics = {topic.replace("{source}", source).replace("{kind}", kind) for kind in CHANGES}
+        self._heartbeat_topic = self._topic
+        if heartbeat_topic is not None:
+            self._heartbeat_topic = _topic(heartbeat_topic, source)
+            self._topics.add(heartbeat_topic.replace("{source}", source).replace("{kind}", Kind.HEARTBEAT))
         self._create = create
         self._tombstones = tombstones
         self._password = password
@@ -146,6 +152,7 @@ class KafkaSink:
         url: str,
         *,
         topic: str = "ldap.{source}",
+        heartbeat_topic: str | None = None,
         brokers: Sequence[str] = (),
         create: bool = False,
         tombstones: bool = False,
@@ -165,6 +172,7 @@ class KafkaSink:
         return cls(
             url,
             topic=topic,
+            heartbeat_topic=heartbeat_topic,
             brokers=brokers,
             create=create,
             tombstones=tombstones,
@@ -275,8 +283,9 @@ class KafkaSink:
 
     def _produce(self, producer: Producer, events: Iterable[Event]) -> Exception | None:
         """Hand messages to the library, up to the first that is too large for it; returns what to say of that."""
-        produce, topic, headers_of = producer.produce, self._topic, BINDINGS["kafka"].headers
+        produce, headers_of = producer.produce, BINDINGS["kafka"].headers
         for event in events:
+            topic = self._heartbeat_topic if event.kind is Kind.HEARTBEAT else self._topic
             # The library wants a dictionary of more kinds of values.
             headers: Any = headers_of(event)
             while True:

@@ -20,7 +20,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from syncrepl_client.envelope.base import Kind
+from syncrepl_client.envelope.base import CHANGES
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
@@ -63,9 +63,9 @@ class Subject:
         tokens = text.replace("{source}", source).split(".")
         if not all(tokens):
             raise UsageError(f"{text!r} cannot be a subject", hint="something must stand between its dots")
-        # What a stream must take: one for all, and one for each kind of event.
+        # What a stream must take: one for all, and one for each kind of change.
         self.pattern = ".".join("*" if "{" in token else token for token in tokens)
-        kinds = (".".join(tokens).replace("{kind}", kind) for kind in Kind)
+        kinds = (".".join(tokens).replace("{kind}", kind) for kind in CHANGES)
         self.examples = sorted({kind.replace("{key}", _ANY_KEY) for kind in kinds})
 
     def __call__(self, event: Event) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import psycopg
 
-from syncrepl_client.envelope.base import origin_of
+from syncrepl_client.envelope.base import Kind, origin_of
 from syncrepl_client.envelope.reading import Reading, is_json, read
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
@@ -231,9 +231,9 @@ class PostgreSQLSink:
     def publish(self, batch: Sequence[Event]) -> None:
         """Write events and how far that is, in one transaction; see `Sink.publish`.
 
-        A tombstone says nothing to tables, and is left out.
+        A tombstone says nothing to tables, nor does a heartbeat; they are left out.
         """
-        events = [event for event in batch if event.body is not None]
+        events = [event for event in batch if event.body is not None and event.kind is not Kind.HEARTBEAT]
         try:
             if events:
                 send_in_halves(events, self._write)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.envelope.base import Kind
 from syncrepl_client.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "Template"]
 
 FIELDS: Final = ("source", "kind", "key")
-"""The name of the source; what happened (created, updated, renamed, deleted, read); the entryUUID."""
+"""The name of the source; what happened (created, updated, renamed, deleted, read), or heartbeat; the entryUUID."""
 
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 _SOURCE: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -56,7 +57,7 @@ class Template:
                 f"{text!r} cannot be a {what}", hint=f"besides fields in braces it has characters of {allowed}"
             )
         filled = text.replace("{source}", source)
-        longest_name = filled.replace("{kind}", "created").replace("{key}", "0" * 36)
+        longest_name = filled.replace("{kind}", Kind.HEARTBEAT).replace("{key}", "0" * 36)
         if len(longest_name) > longest:
             raise UsageError(f"the {what} {text!r} gets longer than {longest} characters", hint="choose a shorter one")
         self.text = text
