@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent))
+import configuration_tables
 import metrics_table
 import trap_table
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
+configuration_tables.write()
 metrics_table.write()
 trap_table.write()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncrepl_client import Replica, SyncreplMode
+from tests.cli.command import run
 
 if TYPE_CHECKING:
     import pytest
@@ -24,6 +25,13 @@ def test_the_five_lines_work(slapd: Slapd, tmp_path: Path, monkeypatch: pytest.M
 
     with Replica(None, "people.db", mode=SyncreplMode.REFRESH_ONLY) as replica:
         assert set(slapd.search()) == set(replica.entries)
+
+
+def test_the_configuration_is_one(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "config.toml").write_text(text)
+
+    assert run("config", "check", str(tmp_path / "config.toml")).returncode == 0
 
 
 def test_it_is_one_screen() -> None:

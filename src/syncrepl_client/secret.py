@@ -107,5 +107,7 @@ def _read(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot read the password file '{path}': {error.strerror}") from error
+        raise UsageError(
+            f"cannot read the password file '{path}': {error.strerror}", hint="check its path and permissions"
+        ) from error
     return without_newline(content)

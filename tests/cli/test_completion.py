@@ -47,6 +47,8 @@ def test_options_of_each_command_are_completed() -> None:
     assert values("--persist", "--nod") == ["--nodir"]
     assert values("ldap://localhost/dc=x", "--nod") == ["--nodir"]
     assert values("deletes", "a") == ["approve"]
+    assert values("config", "") == ["check", "example"]
+    assert values("dead", "retry", "--s") == ["--sink"]
     assert values("watch", "--sasl", "GSS") == ["gssapi"]
 
 
@@ -58,6 +60,8 @@ def test_files_are_completed_by_the_shell() -> None:
         ("backup", "copy.db", "co"),
         ("watch", "--password-file", "co"),
         ("export", "-o", "co"),
+        ("run", "co"),
+        ("config", "check", "co"),
     ):
         assert completed(*words) == [("file", "co")]
 

@@ -41,10 +41,18 @@ def test_it_is_without_warnings(page: str) -> None:
 
 def test_it_has_every_command_with_every_option(read: str) -> None:
     for command in main.commands.values():
-        assert f"syncrepl-client {command.name} [OPTIONS]" in read
-        for option in command.params:
-            if isinstance(option, click.Option):
-                assert all(name in read for name in (*option.opts, *option.secondary_opts))
+        assert_it_has(read, f"syncrepl-client {command.name}", command)
+    assert "syncrepl-client config check [OPTIONS] CONFIG" in read
+
+
+def assert_it_has(read: str, name: str, command: click.Command) -> None:
+    assert f"{name} [OPTIONS]" in read
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert all(name in read for name in (*option.opts, *option.secondary_opts))
+    if isinstance(command, click.Group):
+        for one, subcommand in command.commands.items():
+            assert_it_has(read, f"{name} {one}", subcommand)
 
 
 def test_it_has_exit_codes_variables_and_files(read: str) -> None:

@@ -352,3 +352,23 @@ def test_a_file_is_for_one_sink_and_one_source(tmp_path: Path) -> None:
 
     tables["sinks.other"] = {"url": f"file://{tmp_path}/corp.jsonl", "from": ["corp"]}
     assert [one.key for one in mistakes(tmp_path, tables)] == ["sinks.other"]
+
+
+def test_what_an_option_means_is_said_to_who_writes_a_configuration() -> None:
+    said = [f"{name} {key.name}: {key.meaning}" for name in known() for key in sink_keys({"url": f"{name}:"}, set())]
+    assert [one for one in said if re.search(r"\bNone\b|; see `", one)] == []
+    assert [one for one in said if "by default" in one] != []
+
+
+def test_a_table_of_entries_is_for_one_sink_and_one_source(tmp_path: Path) -> None:
+    tables = with_key("sinks.out", "url", "postgresql://localhost/directory")
+    tables["sources.lab"] = RIGHT["sources.corp"]
+    tables["sinks.out"] |= {"events": "changes"}
+    building.check(read(tmp_path, tables))
+
+    tables["sinks.out"] |= {"table": "people"}
+    (mistake,) = mistakes(tmp_path, tables)
+    assert mistake.problem.startswith("the table people at postgresql://localhost:5432/directory is for sink out from")
+
+    tables["sinks.out"] |= {"table": "people_{source}"}
+    building.check(read(tmp_path, tables))

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from syncrepl_client.service.exchange import Answer
 from syncrepl_client.service.health import Policy
 from syncrepl_client.service.metrics import FAMILIES
 from syncrepl_client.service.pages import pages
+from tests.cli.command import run
 from tests.server import find_program
 from tests.service.snapshots import BUSY
 
@@ -232,3 +234,54 @@ def test_panels_do_not_lie_on_each_other() -> None:
         taken |= cells
     numbers = [panel["id"] for panel in dashboard()["panels"]]
     assert len(set(numbers)) == len(numbers)
+
+
+# --- configurations ---------------------------------------------------------------------------------------------------
+
+SAMPLES = sorted(ETC.glob("config-*.toml"))
+# What pages show without running it; the rest is run by the pages.
+_SHOWN = re.compile(r"\.\. code-block:: toml\n\n((?:   .*\n|\n)+)")
+SHOWN = [
+    pytest.param(textwrap.dedent(text), id=f"{page.stem}-{number}")
+    for page in sorted((ROOT / "docs").glob("**/*.rst"))
+    for number, text in enumerate(_SHOWN.findall(page.read_text(encoding="utf-8")))
+    if re.search(r"^   \[(service|sources\.|sinks\.)", text, re.MULTILINE)
+]
+_SECRET = re.compile(r"\b(file|credential) = \"(?:/etc/syncrepl-client/)?([a-z-]+)\"")
+
+
+def checked(text: str, folder: Path) -> None:
+    """Let the command check a configuration, in a folder where all the secrets are that it names."""
+    for _, name in _SECRET.findall(text):
+        (folder / name).write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    file = folder / "config.toml"
+    file.write_text(_SECRET.sub(r'\1 = "\2"', text))
+    done = run("config", "check", str(file), CREDENTIALS_DIRECTORY=str(folder), SYNCREPL_SERVICE_DATA="data")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_of_a_configuration_is_right(sample: Path, tmp_path: Path) -> None:
+    checked(sample.read_text(encoding="utf-8"), tmp_path)
+
+
+def test_there_are_samples_that_pages_name() -> None:
+    named = {
+        name
+        for page in (ROOT / "docs").glob("*.rst")
+        for name in re.findall(r"``etc/([\w.-]+)``", page.read_text(encoding="utf-8"))
+    }
+
+    assert {path.name for path in SAMPLES} <= named
+    assert [name for name in named if not (ETC / name).exists()] == []
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_what_pages_show_of_a_configuration_is_right(text: str, tmp_path: Path) -> None:
+    shown = tomllib.loads(text)
+    missing = {
+        "sources": '[sources.corp]\nurl = "ldap://localhost/dc=example,dc=com"\n',
+        "sinks": '[sinks.out]\nurl = "stdout:"\n',
+    }
+
+    checked("".join([text, *(table for name, table in missing.items() if name not in shown)]), tmp_path)

@@ -42,9 +42,9 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: Final = {
-    ExitCode.OK: "done; for copy and watch also that a signal stopped them",
+    ExitCode.OK: "done; for copy, watch and run also that a signal stopped them",
     ExitCode.OTHER: "any other error",
-    ExitCode.USAGE: "wrong options, URL or filter, or the data file is of another search",
+    ExitCode.USAGE: "wrong options, URL, filter or configuration, or the data file is of another search",
     ExitCode.CONNECTION: "no connection to the server, or a lost or unencrypted one, or it is behind the copy",
     ExitCode.ACCESS: "wrong name, password or ticket, or not allowed",
     ExitCode.NOT_OFFERED: "the server does not offer synchronization here, or no such base",

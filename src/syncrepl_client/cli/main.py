@@ -112,7 +112,7 @@ def _epilog(lines: Iterable[str]) -> str:
     help="Print the version.",
 )
 def main() -> None:
-    """Keep a copy of an LDAP search in the file DATA, in step with the server, and be told what changes.
+    """Keep a copy of an LDAP search in a file, in step, and be told what changes.
 
     \b
     What to type first:

@@ -34,13 +34,16 @@ _FILES: Final = {
 }
 _VARIABLES: Final = {
     "CREDENTIALS_DIRECTORY": "The folder of systemd's credentials, in which syncrepl-password, syncrepl-keytab and "
-    "syncrepl-key-password are looked for.",
+    "syncrepl-key-password are looked for, and the credentials that a configuration names.",
+    "SYNCREPL_SERVICE_KEY, SYNCREPL_SOURCES_NAME_KEY, SYNCREPL_SINKS_NAME_KEY": "The key KEY of the configuration of "
+    "run, over what the file says; with _FILE behind it, a file that holds the value.",
 }
 _EXAMPLES: Final = {
     "See what changes among people, as it happens:": "syncrepl-client watch "
     "'ldap://ldap.example.com/dc=example,dc=com??sub?(objectClass=person)'",
     "Feed a program with each change once, whatever is killed in between:": "syncrepl-client watch --json "
     "--subscription feeder ldap://ldap.example.com/dc=example,dc=com copy.db | program",
+    "Deliver every change to queues, hooks or files, as a configuration says:": "syncrepl-client run config.toml",
     "Make a table of those who were here on New Year's Eve:": "syncrepl-client export --csv --attrs cn,mail "
     "--at 2026-12-31T23:59Z -o people.csv copy.db",
     "Take back what happened to an entry:": "syncrepl-client history --undo copy.db "
@@ -69,8 +72,8 @@ def _lines(main: click.Group) -> Iterator[str]:
     yield ".SH DESCRIPTION"
     yield from _paragraphs(main)
     yield ".SH COMMANDS"
-    for command in main.commands.values():
-        yield from _command(command)
+    for name, command in _commands(main):
+        yield from _command(name, command)
     yield ".SH OPTIONS ABOUT THE SERVER"
     yield from _options(_about_servers())
     yield ".SH EXIT STATUS"
@@ -98,11 +101,22 @@ def _date() -> str:
 # --- commands and options ---------------------------------------------------------------------------------------------
 
 
+def _commands(group: click.Group, before: str = _NAME) -> Iterator[tuple[str, click.Command]]:
+    """Iterate over commands by what is typed for them, each followed by those that are below it."""
+    for command in group.commands.values():
+        name = f"{before} {command.name}"
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from _commands(command, name)
+
+
 def _synopsis(main: click.Group) -> Iterator[str]:
     yield f"\\fB{_text(_NAME)}\\fR [\\fIOPTIONS\\fR] \\fIURL DATA\\fR"
-    for command in main.commands.values():
-        yield ".br"
-        yield f"\\fB{_text(_NAME)} {command.name}\\fR {_arguments(command)}"
+    for name, command in _commands(main):
+        # What has commands below it does nothing by itself.
+        if not isinstance(command, click.Group):
+            yield ".br"
+            yield f"\\fB{_text(name)}\\fR {_arguments(command)}"
 
 
 def _arguments(command: click.Command) -> str:
@@ -113,8 +127,8 @@ def _context(command: click.Command) -> click.Context:
     return click.Context(command, info_name=command.name)
 
 
-def _command(command: click.Command) -> Iterator[str]:
-    yield f".SS {_text(_NAME)} {command.name} {_arguments(command)}"
+def _command(name: str, command: click.Command) -> Iterator[str]:
+    yield f".SS {_text(name)} {_arguments(command)}"
     yield from _paragraphs(command)
     about_servers = {name for one in _about_servers() for name in one.opts}
     own: list[click.Option] = []
@@ -148,7 +162,7 @@ def _variables(main: click.Group) -> dict[str, str]:
     """Return the variables that stand for options, each with the option."""
     return {
         str(option.envvar): f"Stands for {max(option.opts, key=len)}."
-        for command in main.commands.values()
+        for _, command in _commands(main)
         for option in command.params
         if option.envvar
     }

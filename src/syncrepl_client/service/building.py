@@ -115,7 +115,7 @@ def _check_sink(config: Config, name: str, source: str, taken: dict[str, str]) -
     if other != this:
         raise UsageError(
             f"{place} is for {other} and for {this}, and only one can write to it",
-            hint="give each its own; {source} in the URL stands for the name of the source",
+            hint="give each its own; {source} in its name stands for the name of the source",
         )
 
 

@@ -31,6 +31,9 @@ GIVEN: Final = ("join", "source")
 
 # An argument in a docstring, with the lines that are indented more.
 _ARGUMENT: Final = re.compile(r"^    (\w+): (.*(?:\n     .*)*)", re.MULTILINE)
+# What docstrings say to programmers: where to read on, and what no value is.
+_READ_ON: Final = re.compile(r"; see `[^`]+`")
+_NO_VALUE: Final = "None for "
 
 
 class _Names(dict[str, Any]):
@@ -105,8 +108,14 @@ def _meanings(kind: SinkType) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in (inspect.getdoc(kind), inspect.getdoc(kind.from_url)):
         arguments = (text or "").partition("Args:\n")[2].partition("\n\n")[0]
-        found |= {name: " ".join(meaning.split()).removesuffix(".") for name, meaning in _ARGUMENT.findall(arguments)}
+        found |= {name: _in_other_words(meaning) for name, meaning in _ARGUMENT.findall(arguments)}
     return found
+
+
+def _in_other_words(meaning: str) -> str:
+    """Say what an argument is to who writes a configuration."""
+    line = " ".join(meaning.split()).removesuffix(".")
+    return _READ_ON.sub("", line).replace(_NO_VALUE, "by default ")
 
 
 def _imported(named: str) -> SinkType:

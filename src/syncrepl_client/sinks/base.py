@@ -19,6 +19,9 @@ class Sink(Protocol):
     """Delivers events to a receiver, at least once and in the order in which they come.
 
     After `SinkUnavailable` the relay closes it, and opens it anew for the next try.
+
+    One that cannot share what it writes to with another sink, or with another source, may have an attribute `alone_at`:
+    a text that says what that is, or None.
     """
 
     def open(self) -> None:

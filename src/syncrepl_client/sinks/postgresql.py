@@ -115,6 +115,9 @@ class PostgreSQLSink:
             raise UsageError("there is no table to write to", hint="give table, events or both")
         if len({self._offsets.name, *(one.name for one in self._tables)}) <= len(self._tables):
             raise UsageError("one table is given twice", hint="give each another name")
+        entries = [one.name for one in self._tables if one.entries]
+        self.alone_at = f"the table {entries[0]} at {address}{address.path}" if entries else None
+        """What no other sink may write to; see `Sink`."""
         self._create = create
         self._timeout = timeout
         self._password = password

@@ -16,7 +16,7 @@ from syncrepl_client.exceptions import UsageError
 if TYPE_CHECKING:
     from syncrepl_client.sinks.base import Sink
 
-__all__ = ["GROUP", "SinkType", "known", "make_sink", "scheme_of", "sink_type"]
+__all__ = ["GROUP", "SinkType", "extra_of", "known", "make_sink", "scheme_of", "sink_type"]
 
 GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
@@ -72,6 +72,11 @@ class SinkType(Protocol):
 def known() -> list[str]:
     """Return the names of all sinks there are, whether or not what they need is installed."""
     return sorted({*_OURS, *(one.name for one in metadata.entry_points(group=GROUP))})
+
+
+def extra_of(name: str) -> str:
+    """Return the extra of this package that has what a sink needs; empty if it needs nothing, or is somebody else's."""
+    return _OURS.get(name, ("", "", ""))[2]
 
 
 def sink_type(name: str) -> SinkType:

@@ -65,7 +65,7 @@ class WebhookSink:
     Args:
         url: where to.
         secrets: what requests are signed with, each ``whsec_`` and base64; several while one takes the place of
-            another; a function or a file is asked for each request.
+            another; one that is in a file is read for each request.
         join: makes one body of several events, such as the method `batch` of their envelope; without it each has a
             request of its own.
         at_most: how many events one request has.
