@@ -120,23 +120,21 @@ class CloudEvents:
         recorded = None if stored is None else _rfc3339(stored)
         modified = modified_when(change)
         time = recorded if modified is None else _rfc3339(modified)
-        attributes = {**self._named(head, TYPE + head.kind), "subject": head.key}
+        attributes = self._named(head, TYPE + head.kind, head.key)
         if time is not None:
             attributes["time"] = time
         if recorded is not None:
             attributes["recordedtime"] = recorded
         return attributes
 
-    def _named(self, head: Head, kind: str) -> dict[str, str]:
-        """Return the attributes that all have."""
-        return {
-            "specversion": "1.0",
-            "id": head.id,
-            "source": self._source,
-            "type": kind,
-            "partitionkey": head.key,
-            "sequence": f"{head.sequence:020d}",
-        }
+    def _named(self, head: Head, kind: str, subject: str | None = None) -> dict[str, str]:
+        """Return the attributes that all have, and the one of those that are about something."""
+        named = {"specversion": "1.0", "id": head.id, "source": self._source, "type": kind}
+        if subject is not None:
+            named["subject"] = subject
+        named["partitionkey"] = head.key
+        named["sequence"] = f"{head.sequence:020d}"
+        return named
 
 
 def source_of(url: str | LDAPUrl) -> str:
