@@ -27,18 +27,21 @@ class Service:
 
     Args:
         folder: where the configuration is, and the data.
-        source: the URL of the source ``corp``.
+        source: the URL of the source.
         sinks: the tables of the sinks, by name.
+        name: the name of the source.
         variables: of the environment.
     """
 
-    def __init__(self, folder: Path, source: str, sinks: dict[str, dict[str, Any]], **variables: str) -> None:
+    def __init__(
+        self, folder: Path, source: str, sinks: dict[str, dict[str, Any]], name: str = "corp", **variables: str
+    ) -> None:
         self.file = folder / "config.toml"
         self.data = folder / "data"
         self.port = free_port()
         self.tables: dict[str, dict[str, Any]] = {
             "service": {"data": "data", "listen": f"127.0.0.1:{self.port}", "log_format": "json"},
-            "sources.corp": {"url": source},
+            f"sources.{name}": {"url": source},
             **{f"sinks.{name}": table for name, table in sinks.items()},
         }
         self._variables = variables

@@ -20,6 +20,10 @@ _SLOW = """
     $$ BEGIN IF current_setting('test.slow', true) = 'yes' THEN PERFORM pg_sleep(0.05); END IF; RETURN NULL; END $$;
     CREATE TRIGGER slow BEFORE INSERT ON changes EXECUTE FUNCTION slow()
 """
+_BOTH = """
+    SELECT (SELECT json_agg(body ORDER BY position) FROM changes),
+        (SELECT json_agg(json_build_array(uuid, dn, attributes)) FROM people)
+"""
 
 
 class Database(Receiver):
@@ -52,10 +56,11 @@ class Database(Receiver):
         return self._server.execute(statement, self._name)
 
     def received(self) -> list[dict[str, Any]]:
-        received: list[dict[str, Any]] = [row[0] for row in self._execute("SELECT body FROM changes ORDER BY position")]
+        # By one statement, for both tables are written to meanwhile, together.
+        [(bodies, rows)] = self._execute(_BOTH)
+        received: list[dict[str, Any]] = bodies or []
         people = {event["entryUUID"]: event["after"] for event in received}
-        rows = self._execute("SELECT uuid::text, dn, attributes FROM people")
-        assert {uuid: {"dn": dn, "attributes": attributes} for uuid, dn, attributes in rows} == {
+        assert {uuid: {"dn": dn, "attributes": attributes} for uuid, dn, attributes in rows or []} == {
             uuid: after for uuid, after in people.items() if after is not None
         }
         return received
