@@ -147,6 +147,7 @@ def test_every_module_of_a_sink_can_be_asked_for() -> None:
         "registry",
         "templates",
         "waves",
+        "written",
     }
     assert {type_of(name) for name in known()} >= {one.stem for one in folder.glob("*.py")} - others
 
