@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -83,6 +85,22 @@ def test_a_file_has_one_owner_until_it_is_closed(path: Path) -> None:
 
     assert "one consumer per data file" in caught.value.hint
     Database(path, lambda: False).close()
+
+
+def test_an_owner_that_comes_back_takes_no_lock_from_who_reads_here(path: Path) -> None:
+    """Else a command of another process deletes the write-ahead log when it leaves, and all that follows is lost."""
+    look = "import sqlite3, sys; found = sqlite3.connect(sys.argv[1]); print(*found.execute('SELECT a FROM own'))"
+    first = Database(path, lambda: False)
+    with closing(connect(path)) as reader:
+        reader.execute("CREATE TABLE own (a)")
+        first.close()
+        with closing(Database(path, lambda: False)) as again:
+            for number in (1, 2):
+                with again.transaction():
+                    again.connection.execute("INSERT INTO own VALUES (?)", (number,))
+                # A process that comes and goes.
+                done = subprocess.run([sys.executable, "-c", look, path], capture_output=True, text=True, check=True)
+    assert done.stdout == "(1,) (2,)\n"
 
 
 def test_a_file_that_cannot_be_opened_has_no_owner_after(tmp_path: Path) -> None:

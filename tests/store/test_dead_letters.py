@@ -378,6 +378,20 @@ def test_who_is_killed_has_lost_nothing(path: Path) -> None:
         assert file.event(1) == event(1)
 
 
+def test_a_relay_that_comes_later_takes_no_lock_from_the_others(letters: RelayLetters, path: Path) -> None:
+    """Else a command deletes the write-ahead log when it leaves, and what is set aside after it is lost."""
+    command = (
+        "import pathlib, sys; from syncrepl_client.store.dead_letters import DeadLetterFile\n"
+        "with DeadLetterFile(pathlib.Path(sys.argv[1])) as file: print(file.counts())"
+    )
+    letters.add(event(1), "no")
+    with closing(RelayLetters(path, "later", "corp")) as later:
+        for number in (2, 3):
+            later.add(event(number), "no")
+            done = subprocess.run([sys.executable, "-c", command, path], capture_output=True, text=True, check=True)
+    assert "letters=2" in done.stdout
+
+
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -21,6 +22,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, Final, Self
 
@@ -30,7 +32,7 @@ from syncrepl_client.sinks.halves import BatchRejected, send_in_halves
 from syncrepl_client.sinks.written import octets, parted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from syncrepl_client.envelope.base import Event
     from syncrepl_client.sinks.written import Form
@@ -129,7 +131,7 @@ class CommandSink:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                start_new_session=True,
+                process_group=0,
             )
         except OSError as error:
             raise SinkUnavailable(
@@ -140,9 +142,12 @@ class CommandSink:
         """Wait for the end; whatever happens here, the command does not go on."""
         deadline = time.monotonic() + self._timeout
         try:
-            while not self._stopped.is_set() and time.monotonic() < deadline:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    return process.wait(_LOOK_EVERY)
+            with _watched(process) as watched:
+                while not self._stopped.is_set() and time.monotonic() < deadline:
+                    if watched is not None:
+                        select.select([watched], [], [], _LOOK_EVERY)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        return process.wait(_LOOK_EVERY if watched is None else 0)
         finally:
             self._end(process)
         why = "the sink is stopped" if self._stopped.is_set() else f"it took longer than {self._timeout:g} s"
@@ -166,6 +171,24 @@ class CommandSink:
     def stop(self) -> None:
         """End the command that runs, and run no more."""
         self._stopped.set()
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
+    """Give what is ready to be read when a process has ended; None where the system has nothing of that kind.
+
+    `Popen.wait` with a timeout looks again and again, in pauses that grow: it would be most of what a short command
+    takes.
+    """
+    try:
+        file = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        yield None
+        return
+    try:
+        yield file
+    finally:
+        os.close(file)
 
 
 class _Output:

@@ -11,6 +11,7 @@ in a record around it::
 from __future__ import annotations
 
 import base64
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,6 +46,8 @@ def as_line(event: Event, *, records: bool) -> bytes:
     return body + b"\n"
 
 
+# There are few, and each comes with every event.
+@lru_cache(16)
 def _is_json(content_type: str) -> bool:
     media_type = content_type.partition(";")[0].strip().lower()
     return media_type == "application/json" or media_type.endswith("+json")

@@ -6,6 +6,7 @@ One file holds one of the two.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -58,7 +59,10 @@ def parted(events: Sequence[Event], *, records: bool) -> Iterator[tuple[Form, li
 
     There are several forms where events that were set aside are sent again, and the envelope is another one by now.
     """
-    for form, some in groupby(events, lambda event: LDIF if not records and _is_ldif(event) else LINES):
+    if records:
+        yield LINES, list(events)
+        return
+    for form, some in groupby(events, _form_of):
         yield form, list(some)
 
 
@@ -69,6 +73,11 @@ def octets(form: Form, events: Sequence[Event], *, records: bool) -> bytes:
     return as_lines(events, records=records)
 
 
-def _is_ldif(event: Event) -> bool:
-    media_type = event.content_type.partition(";")[0].strip().lower()
-    return event.body is not None and media_type == ldif.CONTENT_TYPE
+def _form_of(event: Event) -> Form:
+    return LDIF if _is_ldif(event.content_type) and event.body is not None else LINES
+
+
+# There are few, and each comes with every event.
+@lru_cache(16)
+def _is_ldif(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == ldif.CONTENT_TYPE

@@ -3,7 +3,8 @@
 Facts about Python's ``sqlite3`` that shaped this module:
 
 * Opening and closing a second descriptor of a database file drops the locks that SQLite holds in this process, so the
-  lock of the owner is on a file beside it.
+  lock of the owner is on a file beside it, and a file that is there is opened by nobody but SQLite.  Without its locks
+  another process that closes the file takes itself for the last one, and deletes the write-ahead log.
 * A ``COMMIT`` prepared through ``execute`` is cached and may slip past an authorizer, so the engine begins by
   ``execute`` and ends by the connection's ``commit`` and ``rollback``.
 * A handler for a signal runs between bytecodes only; while SQLite builds an index there are none.  The progress handler
@@ -18,7 +19,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,10 +37,12 @@ from syncrepl_client.store import tables
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Database", "connect", "data_file", "owner_in_callback"]
+__all__ = ["Database", "connect", "data_file", "is_made", "make_file", "owner_in_callback"]
 
 _log = logging.getLogger("syncrepl_client.store")
 
+# Who finds a file that another thread makes must not open it before that has closed it.
+_MAKING: Final = threading.Lock()
 _BUSY_LIMIT: Final = 30.0
 _BUSY_PAUSE: Final = 0.01
 _PROGRESS_STEPS: Final = 50_000
@@ -78,6 +81,22 @@ def data_file(path: str | os.PathLike[str]) -> Path:
 def owner_in_callback(path: Path) -> bool:
     """Tell whether this thread is inside a callback of the consumer that owns the file."""
     return _in_callback.get(str(path.resolve())) == threading.get_ident()
+
+
+def make_file(path: Path) -> None:
+    """Make a file for a database if there is none, readable by its owner alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with _MAKING, suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def is_made(path: Path) -> bool:
+    """Tell whether there is a file, and nobody here still makes it."""
+    with _MAKING:
+        return path.exists()
 
 
 def connect(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
@@ -171,7 +190,7 @@ class Database:
 
     def _create_file(self) -> None:
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_file(self.path)
         except OSError as error:
             raise DBError(
                 f"cannot open the data file {self.path}: {error.strerror}", hint="check its path and permissions"

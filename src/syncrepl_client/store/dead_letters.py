@@ -16,7 +16,6 @@ Facts about SQLite that shaped this module:
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from syncrepl_client.envelope.base import Event, Kind
 from syncrepl_client.exceptions import DBError, DBSchemaError, SchemaVersionError
 from syncrepl_client.moments import moment
-from syncrepl_client.store.database import connect
+from syncrepl_client.store.database import connect, is_made, make_file
 from syncrepl_client.store.visiting import reading
 
 if TYPE_CHECKING:
@@ -250,12 +249,12 @@ def open_file(path: Path, *, create: bool) -> sqlite3.Connection:
     """Open a file of dead letters; see `DeadLetterFile`."""
     if create:
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_file(path.resolve())
         except OSError as error:
             raise DBError(
                 f"cannot open the dead letters {path}: {error.strerror}", hint="check the path and permissions"
             ) from error
-    elif not path.exists():
+    elif not is_made(path):
         raise DBError(f"there are no dead letters at {path}", hint="nothing was set aside yet, or the path is wrong")
     connection = connect(path)
     try:
