@@ -86,8 +86,12 @@ class Rotated(Receiver):
         return {"url": (self._place / "changes").as_uri(), "max_octets": 8000}
 
     def received(self) -> list[dict[str, Any]]:
-        files = [*sorted(self._place.glob("changes.*")), self._place / "changes"]
-        return [one for file in files for one in lines(file)]
+        while True:
+            before = sorted(self._place.glob("changes.*"))
+            found = [one for file in (*before, self._place / "changes") for one in lines(file)]
+            # One may have been moved away meanwhile.
+            if sorted(self._place.glob("changes.*")) == before:
+                return found
 
     def begin(self, trouble: str) -> None:
         self._place.rename(self.folder / "elsewhere")
