@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from syncrepl_client.listener import BoundConnection
+    from syncrepl_client.connection.listener import BoundConnection
 
 __all__ = ["QUICK", "Follower", "Heard", "until"]
 

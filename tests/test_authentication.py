@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client import Replica, SyncreplMode
-from syncrepl_client.access import Access
-from syncrepl_client.authentication import Peer, authenticate, name_of
-from syncrepl_client.client import Client
+from syncrepl_client.connection.access import Access
+from syncrepl_client.connection.authentication import Peer, authenticate, name_of
+from syncrepl_client.connection.client import Client
 from syncrepl_client.credentials import Anonymous, Choice, External, Kerberos, Plain, Scram, Simple
 from syncrepl_client.exceptions import (
     IdentityChanged,
@@ -87,7 +87,7 @@ def test_a_channel_binding_to_another_connection_is_refused(
     server: Slapd, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it looks to the server when somebody in between has a certificate of his own."""
-    monkeypatch.setattr("syncrepl_client.authentication.end_point", lambda _: b"x" * 32)
+    monkeypatch.setattr("syncrepl_client.connection.authentication.end_point", lambda _: b"x" * 32)
 
     with pytest.raises(LDAPResultError, match="mismatch"):
         identity(server.ldaps_url, Scram("alice", SECRET), folder)

@@ -16,7 +16,7 @@ from syncrepl_client.model import Added, Attributes, Deleted, Entry, Modified, R
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from syncrepl_client.listener import BoundConnection
+    from syncrepl_client.connection.listener import BoundConnection
     from syncrepl_client.model import Change
 
 ONE = UUID(int=1)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client.client import Client
+from syncrepl_client.connection.client import Client
+from syncrepl_client.connection.listener import BoundConnection
 from syncrepl_client.exceptions import (
     ClosedError,
     ConnectionLost,
@@ -20,7 +21,6 @@ from syncrepl_client.exceptions import (
 from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.messages import Control
-from syncrepl_client.listener import BoundConnection
 from syncrepl_client.sasl.layer import SecurityLayer
 from syncrepl_client.testing import wire
 from syncrepl_client.transport.sockets import connect

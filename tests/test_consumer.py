@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from syncrepl_client import consumer as consumers
-from syncrepl_client import inquiry as inquiries
-from syncrepl_client import upkeep, verification
-from syncrepl_client.client import Client
-from syncrepl_client.consumer import Consumer
+from syncrepl_client.connection import inquiry as inquiries
+from syncrepl_client.connection.client import Client
+from syncrepl_client.consumer import pump as consumers
+from syncrepl_client.consumer import upkeep, verification
+from syncrepl_client.consumer.pump import Consumer
 from syncrepl_client.contentsync.events import EntriesSent
 from syncrepl_client.contentsync.search import ONE_LEVEL, SUBTREE, Search
 from syncrepl_client.contentsync.server import Server

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncrepl_client.diff import Member, Membership, Values, diff, membership
-from syncrepl_client.entry import Entry
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.ldap.schema import NO_SCHEMA, Schema
+from syncrepl_client.model.diff import Member, Membership, Values, diff, membership
+from syncrepl_client.model.entry import Entry
 from tests.fuzz.limits import bounded
 
 SYNTAX = "1.3.6.1.4.1.1466.115.121.1."

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncrepl_client import Replica, discovery
-from syncrepl_client.discovery import Discovered, providers_of
+from syncrepl_client import Replica
 from syncrepl_client.exceptions import ConnectionFailed, UsageError
 from syncrepl_client.ldap import url as urls
-from syncrepl_client.providers import Target, by_weight
+from syncrepl_client.provider import discovery
+from syncrepl_client.provider.discovery import Discovered, providers_of
+from syncrepl_client.provider.providers import Target, by_weight
 from syncrepl_client.testing import Provider
 
 if TYPE_CHECKING:

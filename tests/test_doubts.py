@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from syncrepl_client import doubts
+from syncrepl_client.connection.inquiry import TooMuchToAsk
+from syncrepl_client.consumer import doubts
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent
 from syncrepl_client.contentsync.search import ONE_LEVEL, SUBTREE, Search
-from syncrepl_client.inquiry import TooMuchToAsk
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Store
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from syncrepl_client.connection.inquiry import Inquiry
     from syncrepl_client.contentsync.events import Event, SentEntry
-    from syncrepl_client.inquiry import Inquiry
 
 SEARCH = Search("dc=x", SUBTREE, b"", ())
 A, B = "cn=a,dc=x", "cn=b,dc=x"

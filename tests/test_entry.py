@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from syncrepl_client import model
-from syncrepl_client.entry import Entry
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.ldap.schema import NO_SCHEMA, Schema
+from syncrepl_client.model.entry import Entry
 
 UUID_OF_ANN = UUID("597ae2f6-16a6-1027-98f4-d28b5365dc14")
 SYNTAX = "1.3.6.1.4.1.1466.115.121.1."

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncrepl_client import Backoff, BaseCallback, MaxDeletes, Replica, Syncrepl, SyncreplMode, resumption
+from syncrepl_client import Backoff, BaseCallback, MaxDeletes, Replica, Syncrepl, SyncreplMode
+from syncrepl_client.consumer import resumption
 from syncrepl_client.exceptions import (
     ClosedError,
     ConnectionLost,

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import Backoff, follow
+from syncrepl_client import Backoff
 from syncrepl_client.exceptions import ConnectionFailed, ConnectionLost, MassDeletionHeld, ProviderBehind, UsageError
-from syncrepl_client.follow import Follower
 from syncrepl_client.ldap import url as urls
-from syncrepl_client.providers import Listed
+from syncrepl_client.provider import follow
+from syncrepl_client.provider.follow import Follower
+from syncrepl_client.provider.providers import Listed
 from syncrepl_client.retry import Verdict, verdict
 
 if TYPE_CHECKING:
     from syncrepl_client.ldap.url import LDAPUrl
-    from syncrepl_client.providers import Providers
+    from syncrepl_client.provider.providers import Providers
 
 HELD = MassDeletionHeld(60, 100)
 BEHIND = ProviderBehind(b"csn=2", b"csn=1")

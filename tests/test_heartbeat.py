@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client import Heartbeat, Replica
-from syncrepl_client.client import Client
+from syncrepl_client.connection.client import Client
+from syncrepl_client.consumer.heartbeat import Watch
 from syncrepl_client.exceptions import ConnectionLost, UsageError
-from syncrepl_client.heartbeat import Watch
 from syncrepl_client.testing import wire
 from tests.apacheds import ApacheDS
 from tests.ns_slapd import NsSlapd

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from syncrepl_client import inquiry as module
-from syncrepl_client.client import Client
+from syncrepl_client.connection import inquiry as module
+from syncrepl_client.connection.client import Client
+from syncrepl_client.connection.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.contentsync.dialects import APACHEDS, DS389, UNKNOWN
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.exceptions import ConnectionLost, Interrupted, LDAPResultError
-from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
 from syncrepl_client.ldap import ber, messages
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.testing import wire

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client import BaseCallback, Replica, Syncrepl, SyncreplMode
-from syncrepl_client.access import Access, credentials_of
 from syncrepl_client.cli.exits import ExitCode
+from syncrepl_client.connection.access import Access, credentials_of
 from syncrepl_client.credentials import Choice, Kerberos, Scram
 from syncrepl_client.exceptions import TicketMissing, UsageError
 from syncrepl_client.ldap import url as urls

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client import Heartbeat, Replica
-from syncrepl_client.client import Client
+from syncrepl_client.connection.client import Client
+from syncrepl_client.consumer.lag import Lag, Question
 from syncrepl_client.contentsync.dialects import APACHEDS, DS389, FREEIPA, OPENLDAP, UNKNOWN
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.exceptions import UsageError
-from syncrepl_client.lag import Lag, Question
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.testing import wire
 from tests.following import until

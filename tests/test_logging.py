@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from syncrepl_client import Replica, Syncrepl, SyncreplMode
+from syncrepl_client.consumer.journal import Journal, verified
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted
 from syncrepl_client.exceptions import ConnectionLost, InvalidCredentials, MassDeletionHeld, SyncreplError
-from syncrepl_client.journal import Journal, verified
 from syncrepl_client.log_fields import Fields
 from syncrepl_client.model import Difference, Report
 from tests.slapd import SUFFIX, Slapd, empty_tree, ldif_entry

@@ -9,7 +9,7 @@ from syncrepl_client.exceptions import UsageError
 from syncrepl_client.ldap.attributes import Decoded
 from syncrepl_client.ldap.schema import NO_SCHEMA, Schema
 from syncrepl_client.model import Attributes, Modified
-from syncrepl_client.projection import Projection
+from syncrepl_client.relay.projection import Projection
 from tests.selecting import SCHEMA, entry
 
 ANN = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.ldap import url as urls
-from syncrepl_client.providers import Listed, Target, by_weight
+from syncrepl_client.provider.providers import Listed, Target, by_weight
 
 TARGETS = st.lists(
     st.builds(

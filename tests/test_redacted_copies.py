@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from syncrepl_client import Change
-    from syncrepl_client.listener import BoundConnection
+    from syncrepl_client.connection.listener import BoundConnection
 
 ONCE = SyncreplMode.REFRESH_ONLY
 KEY = b"0123456789abcdef"

@@ -16,8 +16,8 @@ from syncrepl_client.envelope.base import Kind
 from syncrepl_client.envelope.plain import Plain
 from syncrepl_client.exceptions import ChangesLost, EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.model import Attributes
-from syncrepl_client.pulse import Pulse
 from syncrepl_client.relay import Policy, Relay, Signal, State
+from syncrepl_client.relay.pulse import Pulse
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.dead_letters import DeadLetterFile
 from syncrepl_client.store.relay_letters import RelayLetters

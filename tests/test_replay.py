@@ -13,7 +13,7 @@ from syncrepl_client import Origin, Reader, Retention, subscribe
 from syncrepl_client.envelope.plain import Plain
 from syncrepl_client.exceptions import ChangesLost, DBError, UsageError
 from syncrepl_client.relay import Relay, State
-from syncrepl_client.replay import Replay
+from syncrepl_client.relay.replay import Replay
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store import pruning
 from syncrepl_client.store.store import Store

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from syncrepl_client.consumer.restarts import Restarts
 from syncrepl_client.exceptions import ProtocolError
-from syncrepl_client.restarts import Restarts
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr("syncrepl_client.restarts.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("syncrepl_client.consumer.restarts.time.monotonic", lambda: now[0])
     return now
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import resumption
-from syncrepl_client.client import Client
+from syncrepl_client.connection.client import Client
+from syncrepl_client.consumer import resumption
 from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, UNKNOWN, Dialect
 from syncrepl_client.contentsync.search import SUBTREE, Search
 from syncrepl_client.contentsync.server import Server

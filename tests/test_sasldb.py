@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client.access import Access
+from syncrepl_client.connection.access import Access
 from syncrepl_client.credentials import Scram
 from syncrepl_client.exceptions import InvalidCredentials
 from syncrepl_client.ldap import url as urls

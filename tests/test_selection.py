@@ -19,7 +19,7 @@ from syncrepl_client.ldap import evaluation
 from syncrepl_client.ldap.schema import NO_SCHEMA
 from syncrepl_client.model import Added, Change, Deleted, Modified, Origin, Provenance, Renamed
 from syncrepl_client.relay import Relay
-from syncrepl_client.selection import Selection
+from syncrepl_client.relay.selection import Selection
 from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.store import Store
 from tests.selecting import SCHEMA, entry

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from syncrepl_client import BaseCallback, Replica, Syncrepl, SyncreplMode
-from syncrepl_client.access import Access, Timeouts
+from syncrepl_client.connection.access import Access, Timeouts
 from syncrepl_client.credentials import Simple
 from syncrepl_client.exceptions import (
     CertificateError,

@@ -27,7 +27,7 @@ from syncrepl_client import (
     subscribe,
     watch,
 )
-from syncrepl_client.diff import Values
+from syncrepl_client.model.diff import Values
 
 if TYPE_CHECKING:
     from pathlib import Path

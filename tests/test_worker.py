@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from syncrepl_client.aio.worker import Worker
 from syncrepl_client.exceptions import ClosedError
-from syncrepl_client.worker import Worker
 from tests.following import until
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def test_the_interpreter_exits_although_one_is_left(*, hangs: bool) -> None:
     program = f"""
         import sys, time
         from tests.test_worker import Waiting
-        from syncrepl_client.worker import Worker
+        from syncrepl_client.aio.worker import Worker
 
         class Left(Waiting):
             def close(self):

@@ -11,8 +11,8 @@ import logging
 from syncrepl_client.aio import AsyncReplica, AsyncSubscription, awatch
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.callbacks import BaseCallback, LoggingCallback
-from syncrepl_client.guard import MaxDeletes
-from syncrepl_client.heartbeat import Heartbeat
+from syncrepl_client.consumer.guard import MaxDeletes
+from syncrepl_client.consumer.heartbeat import Heartbeat
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.model import (
     Added,

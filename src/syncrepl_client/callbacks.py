@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
+    from syncrepl_client.connection.listener import BoundConnection
     from syncrepl_client.ldap.attributes import Attributes
-    from syncrepl_client.listener import BoundConnection
     from syncrepl_client.model import Change, Entry
 
 __all__ = ["BaseCallback", "CallbackListener", "LoggingCallback"]

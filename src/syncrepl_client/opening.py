@@ -9,16 +9,16 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.access import Access, Timeouts, credentials_of
 from syncrepl_client.backoff import Backoff
-from syncrepl_client.discovery import providers_of
+from syncrepl_client.connection.access import Access, Timeouts, credentials_of
+from syncrepl_client.consumer.guard import MaxDeletes
+from syncrepl_client.consumer.heartbeat import Heartbeat
 from syncrepl_client.exceptions import LDAPUrlError
-from syncrepl_client.follow import Follower
-from syncrepl_client.guard import MaxDeletes
-from syncrepl_client.heartbeat import Heartbeat
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.connection import DEFAULT_MAX_MESSAGE
-from syncrepl_client.link import Link, Terms
+from syncrepl_client.provider.discovery import providers_of
+from syncrepl_client.provider.follow import Follower
+from syncrepl_client.provider.link import Link, Terms
 from syncrepl_client.reader import Reader
 from syncrepl_client.secret import Secret
 from syncrepl_client.store.retention import Retention
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from syncrepl_client.connection.listener import AnyListener
     from syncrepl_client.credentials import Credentials
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
-    from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import SyncreplMode
-    from syncrepl_client.providers import Providers
+    from syncrepl_client.provider.providers import Providers
     from syncrepl_client.redaction import Redaction
 
 __all__ = ["Opened", "Settings", "settings_of"]

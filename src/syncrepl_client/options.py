@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
 
-    from syncrepl_client.access import Timeouts
     from syncrepl_client.backoff import Backoff
+    from syncrepl_client.connection.access import Timeouts
+    from syncrepl_client.consumer.guard import MaxDeletes
+    from syncrepl_client.consumer.heartbeat import Heartbeat
     from syncrepl_client.credentials import Credentials
-    from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.url import LDAPUrl, SupportsUnparse
     from syncrepl_client.redaction import Redaction
     from syncrepl_client.secret import Secret

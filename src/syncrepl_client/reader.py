@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from syncrepl_client.moments import microseconds, moment
+from syncrepl_client.model.moments import microseconds, moment
 
 if TYPE_CHECKING:
     import os

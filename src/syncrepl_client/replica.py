@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
+from syncrepl_client.connection.listener import AnyListener
 from syncrepl_client.exceptions import (
     CallbackError,
     ClosedError,
@@ -21,7 +22,6 @@ from syncrepl_client.exceptions import (
     LDAPUrlConflict,
     UsageError,
 )
-from syncrepl_client.listener import AnyListener
 from syncrepl_client.model import Refreshed, SyncreplMode
 from syncrepl_client.subscription import Subscription, begin, checked
 
@@ -257,7 +257,7 @@ class Replica:
             self._busy.release()
 
     def _tell_failure(self, error: BaseException) -> None:
-        from syncrepl_client import journal
+        from syncrepl_client.consumer import journal
 
         journal.failed(self._url, error)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from syncrepl_client.listener import BoundConnection
+    from syncrepl_client.connection.listener import BoundConnection
 
 __all__ = ["Content", "Mirror", "Sight", "content_of", "difference", "dump", "look"]
 

@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from syncrepl_client.access import Access, credentials_of
+from syncrepl_client.connection.access import Access, credentials_of
 from syncrepl_client.diagnosis.table import diagnose
 from syncrepl_client.examination.examine import examine
 from syncrepl_client.ldap import url as urls

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncrepl_client.access import Access
-from syncrepl_client.client import Client
+from syncrepl_client.connection.access import Access
+from syncrepl_client.connection.client import Client
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.examination.examine import examine
 from syncrepl_client.examination.probes import take_sample

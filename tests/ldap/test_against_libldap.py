@@ -34,7 +34,7 @@ from ldap.syncrepl import (
 from pyasn1.codec.ber import decoder, encoder
 
 from syncrepl_client import Replica, SyncreplMode
-from syncrepl_client.client import Client
+from syncrepl_client.connection.client import Client
 from syncrepl_client.contentsync import controls
 from syncrepl_client.contentsync.controls import EntryState, IdSet, NewCookie, PhaseEnd, SyncDone, SyncState
 from syncrepl_client.ldap import ber, messages

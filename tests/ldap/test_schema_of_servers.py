@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import ldap.filter
 import pytest
 
-from syncrepl_client.client import Client
+from syncrepl_client.connection.client import Client
+from syncrepl_client.connection.listener import BoundConnection
 from syncrepl_client.ldap import matching
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.schema import Schema
-from syncrepl_client.listener import BoundConnection
 from syncrepl_client.transport.sockets import connect
 from tests.slapd import Slapd, empty_tree
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from syncrepl_client import Backoff, Heartbeat, Syncrepl, SyncreplMode
-from syncrepl_client.access import Timeouts
+from syncrepl_client.connection.access import Timeouts
 from tests.convergence.mirror import Mirror
 
 _BACKOFF: Final = Backoff(0.1, 1.0)

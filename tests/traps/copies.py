@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from syncrepl_client.listener import BoundConnection
+    from syncrepl_client.connection.listener import BoundConnection
     from syncrepl_client.model import Change
     from tests.server import Server
 

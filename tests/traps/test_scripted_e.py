@@ -204,7 +204,7 @@ def listen_until_the_end(lab: Laboratory, **options: Any) -> list[str]:
 def test_a_search_ends_whatever_cancel_is_answered_with(
     tmp_path: Path, result: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncrepl_client.stream._CANCEL_PATIENCE", 1000.0)
+    monkeypatch.setattr("syncrepl_client.consumer.stream._CANCEL_PATIENCE", 1000.0)
     with Provider(cancel_result=result) as provider:
         lab = Laboratory(provider, tmp_path / "data")
         lab.fill(2)
@@ -217,7 +217,7 @@ def test_a_search_ends_whatever_cancel_is_answered_with(
 
 @pytest.mark.trap("E3", server="scripted")
 def test_a_search_ends_although_cancel_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncrepl_client.stream._CANCEL_PATIENCE", 0.2)
+    monkeypatch.setattr("syncrepl_client.consumer.stream._CANCEL_PATIENCE", 0.2)
     with Provider(cancel_result=None) as provider:
         lab = Laboratory(provider, tmp_path / "data")
         lab.fill(2)

@@ -99,7 +99,7 @@ def test_a_client_that_waits_for_a_confirmation_can_be_stopped(make: MakeLaborat
 def test_a_confirmation_that_never_comes_is_a_lost_connection(
     make: MakeLaboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncrepl_client.inquiry._PATIENCE", 0.1)
+    monkeypatch.setattr("syncrepl_client.connection.inquiry._PATIENCE", 0.1)
     lab = make(UNKNOWN)
     lab.provider.script(refresh_end(ONCE, NEWER, deletes=False))
     lab.provider.script(script.stall())

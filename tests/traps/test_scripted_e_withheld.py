@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import guard, verification
+from syncrepl_client.consumer import guard, verification
 from syncrepl_client.testing import script
 from tests.traps.laboratory import NEWER, ONCE, OPENLDAP, UNKNOWN, both_modes, refresh_end
 

@@ -53,7 +53,7 @@ class AsyncReplica:
         listener: object | None = None,
         **options: Unpack[Options],
     ) -> None:
-        from syncrepl_client.sharing import Shared
+        from syncrepl_client.aio.sharing import Shared
 
         try:
             self.shared = Shared(Replica(url, path, mode=mode, listener=listener, **options))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from syncrepl_client.aio.replica import AsyncReplica
+    from syncrepl_client.aio.sharing import Fetched
     from syncrepl_client.model import Change
     from syncrepl_client.replica import Replica
-    from syncrepl_client.sharing import Fetched
     from syncrepl_client.store.position import Position
     from syncrepl_client.subscription import Subscription
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from syncrepl_client.cli.encryption import AskedTLS
     from syncrepl_client.cli.identity import Asked
     from syncrepl_client.cli.terminal import Messages, ProgressLine
-    from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.consumer.guard import MaxDeletes
     from syncrepl_client.model import SyncreplMode
     from syncrepl_client.redaction import Redaction
 

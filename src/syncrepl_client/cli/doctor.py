@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from syncrepl_client.access import Access
 from syncrepl_client.cli.encryption import make_tls
 from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.identity import find_credentials
 from syncrepl_client.cli.options import identity_options, on_behalf_of_option, tls_options
 from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
+from syncrepl_client.connection.access import Access
 from syncrepl_client.diagnosis.finding import Severity
 from syncrepl_client.diagnosis.table import diagnose, works
 from syncrepl_client.examination.examine import examine

@@ -9,8 +9,8 @@ from syncrepl_client.cli.identity import credential, read_secret
 from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
-    from syncrepl_client.access import Access
     from syncrepl_client.cli.terminal import Messages
+    from syncrepl_client.connection.access import Access
 
 __all__ = ["AskedTLS", "make_tls", "warn_of_clear_text"]
 

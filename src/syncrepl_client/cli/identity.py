@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from syncrepl_client.access import credentials_of
+from syncrepl_client.connection.access import credentials_of
 from syncrepl_client.credentials import LAYERS, Choice, External, Kerberos, Plain, Scram
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.sasl.scram import SCRAM_MECHANISMS

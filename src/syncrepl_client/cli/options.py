@@ -11,8 +11,8 @@ import click
 from syncrepl_client.cli.connecting import Connecting
 from syncrepl_client.cli.encryption import AskedTLS
 from syncrepl_client.cli.identity import LAYERS, MECHANISMS, Asked
+from syncrepl_client.consumer.guard import MaxDeletes
 from syncrepl_client.exceptions import UsageError
-from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.redaction import PASSWORDS, Redaction
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.exceptions import SinkUnavailable, UsageError
 from syncrepl_client.reader import Reader
 from syncrepl_client.relay import Policy, Relay, State
-from syncrepl_client.replay import Replay
+from syncrepl_client.relay.replay import Replay
 from syncrepl_client.service import building
 from syncrepl_client.service.config import load
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from syncrepl_client.access import Access
 from syncrepl_client.cli.encryption import make_tls, warn_of_clear_text
 from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.identity import find_credentials
@@ -24,6 +23,7 @@ from syncrepl_client.cli.options import (
 )
 from syncrepl_client.cli.output import COMMAND
 from syncrepl_client.cli.terminal import Messages, ProgressLine, warnings_shown
+from syncrepl_client.connection.access import Access
 from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.replica import Replica
@@ -35,7 +35,7 @@ from syncrepl_client.trace.words import printable
 if TYPE_CHECKING:
     from syncrepl_client.cli.encryption import AskedTLS
     from syncrepl_client.cli.identity import Asked
-    from syncrepl_client.guard import MaxDeletes
+    from syncrepl_client.consumer.guard import MaxDeletes
     from syncrepl_client.model import Report
     from syncrepl_client.redaction import Redaction
 

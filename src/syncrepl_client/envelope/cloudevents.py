@@ -35,7 +35,7 @@ from syncrepl_client.envelope.base import JSON, Batch, head_of, heartbeat_head, 
 from syncrepl_client.envelope.values import State, Values, encode
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.ldap.url import LDAPUrl
-from syncrepl_client.moments import moment
+from syncrepl_client.model.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client.envelope.base import Batch, head_of, heartbeat_head, origin
 from syncrepl_client.ldif import attribute_line, fold
 from syncrepl_client.ldif_records import Records
-from syncrepl_client.moments import moment
+from syncrepl_client.model.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ import msgspec
 
 from syncrepl_client.envelope.base import JSON, OPERATIONS, Batch, array, head_of, heartbeat_head, origin
 from syncrepl_client.envelope.values import State, Values, encode
-from syncrepl_client.moments import moment
+from syncrepl_client.model.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

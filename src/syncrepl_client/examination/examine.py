@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from syncrepl_client.consumer.resumption import read_server
 from syncrepl_client.contentsync import dialects
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.diagnosis.facts import Clock, Facts, Link
@@ -24,13 +25,12 @@ from syncrepl_client.examination.probes import (
 )
 from syncrepl_client.exceptions import AuthenticationError, ConnectionLost, LDAPResultError, SyncreplError, UsageError
 from syncrepl_client.ldap import filter as filters
-from syncrepl_client.resumption import read_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from syncrepl_client.access import Access
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.access import Access
+    from syncrepl_client.connection.client import Client
 
 __all__ = ["examine"]
 

@@ -18,7 +18,7 @@ from syncrepl_client.ldap.messages import Control, Result, SearchResultDone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event
     from syncrepl_client.contentsync.search import Search

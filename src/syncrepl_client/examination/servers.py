@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from syncrepl_client.consumer.resumption import context_csns, shows_change_numbers
 from syncrepl_client.diagnosis.facts import ApacheDSFacts, DS389Facts, OpenLDAPFacts, Overlay
 from syncrepl_client.diagnosis.remedies import RETRO_CHANGELOG
 from syncrepl_client.examination.probes import read
 from syncrepl_client.exceptions import LDAPResultError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap import filter as filters
-from syncrepl_client.resumption import context_csns, shows_change_numbers
 
 if TYPE_CHECKING:
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.contentsync.server import Server
     from syncrepl_client.diagnosis.facts import Sample

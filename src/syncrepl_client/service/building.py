@@ -12,21 +12,21 @@ from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from syncrepl_client.access import credentials_of
 from syncrepl_client.backoff import Backoff
+from syncrepl_client.connection.access import credentials_of
+from syncrepl_client.consumer.guard import MaxDeletes
 from syncrepl_client.credentials import External, Kerberos, Plain, Scram
 from syncrepl_client.envelope.cloudevents import CloudEvents
 from syncrepl_client.envelope.debezium import Debezium
 from syncrepl_client.envelope.ldif import Ldif
 from syncrepl_client.envelope.plain import Plain as PlainEnvelope
 from syncrepl_client.exceptions import ConfigurationError, Mistake, SyncreplError, UsageError
-from syncrepl_client.guard import MaxDeletes
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
-from syncrepl_client.pulse import Pulse
 from syncrepl_client.redaction import PASSWORDS, Redaction
+from syncrepl_client.relay.pulse import Pulse
+from syncrepl_client.relay.selection import Selection
 from syncrepl_client.replica import Replica
-from syncrepl_client.selection import Selection
 from syncrepl_client.service.health import Policy
 from syncrepl_client.service.sink_keys import accepts, sink_class
 from syncrepl_client.store.retention import Retention

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from syncrepl_client.consumer.journal import named
 from syncrepl_client.exceptions import ConfigurationError, EventRejected, SyncreplError
-from syncrepl_client.journal import named
 from syncrepl_client.log_fields import fields
 
 if TYPE_CHECKING:

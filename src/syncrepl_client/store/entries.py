@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from uuid import UUID
 
-    from syncrepl_client.entry import Entry
+    from syncrepl_client.model.entry import Entry
     from syncrepl_client.store.vocabulary import Vocabulary
 
 __all__ = ["ByName", "Entries", "children", "descendants"]

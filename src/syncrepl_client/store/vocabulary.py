@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.entry import Entry
 from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.ldap.schema import NO_SCHEMA, Schema
+from syncrepl_client.model.entry import Entry
 
 if TYPE_CHECKING:
     import sqlite3

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import inquiry
+from syncrepl_client.connection import inquiry
 from syncrepl_client.exceptions import ConnectionLost, LDAPResultError, NoSuchBase
 from tests.ns_slapd import NsSlapd
 from tests.slapd import SUFFIX, empty_tree

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client import Replica, resumption
+from syncrepl_client import Replica
+from syncrepl_client.consumer import resumption
 from syncrepl_client.contentsync.cookies import OpenLDAPCookie
 from syncrepl_client.exceptions import ProviderBehind
 from tests.providers import Providers, context_csns

@@ -27,7 +27,7 @@ from syncrepl_client.ldap.messages import Control, Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search

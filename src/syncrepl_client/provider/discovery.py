@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ConnectionFailed, UsageError
-from syncrepl_client.providers import Listed, Target, by_weight
+from syncrepl_client.provider.providers import Listed, Target, by_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dns.resolver import Resolver
 
     from syncrepl_client.ldap.url import LDAPUrl
-    from syncrepl_client.providers import Providers
+    from syncrepl_client.provider.providers import Providers
 
 __all__ = ["Discovered", "providers_of"]
 

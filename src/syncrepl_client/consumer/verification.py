@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from syncrepl_client.connection.inquiry import TooMuchToAsk
 from syncrepl_client.contentsync.dialects import Sweep
 from syncrepl_client.contentsync.events import (
     EntriesDeleted,
@@ -24,7 +25,6 @@ from syncrepl_client.contentsync.events import (
     RefreshRequired,
 )
 from syncrepl_client.exceptions import UsageError
-from syncrepl_client.inquiry import TooMuchToAsk
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.ldap.attributes import decode_attributes, same_values, without
 from syncrepl_client.model import Difference, Report
@@ -35,10 +35,10 @@ from syncrepl_client.store.refresh import Update
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from syncrepl_client.connection.inquiry import Inquiry
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search
-    from syncrepl_client.inquiry import Inquiry
     from syncrepl_client.store.store import Store
 
 __all__ = ["Verification"]

@@ -21,8 +21,8 @@ from syncrepl_client.model import Origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from syncrepl_client.connection.inquiry import Inquiry
     from syncrepl_client.contentsync.events import Event
-    from syncrepl_client.inquiry import Inquiry
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 

@@ -18,7 +18,7 @@ from syncrepl_client.log_fields import fields
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from syncrepl_client.access import Access
+    from syncrepl_client.connection.access import Access
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event
     from syncrepl_client.contentsync.server import Server

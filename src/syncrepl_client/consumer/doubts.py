@@ -22,18 +22,18 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from syncrepl_client.connection.inquiry import TooMuchToAsk
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesSent
 from syncrepl_client.contentsync.search import SUBTREE
-from syncrepl_client.inquiry import TooMuchToAsk
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.store.names import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from syncrepl_client.connection.inquiry import Inquiry
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search
-    from syncrepl_client.inquiry import Inquiry
     from syncrepl_client.store.live import Doubts
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store

@@ -24,7 +24,7 @@ from syncrepl_client.ldap import filter as filters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.store.store import State

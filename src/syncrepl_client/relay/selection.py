@@ -15,16 +15,16 @@ from syncrepl_client.ldap import evaluation
 from syncrepl_client.ldap.filter import And, Comparison, Extensible, Not, Or, Present, Substrings, parse
 from syncrepl_client.ldap.schema import NO_SCHEMA
 from syncrepl_client.model import Added, Deleted, Modified, Renamed
-from syncrepl_client.projection import Projection, texts
+from syncrepl_client.relay.projection import Projection, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from syncrepl_client.entry import Entry
     from syncrepl_client.envelope.base import Event
     from syncrepl_client.ldap.filter import Filter
     from syncrepl_client.ldap.schema import Schema
     from syncrepl_client.model import Change
+    from syncrepl_client.model.entry import Entry
 
 __all__ = ["Selection"]
 

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from syncrepl_client.aio.worker import Worker
 from syncrepl_client.exceptions import ClosedError
-from syncrepl_client.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
-from syncrepl_client import doubts, guard
+from syncrepl_client.connection.inquiry import Inquiry, TooMuchToAsk
+from syncrepl_client.consumer import doubts, guard
+from syncrepl_client.consumer.heartbeat import Watch
+from syncrepl_client.consumer.journal import Journal
+from syncrepl_client.consumer.lag import Lag, Question
+from syncrepl_client.consumer.restarts import Restarts
+from syncrepl_client.consumer.resumption import catch_up, decide
+from syncrepl_client.consumer.stream import Stream
+from syncrepl_client.consumer.upkeep import Upkeep
 from syncrepl_client.contentsync.dialects import OPENLDAP, Sweep, dialect_of
 from syncrepl_client.contentsync.events import (
     CookieReceived,
@@ -31,31 +39,23 @@ from syncrepl_client.contentsync.events import (
 from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
-from syncrepl_client.heartbeat import Watch
-from syncrepl_client.inquiry import Inquiry, TooMuchToAsk
-from syncrepl_client.journal import Journal
-from syncrepl_client.lag import Lag, Question
 from syncrepl_client.ldap import results
 from syncrepl_client.ldap.messages import Result
-from syncrepl_client.restarts import Restarts
-from syncrepl_client.resumption import catch_up, decide
 from syncrepl_client.store.base import NOTHING
 from syncrepl_client.store.names import text
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
-from syncrepl_client.stream import Stream
-from syncrepl_client.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
+    from syncrepl_client.consumer.guard import MaxDeletes
+    from syncrepl_client.consumer.heartbeat import Heartbeat
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.contentsync.server import Server
-    from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.loading import FirstLoad

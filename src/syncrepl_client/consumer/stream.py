@@ -17,10 +17,10 @@ from syncrepl_client.ldap.messages import Control, ExtendedResponse, Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
+    from syncrepl_client.consumer.heartbeat import Watch
     from syncrepl_client.contentsync.events import Event
     from syncrepl_client.contentsync.search import Search
-    from syncrepl_client.heartbeat import Watch
     from syncrepl_client.ldap.connection import EntryRun
 
 __all__ = ["Stream"]

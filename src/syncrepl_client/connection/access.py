@@ -9,8 +9,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.authentication import Peer, authenticate, name_of
-from syncrepl_client.client import Client
+from syncrepl_client.connection.authentication import Peer, authenticate, name_of
+from syncrepl_client.connection.client import Client
 from syncrepl_client.credentials import Anonymous, Credentials, Kerberos, Simple, exposed_files
 from syncrepl_client.exceptions import (
     CleartextPassword,

@@ -21,7 +21,7 @@ from syncrepl_client.sasl.binding import PREFIX, ChannelBinding, end_point
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
     from syncrepl_client.credentials import Credentials, SASLCredentials
     from syncrepl_client.sasl.base import Mechanism
     from syncrepl_client.secret import Secret

@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, cast
 from uuid import UUID
 
-from syncrepl_client.diff import Membership, Values, diff, membership
-from syncrepl_client.entry import Entry
 from syncrepl_client.ldap import times
 from syncrepl_client.ldap.attributes import Attributes
+from syncrepl_client.model.diff import Membership, Values, diff, membership
+from syncrepl_client.model.entry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

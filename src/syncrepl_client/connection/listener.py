@@ -9,7 +9,7 @@ from syncrepl_client.exceptions import ClosedError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
 
 __all__ = ["AnyListener", "BoundConnection"]
 

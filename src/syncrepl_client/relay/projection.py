@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from syncrepl_client.entry import Entry
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.ldap import descriptions
 from syncrepl_client.ldap.attributes import Attributes, Decoded
 from syncrepl_client.ldap.schema import NO_SCHEMA, Schema
+from syncrepl_client.model.entry import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

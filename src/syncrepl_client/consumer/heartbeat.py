@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from syncrepl_client.exceptions import ConnectionLost, UsageError
 
 if TYPE_CHECKING:
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
 
 __all__ = ["Heartbeat", "Watch"]
 

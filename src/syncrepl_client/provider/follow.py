@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from syncrepl_client import journal
+from syncrepl_client.consumer import journal
 from syncrepl_client.retry import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client.backoff import Backoff
     from syncrepl_client.ldap.url import LDAPUrl
-    from syncrepl_client.providers import Providers
+    from syncrepl_client.provider.providers import Providers
 
 __all__ = ["Connection", "Follower", "Told"]
 

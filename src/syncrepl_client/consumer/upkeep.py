@@ -7,21 +7,21 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client import guard, journal
+from syncrepl_client.consumer import guard, journal
+from syncrepl_client.consumer.verification import Verification
 from syncrepl_client.model import Origin
 from syncrepl_client.store import held
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.store import Ending
-from syncrepl_client.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from syncrepl_client.connection.inquiry import Inquiry
+    from syncrepl_client.consumer.guard import MaxDeletes
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import SentEntry
     from syncrepl_client.contentsync.search import Search
-    from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.inquiry import Inquiry
     from syncrepl_client.model import Report
     from syncrepl_client.store.base import Listener
     from syncrepl_client.store.store import Store

@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
-from syncrepl_client.rejection import DeadLetters, Policy
-from syncrepl_client.relay_states import TABLE, Signal, State
+from syncrepl_client.relay.rejection import DeadLetters, Policy
+from syncrepl_client.relay.states import TABLE, Signal, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from syncrepl_client.envelope.base import Event, Kind
     from syncrepl_client.model import Change
-    from syncrepl_client.pulse import Pulse
+    from syncrepl_client.relay.pulse import Pulse
     from syncrepl_client.sinks.base import Sink
 
 __all__ = ["DeadLetters", "Policy", "Relay", "RelayStatus", "Signal", "Source", "State"]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
     from uuid import UUID
 
-    from syncrepl_client.entry import Entry
     from syncrepl_client.ldap.schema import Schema
+    from syncrepl_client.model.entry import Entry
 
 __all__ = ["Member", "Membership", "Values", "diff", "membership"]
 

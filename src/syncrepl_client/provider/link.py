@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from syncrepl_client import journal, subschema
-from syncrepl_client.consumer import Consumer
+from syncrepl_client.connection import subschema
+from syncrepl_client.consumer import journal
+from syncrepl_client.consumer.lag import Lag
+from syncrepl_client.consumer.pump import Consumer
+from syncrepl_client.consumer.resumption import read_server
 from syncrepl_client.contentsync.search import Search
 from syncrepl_client.contentsync.session import Mode
 from syncrepl_client.exceptions import ClosedError, UsageError
-from syncrepl_client.lag import Lag
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.model import SyncreplMode
-from syncrepl_client.resumption import read_server
 from syncrepl_client.retry import Verdict, verdict
 from syncrepl_client.store.base import NOTHING
 from syncrepl_client.transport.waking import Waker
@@ -26,13 +27,13 @@ from syncrepl_client.transport.waking import Waker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from syncrepl_client.access import Access
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.access import Access
+    from syncrepl_client.connection.client import Client
+    from syncrepl_client.connection.listener import AnyListener
+    from syncrepl_client.consumer.guard import MaxDeletes
+    from syncrepl_client.consumer.heartbeat import Heartbeat
     from syncrepl_client.contentsync.server import Server
-    from syncrepl_client.guard import MaxDeletes
-    from syncrepl_client.heartbeat import Heartbeat
     from syncrepl_client.ldap.url import LDAPUrl
-    from syncrepl_client.listener import AnyListener
     from syncrepl_client.model import Report
     from syncrepl_client.redaction import Redaction
     from syncrepl_client.store.base import Counts

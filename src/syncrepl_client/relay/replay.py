@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import ChangesLost, UsageError
-from syncrepl_client.moments import microseconds, moment
+from syncrepl_client.model.moments import microseconds, moment
 from syncrepl_client.store import changelog
 from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed, begin_at

@@ -13,7 +13,7 @@ from syncrepl_client.ldap.attributes import Attributes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from syncrepl_client.client import Client
+    from syncrepl_client.connection.client import Client
     from syncrepl_client.contentsync.server import Server
     from syncrepl_client.store.store import Store
 

@@ -1,0 +1,1 @@
+"""One connection to one server: the way in, who to be there, and what can be asked on it."""
