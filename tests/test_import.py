@@ -36,20 +36,20 @@ OUTSIDE = {
 BEHIND = {
     f"syncrepl_client.{name}"
     for name in (
-        "access",
+        "connection.access",
         "cli",
-        "client",
-        "consumer",
+        "connection.client",
+        "consumer.pump",
         "contentsync",
         "diagnosis",
         "envelope",
-        "follow",
+        "provider.follow",
         "ldap.definitions",
-        "link",
+        "provider.link",
         "opening",
-        "relay",
+        "relay.pump",
         "sasl",
-        "sharing",
+        "aio.sharing",
         "sinks",
         "store.database",
         "store.store",
@@ -57,7 +57,7 @@ BEHIND = {
         "trace",
         "transport.sockets",
         "transport.tls",
-        "worker",
+        "aio.worker",
     )
 }
 
