@@ -61,8 +61,9 @@ class Program:
 
     def __init__(self, command: str, log: Path, variables: dict[str, str]) -> None:
         self._log = log
-        # How much of it was on the page already.
-        self._read = 0
+        # The numbers of the lines that were on the page already, and of the one that was found last.
+        self._shown: list[int] = []
+        self._at = -1
         with log.open("wb") as opened:
             self._process = subprocess.Popen(
                 [_SHELL, "-c", f"exec env {command}"],
@@ -73,17 +74,23 @@ class Program:
             )
 
     def expect(self, lines: list[str]) -> None:
-        """Wait until it has printed these lines; there may be others before and between them."""
-        wanted = pattern([one for line in lines for one in ("…", line)])
+        """Wait until it has printed these lines, in any order and with others: it has threads; each counts once."""
         deadline = time.monotonic() + PATIENCE
-        while not (found := wanted.match(self._new())):
-            ended = self._process.poll() is not None
-            assert wanted.match(self._new()) or not (ended or time.monotonic() > deadline), self._new()
-            time.sleep(0.02)
-        self._read += len(found[0])
+        for line in lines:
+            wanted = pattern([line])
+            while not self._found(wanted):
+                ended = self._process.poll() is not None
+                late = ended or time.monotonic() > deadline
+                assert not late or self._found(wanted), f"{line}\nis not in\n{self._log.read_text(encoding='utf-8')}"
+                time.sleep(0.02)
+            self._shown.append(self._at)
 
-    def _new(self) -> str:
-        return self._log.read_text(encoding="utf-8")[self._read :]
+    def _found(self, wanted: re.Pattern[str]) -> bool:
+        """Tell whether there is such a line that was not on the page yet, and note which one."""
+        printed = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
+        found = (at for at, one in enumerate(printed) if at not in self._shown and wanted.fullmatch(one))
+        self._at = next(found, -1)
+        return self._at >= 0
 
     @property
     def process_id(self) -> int:
@@ -166,7 +173,7 @@ class Terminal:
         self.programs[name].expect(lines)
 
     def expect(self, text: str, name: str = "") -> None:
-        """Wait until a program has printed these lines; there may be others before and between them."""
+        """Wait until a program has printed these lines; see `Program.expect`."""
         self.programs[name].expect(self.here(text).splitlines())
 
     def kill(self, name: str = "") -> None:

@@ -61,12 +61,14 @@ def test_who_looks_again_sees_what_comes(terminal: Terminal) -> None:
     terminal.run("$ cat gone\nwent", until=True)
 
 
-def test_what_goes_on_prints_in_order_and_ends_when_it_is_told_to(terminal: Terminal) -> None:
+def test_what_goes_on_prints_each_line_once_and_ends_when_it_is_told_to(terminal: Terminal) -> None:
     terminal.start("$ sh -c 'echo a; echo b; echo c; exec sleep 100'\na", "one")
     terminal.expect("c", "one")
+    terminal.expect("…b", "one")
     terminal.programs["one"].kill()
-    with pytest.raises(AssertionError):
-        terminal.expect("b", "one")
+    for wrong in ("b", "d", "a"):
+        with pytest.raises(AssertionError, match="is not in"):
+            terminal.expect(wrong, "one")
     terminal.start("$ sleep 100", "one")
     assert terminal.programs["one"].interrupt() == -signal.SIGINT
 
