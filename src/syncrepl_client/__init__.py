@@ -71,7 +71,7 @@ __all__ = [
     "watch",
 ]
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 # Without it Python prints warnings of a program that has set up no logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
