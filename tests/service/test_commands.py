@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -153,6 +154,9 @@ def test_what_a_receiver_does_not_take_is_set_aside_and_sent_again(
     first, second = map(json.loads, lines)
     assert (first["sink"], first["source"], first["kind"], first["dn"]) == ("picky", "corp", "updated", person(1))
     assert "it waits for dead letter" in second["reason"]
+    said = picky.until("events-refused")
+    assert re.match(r"picky from corp: [12] events? not taken and set aside \(look at them: ", said["message"])
+    assert person(1) not in said["message"]
     assert person(1) in dead(picky, "list", "--sink", "picky")
     shown = json.loads(dead(picky, "show", str(first["number"])))
     assert shown["id"] == first["event_id"]

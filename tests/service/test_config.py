@@ -372,3 +372,12 @@ def test_a_table_of_entries_is_for_one_sink_and_one_source(tmp_path: Path) -> No
 
     tables["sinks.out"] |= {"table": "people_{source}"}
     building.check(read(tmp_path, tables))
+
+
+@pytest.mark.parametrize("text", ["no TOML", "", text_of(with_key("sinks.out", "url", "file:x?y"))], ids=repr)
+def test_a_mistake_names_the_file_as_it_was_given(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        building.check(load("config.toml", {}))
+    assert caught.value.file == "config.toml"

@@ -94,7 +94,7 @@ def check(config: Config) -> None:
                 attempt(f"sinks.{name}", partial(_check_sink, config, name, source, taken))
     if mistakes:
         told = (Mistake(key, str(error), error.hint) for key, error in mistakes.items())
-        raise ConfigurationError(str(config.file), tuple(told))
+        raise ConfigurationError(config.named, tuple(told))
 
 
 def _check_source(config: Config, name: str) -> None:

@@ -53,13 +53,15 @@ class Config:
     """What a configuration says.
 
     Args:
-        file: the file.
+        file: the file, by its whole path.
+        named: the same as it was given, for errors.
         service: what concerns all of it.
         sources: by name.
         sinks: by name.
     """
 
     file: Path
+    named: str
     service: ServiceSection
     sources: Mapping[str, Part[SourceSection]]
     sinks: Mapping[str, Part[SinkSection]]
@@ -100,7 +102,7 @@ def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.envir
         ConfigurationError: it cannot be read, or has mistakes, all of which are told.
     """
     file = Path(path).absolute()
-    document = _document(file)
+    document = _document(file, str(path))
     reading = Reading(file.parent, environment)
     for name in document.keys() - set(_TABLES):
         reading.mistake(name, "there is no such table", "there are [service], [sources.NAME] and [sinks.NAME]")
@@ -114,10 +116,10 @@ def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.envir
     reading.refuse_other_variables(_TABLES)
     if reading.mistakes or service is None:
         raise ConfigurationError(str(path), tuple(reading.mistakes))
-    return Config(file, service, sources, sinks)
+    return Config(file, str(path), service, sources, sinks)
 
 
-def _document(file: Path) -> dict[str, Any]:
+def _document(file: Path, named: str) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
             return tomllib.load(opened)
@@ -125,7 +127,7 @@ def _document(file: Path) -> dict[str, Any]:
         problem, hint = f"it cannot be read: {error.strerror}", "check its path and permissions"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problem, hint = f"it is not TOML: {error}", "compare that line with: syncrepl-client config example"
-    raise ConfigurationError(str(file), (Mistake(file.name, problem, hint),))
+    raise ConfigurationError(named, (Mistake(file.name, problem, hint),))
 
 
 def _parts(reading: Reading, document: Mapping[str, Any], tables: str, kind: type[S]) -> dict[str, Part[S]]:

@@ -35,6 +35,8 @@ _LONGEST_STEP: Final = 900.0
 # How often it is looked whether there is a data file yet.
 _LOOK_EVERY: Final = 0.5
 _BACKOFF: Final = Backoff(10.0, 600.0)
+# A receiver that refuses everything is not told of with each event.
+_TELL_EVERY: Final = 60.0
 
 
 # What to those who look is the state of a relay that there is not.
@@ -81,8 +83,10 @@ class Delivery:
         self._delivered: Counter[Kind] = Counter()
         self._rejected = self._errors = 0
         self._state = State.RUNNING
-        # What the log knows: the state, and the last error.
+        # What the log knows: the state, and the last error; how many were not taken, and when it may be told of more.
         self._told = (State.RUNNING, str(None))
+        self._told_rejected = 0
+        self._tell_again = clock()
 
     def follows(self, source: Source) -> bool:
         """Tell whether it takes from a source."""
@@ -171,6 +175,10 @@ class Delivery:
         if news and self._told != (state, str(error)):
             self._told = (state, str(error))
             diary.sink_changed(self.sink, self.source, state.value, error)
+        rejected = self._rejected + relay.status().rejected
+        if rejected > self._told_rejected and self._clock() >= self._tell_again:
+            diary.events_refused(self.sink, self.source, rejected - self._told_rejected, self._section.rejected)
+            self._told_rejected, self._tell_again = rejected, self._clock() + _TELL_EVERY
 
     def _count(self, relay: Relay) -> None:
         status = relay.status()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "begins_anew",
     "configuration_refused",
+    "events_refused",
     "named",
     "part_ended",
     "reloaded",
@@ -84,6 +85,14 @@ def sink_changed(sink: str, source: str, state: str, error: Exception | None) ->
     said = type(error).__name__ if isinstance(error, EventRejected) else named(error)
     extra |= fields(error=type(error).__name__)
     _logger.warning("%s from %s: %s: %s%s", sink, source, state, said, hint, extra=extra)
+
+
+def events_refused(sink: str, source: str, count: int, policy: str) -> None:
+    """Say that a receiver does not take some events, and that the others go on."""
+    extra = fields(what="events-refused", sink=sink, source=source)
+    then = "set aside (look at them: syncrepl-client dead list CONFIG)" if policy == "dead letters" else "left out"
+    events = f"{count} event{'' if count == 1 else 's'}"
+    _logger.warning("%s from %s: %s not taken and %s", sink, source, events, then, extra=extra)
 
 
 def subscriptions_left(source: str, names: Sequence[str]) -> None:
