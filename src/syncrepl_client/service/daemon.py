@@ -88,8 +88,8 @@ class Daemon:
             ConfigurationError: the configuration cannot be.
             UsageError: the folder of the data cannot be made, or nobody can listen where it says.
         """
-        config = self._read()
         with _heard(self._came), ExitStack() as stack:
+            config = self._read()
             stack.callback(diary.service_ended, str(config.file))
             stack.callback(self._end)
             self._apply(config)
