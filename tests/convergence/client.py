@@ -12,8 +12,10 @@ many failpoints there are.
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import sqlite3
@@ -25,6 +27,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
+import syncrepl_client
 from syncrepl_client import Retention, Syncrepl
 from syncrepl_client.store import database
 from tests.convergence.mirror import Mirror
@@ -162,8 +165,16 @@ def child(job: Job, answer: int) -> None:
     os._exit(status)
 
 
+def load_all() -> None:
+    """Import what a client imports when it is used, once for all of them."""
+    for module in pkgutil.walk_packages(syncrepl_client.__path__, "syncrepl_client."):
+        if module.name.split(".")[1] in {"consumer", "contentsync", "ldap", "model", "opening", "provider", "store"}:
+            importlib.import_module(module.name)
+
+
 def serve() -> None:
     """Do one job after another."""
+    load_all()
     for line in sys.stdin:
         job = Job(**json.loads(line))
         reading, writing = os.pipe()
