@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "Contender", "sample_events"]
 
-BATCH: Final = 100
-"""How many events a relay publishes at once, where a change is one event."""
+BATCH: Final = 500
+"""How many events the service publishes at once unless it is told otherwise, where a change is one event."""
 
 _URL: Final = "ldap://ldap.example.com/dc=example,dc=com"
 
