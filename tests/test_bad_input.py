@@ -416,4 +416,7 @@ def test_changed_parameters_never_meet_a_stale_cookie(slapd: Slapd, tmp_path: Pa
 
 def test_every_error_is_of_one_base_class() -> None:
     kinds = [getattr(exceptions, name) for name in exceptions.__all__]
-    assert all(issubclass(kind, SyncreplError) for kind in kinds if not issubclass(kind, Warning))
+    # What a configuration has wrong is told by an error, and is none.
+    errors = [kind for kind in kinds if issubclass(kind, BaseException) and not issubclass(kind, Warning)]
+    assert {kind.__name__ for kind in kinds} - {kind.__name__ for kind in errors} == {"DBConsistencyWarning", "Mistake"}
+    assert all(issubclass(kind, SyncreplError) for kind in errors)

@@ -274,8 +274,8 @@ def test_every_field_is_explained() -> None:
 def test_every_logger_and_event_is_explained() -> None:
     page = (DOCS / "logging.rst").read_text(encoding="utf-8")
     source = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.parent.joinpath("src").rglob("*.py"))
-    loggers = {part.split('"')[1] for part in source.split("getLogger(")[1:] if part.startswith('"')}
-    whats = {part.split('"')[0] for part in source.split('what="')[1:]}
+    loggers = {part.split('"')[1] for part in source.split("getLogger(")[1:] if part.startswith('"syncrepl_client')}
+    whats = {part.split('"')[0] for part in source.split('fields(what="')[1:]}
 
     assert len(loggers) > 3
     assert len(whats) > 10
