@@ -284,7 +284,7 @@ def subscribe(
         path: the data file, or the folder with a ``syncrepl.db`` in it.
         name: under which the position is stored; each name has one reader at a time.
         start: where it begins the first time: ``"snapshot"``, with each entry of the copy as `Added`; ``"now"``; or
-            after the change of a number.
+            after the change of a number.  After a reset of the file it begins with a snapshot in any case.
         restart: whether to begin there again although the name is known.
         kinds: the kinds of change to tell of, such as ``(Added, Deleted)``; all if there are none.
 

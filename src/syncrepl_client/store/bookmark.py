@@ -50,7 +50,7 @@ class Bookmark:
             if found is not None and found.position is not None:
                 self.position: Position | None = found.position
             else:
-                self.position = begin_at(self._connection, start, path)
+                self.position = begin_at(self._connection, _start(found, start), path)
                 # From here on the changelog waits for it.
                 self.save(self.position)
         except BaseException:
@@ -108,9 +108,16 @@ def peek(path: Path, name: str, start: Start) -> Position | None:
     try:
         with translated(path):
             found = subscriptions.find(connection, name)
-            return begin_at(connection, start, path) if found is None or found.position is None else found.position
+            if found is not None and found.position is not None:
+                return found.position
+            return begin_at(connection, _start(found, start), path)
     finally:
         connection.close()
+
+
+def _start(found: Stored | None, start: Start) -> Start:
+    """Return where to begin: who is known and has nothing waits for a snapshot, wherever he began the first time."""
+    return start if found is None else "snapshot"
 
 
 def forget(path: Path, name: str) -> bool:
