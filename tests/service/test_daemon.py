@@ -334,6 +334,20 @@ def test_a_data_file_that_is_taken_away_does_not_end_the_service(server: Slapd, 
         assert service.ask("/livez")[0] == 200
 
 
+def test_a_data_file_that_is_replaced_is_delivered_from(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        service.wait(lambda: len(bodies(kept)) == ENTRIES)
+        for file in service.data.glob("corp.db*"):
+            file.unlink()
+        server.replace(person(1), "title", ["Dr"])
+        service.until("source-failed")
+        # It tries again at once; the new file is another one, and the sink begins anew with it.
+        service.reload()
+        service.wait(lambda: kept.read_bytes().count(b"entry.read") == 2 * ENTRIES)
+        server.replace(person(2), "title", ["the last one"])
+        service.wait(lambda: b"the last one" in kept.read_bytes())
+
+
 # --- signals, and the service manager ---------------------------------------------------------------------------------
 
 

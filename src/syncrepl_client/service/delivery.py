@@ -114,6 +114,7 @@ class Delivery:
 
     def _deliver(self, *, restart: bool) -> None:
         start: Start = "snapshot" if restart else self._section.start
+        file = self._from.file
         with (
             closing(self._letters()) as letters,
             subscribe(self._from.path, subscription_of(self.sink), start=start, restart=restart) as subscription,
@@ -123,7 +124,8 @@ class Delivery:
             try:
                 if self._interrupted:
                     relay.stop()
-                while relay.step(_STEP):
+                # Who has opened a file that was replaced would wait there for ever.
+                while relay.step(_STEP) and file == self._from.file:
                     self.attempts.beat()
                     self._look(relay)
             finally:

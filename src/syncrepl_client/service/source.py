@@ -57,6 +57,8 @@ class Source:
         self.attempts = Attempts(f"source {name}", self, _BACKOFF, random=random, clock=clock)
         self.opened = threading.Event()
         """Set once there is a data file that can be read."""
+        self.file: tuple[int, int] | None = None
+        """Which file that is, whatever its name stands for later."""
         self.tried = threading.Event()
         """Set once it is known whether there is a copy: the first refresh is complete, or a first try has failed."""
         self._interrupted = False
@@ -80,6 +82,8 @@ class Source:
             replica.open_store()
             replica.refuse_another_search()
             self.looking.renew()
+            status = self.path.stat()
+            self.file = status.st_dev, status.st_ino
             self.opened.set()
             if replica.store.whole:
                 self.tried.set()
