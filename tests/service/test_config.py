@@ -52,6 +52,27 @@ class Own:
         return MemorySink()
 
 
+class Raising:
+    """A sink that has a defect."""
+
+    @classmethod
+    def from_url(cls, url: str) -> MemorySink:
+        """Fail."""
+        raise KeyError(url)
+
+
+class Unreadable:
+    """A sink whose annotations are none."""
+
+    @classmethod
+    def from_url(cls, url: str, *, size: int = 0) -> MemorySink:
+        """Make one."""
+        return MemorySink()
+
+
+Unreadable.from_url.__func__.__annotations__["size"] = "1 +"  # type: ignore[attr-defined]
+
+
 def text_of(tables: dict[str, dict[str, Any]]) -> str:
     lines = []
     for name, table in tables.items():
@@ -138,6 +159,15 @@ def test_what_must_be_said_is_told_where_it_is_missing(table: str, tmp_path: Pat
         ("", "sources", "there is none"),
         ("[service]\ndata = 'd'\n[sources]\n[sinks]", "sinks", "there is none"),
         ("sources = 3", "sources", "there is none"),
+        ("sources = 3\n[sinks.a]\nurl='stdout:'\nfrom=['b']", "sinks.a.from", "there is no source"),
+        ("[service]\ndata='~no-such-user/d'\n[sources.a]\nurl='ldap:///'", "service.data", "home directory"),
+        (
+            "[service]\ndata='d'\n[sources.a]\nurl='ldap:///'\npassword={file='~no-such-user/p'}",
+            "sources.a.password",
+            "home",
+        ),
+        ("[service]\ndata=\"d\\u0000\"\n[sources.a]\nurl='ldap:///'\n[sinks.a]\nurl='stdout:'", "service.data", "null"),
+        (f"x = {'[' * 5000}", "config.toml", "it is not TOML"),
         ("[service]\ndata='d'\n[sources]\ncorp = 3\n[sinks.a]\nurl='stdout:'", "sources.corp", "it is 3, not a table"),
         ("[service]\ndata='d'\n[sources.'a b']\n[sinks.a]\nurl='stdout:'", "sources.a b", "that is no name"),
         (
@@ -180,6 +210,10 @@ def test_a_sink_may_name_its_sources(tmp_path: Path) -> None:
         ("sources.corp", "hash", ["mail"], "need a key"),
         ("sources.corp", "drop", ["a b"], "a b"),
         ("sources.corp", "on_behalf_of", "ann", "ann"),
+        ("sources.corp", "keep", "9999999999999w", "forever"),
+        ("sources.corp", "keep_size", "9" * 400 + "TB", "unlimited"),
+        ("sources.corp", "data", "dead-letters.db", "is what could not be delivered"),
+        ("sources.corp", "data", "service.lock", "is who works with the folder"),
         ("sinks.out", "url", "stdout://x", "not standard output"),
         ("sinks.out", "filter", "(x", "x"),
         ("sinks.out", "retry_longest", "10ms", "no backoff"),
@@ -300,6 +334,29 @@ def test_a_sink_of_ones_own_is_a_class(tmp_path: Path) -> None:
 def test_a_class_that_is_no_sink_is_told(named: str, tmp_path: Path) -> None:
     [mistake] = mistakes(tmp_path, {**RIGHT, "sinks.out": {"url": "x", "class": named}})
     assert mistake.key == "sinks.out.class"
+
+
+@pytest.mark.parametrize("text", ["class Sink(:", "1 / 0", "raise SystemExit"])
+def test_a_module_that_cannot_be_imported_is_told(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_sink.py").write_text(text)
+    [mistake] = mistakes(tmp_path, {**RIGHT, "sinks.out": {"url": "x", "class": "broken_sink:Sink"}})
+    assert mistake.key == "sinks.out.class"
+    assert "cannot be imported" in mistake.problem
+
+
+@pytest.mark.parametrize("kind", ["Raising", "Unreadable"])
+def test_a_sink_that_cannot_be_made_is_told(kind: str, tmp_path: Path) -> None:
+    [mistake] = mistakes(tmp_path, {**RIGHT, "sinks.out": {"url": "x", "class": f"tests.service.test_config:{kind}"}})
+    assert mistake.key.startswith("sinks.out")
+    assert kind in mistake.problem
+
+
+def test_two_sources_have_two_data_files(tmp_path: Path) -> None:
+    more = {**RIGHT["sources.corp"], "data": "./corp.db"}
+    [mistake] = mistakes(tmp_path, {**RIGHT, "sources.more": more})
+    assert mistake.key == "sources.more"
+    assert "is the data file of corp" in mistake.problem
 
 
 # --- what is the same -------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from syncrepl_client.credentials import Credentials
     from syncrepl_client.envelope.base import Envelope, Event
@@ -85,8 +86,9 @@ def check(config: Config) -> None:
             mistakes.setdefault(key, error)
 
     attempt("service.listen", lambda: address_of(config.service.listen))
+    files = {path.resolve(): what for path, what in config.own_files.items()}
     for name in config.sources:
-        attempt(f"sources.{name}", partial(_check_source, config, name))
+        attempt(f"sources.{name}", partial(_check_source, config, name, files))
     for name in config.sinks:
         for source in config.sources_of(name):
             # What a sink gets cannot be known of a source that cannot be.
@@ -97,8 +99,16 @@ def check(config: Config) -> None:
         raise ConfigurationError(config.named, tuple(told))
 
 
-def _check_source(config: Config, name: str) -> None:
+def _check_source(config: Config, name: str, files: dict[Path, str]) -> None:
     make_replica(config, name).check()
+    path = config.data_file(name)
+    try:
+        file = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{str(path)!r} can be no data file: {error}", hint="name another one as data") from error
+    other = files.setdefault(file, f"the data file of {name}")
+    if other != f"the data file of {name}":
+        raise UsageError(f"{path} is {other}", hint="give each source a data file of its own")
 
 
 def _check_sink(config: Config, name: str, source: str, taken: dict[str, str]) -> None:
@@ -146,7 +156,8 @@ def make_replica(config: Config, name: str, listener: object | None = None) -> R
         cleartext_password=section.cleartext_password,
         on_behalf_of=section.on_behalf_of,
         max_deletes=MaxDeletes.parse(section.max_deletes),
-        verify_every=None if section.verify_every is None else float(section.verify_every),
+        # To a replica, 0 is never.
+        verify_every=None if section.verify_every is None else section.verify_every.limited or 0.0,
         providers=section.providers,
         srv=section.srv or None,
         redaction=redaction_of(section),
@@ -304,7 +315,14 @@ def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sin
     options: dict[str, Any] = dict(section.options)
     given = {"join": envelope.batch, "source": source}
     options |= {name: value for name, value in given.items() if accepts(kind, name)}
-    return kind.from_url(section.url, **options)
+    try:
+        return kind.from_url(section.url, **options)
+    except SyncreplError:
+        raise
+    except Exception as error:
+        # A class of somebody else's may raise anything.
+        what = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{kind} cannot be made: {what}", hint="look into its from_url") from error
 
 
 def make_selection(section: SinkSection) -> Selection:

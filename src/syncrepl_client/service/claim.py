@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from syncrepl_client.exceptions import UsageError
+from syncrepl_client.service.config import LOCK, REPORT
 from syncrepl_client.service.snapshot import SinkState, SourceState
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from syncrepl_client.service.snapshot import Snapshot
 
 __all__ = ["Claim", "Report", "is_claimed", "last_report"]
-
-_LOCK: Final = "service.lock"
-_REPORT: Final = "service.json"
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -48,10 +46,10 @@ class Claim:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._report = folder / _REPORT
+        self._report = folder / REPORT
         self._told: bytes | None = None
         try:
-            self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise UsageError(
                 f"{folder} cannot be used: {error.strerror}", hint="make it a folder that this user may write to"
@@ -89,7 +87,7 @@ class Claim:
 def is_claimed(folder: Path) -> bool:
     """Tell whether a service works with a folder."""
     try:
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -106,6 +104,6 @@ def last_report(folder: Path) -> Report | None:
     if not is_claimed(folder):
         return None
     try:
-        return msgspec.json.decode((folder / _REPORT).read_bytes(), type=Report)
+        return msgspec.json.decode((folder / REPORT).read_bytes(), type=Report)
     except (OSError, msgspec.MsgspecError):
         return None

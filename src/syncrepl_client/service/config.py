@@ -25,7 +25,11 @@ from syncrepl_client.service.sink_keys import sink_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Config", "Part", "load"]
+__all__ = ["LOCK", "REPORT", "Config", "Part", "load"]
+
+LOCK: Final = "service.lock"
+REPORT: Final = "service.json"
+"""Two files in the folder of a service; see `claim`."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -82,6 +86,15 @@ class Config:
         """The file of what could not be delivered."""
         return self.folder / "dead-letters.db"
 
+    @property
+    def own_files(self) -> dict[Path, str]:
+        """The files in the folder that are no copies, and what they are."""
+        return {
+            self.dead_letters: "what could not be delivered",
+            self.folder / LOCK: "who works with the folder",
+            self.folder / REPORT: "what the service says of itself",
+        }
+
     def data_file(self, source: str) -> Path:
         """Return the data file of a source."""
         return self.folder / (self.sources[source].section.data or f"{source}.db")
@@ -109,14 +122,24 @@ def load(path: str | os.PathLike[str], environment: Mapping[str, str] = os.envir
     service = _section(reading, document.get("service", {}), "service", ServiceSection)
     sources = _parts(reading, document, "sources", SourceSection)
     sinks = _parts(reading, document, "sinks", SinkSection)
+    named = document.get("sources")
     for name, sink in sinks.items():
         for source in sink.section.sources:
-            if source not in document.get("sources", {}):
+            if not isinstance(named, dict) or source not in named:
                 reading.mistake(f"sinks.{name}.from", f"there is no source {source!r}", "name a table [sources.NAME]")
     reading.refuse_other_variables(_TABLES)
+    if service is not None:
+        _look_at_folder(reading, service)
     if reading.mistakes or service is None:
         raise ConfigurationError(str(path), tuple(reading.mistakes))
     return Config(file, str(path), service, sources, sinks)
+
+
+def _look_at_folder(reading: Reading, service: ServiceSection) -> None:
+    try:
+        Path(service.data).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        reading.mistake("service.data", f"that is no folder: {error}", "name one that this user may write to")
 
 
 def _document(file: Path, named: str) -> dict[str, Any]:
@@ -125,7 +148,7 @@ def _document(file: Path, named: str) -> dict[str, Any]:
             return tomllib.load(opened)
     except OSError as error:
         problem, hint = f"it cannot be read: {error.strerror}", "check its path and permissions"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         problem, hint = f"it is not TOML: {error}", "compare that line with: syncrepl-client config example"
     raise ConfigurationError(named, (Mistake(file.name, problem, hint),))
 

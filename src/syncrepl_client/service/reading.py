@@ -175,7 +175,11 @@ class Reading:
             raise UsageError("a secret does not stand in the configuration", hint=f"say where it is: {_WHERE}")
         match value:
             case {"file": str(path), **rest} if not rest:
-                return Secret.from_file(self._folder / Path(path).expanduser())
+                try:
+                    file = Path(path).expanduser()
+                except RuntimeError as error:
+                    raise UsageError(f"{path}: {error}", hint="write the whole path") from error
+                return Secret.from_file(self._folder / file)
             case {"credential": str(name), **rest} if not rest:
                 return self._credential(name)
             case {"env": str(name), **rest} if not rest:

@@ -84,7 +84,10 @@ class SourceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = "10%,50"
     verify_every: Annotated[
         Duration | None,
-        Meta(description="how often the copy is compared with the server; by default where the server needs it"),
+        Meta(
+            description="how often the copy is compared with the server; by default where the server needs it, "
+            "'forever' is never"
+        ),
     ] = None
     lag_every: Annotated[
         Duration,

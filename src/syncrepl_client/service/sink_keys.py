@@ -95,10 +95,17 @@ def accepts(kind: SinkType, name: str) -> bool:
 def _options(kind: SinkType) -> list[tuple[str, Any, Any]]:
     """Return the names, types and defaults of what a sink takes besides its URL."""
     function: Callable[..., Any] = getattr(kind.from_url, "__func__", kind.from_url)
-    hints = typing.get_type_hints(function, localns=_Names(function))
+    try:
+        hints = typing.get_type_hints(function, localns=_Names(function))
+        arguments = inspect.signature(function).parameters.values()
+    except Exception as error:
+        raise UsageError(
+            f"from_url of {kind} cannot be understood: {type(error).__name__}: {error}",
+            hint="give its arguments types, as text or as they are",
+        ) from error
     return [
         (one.name, hints.get(one.name, Any), one.default)
-        for one in inspect.signature(function).parameters.values()
+        for one in arguments
         if one.kind is inspect.Parameter.KEYWORD_ONLY
     ]
 
@@ -122,9 +129,11 @@ def _imported(named: str) -> SinkType:
     module, _, name = named.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:
+        # A module of somebody else's may do anything, and a service that runs must outlive it.
         raise UsageError(
-            f"{named!r} cannot be imported: {error}", hint="write module:Class, and install it where this program is"
+            f"{named!r} cannot be imported: {type(error).__name__}: {error}",
+            hint="write module:Class, and install it where this program is",
         ) from error
     if not callable(getattr(found, "from_url", None)):
         raise UsageError(f"{named!r} is no sink", hint="it needs a class method from_url(url, *, options)")

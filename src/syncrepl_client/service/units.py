@@ -10,6 +10,9 @@ __all__ = ["Duration", "Size"]
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+# In seconds: a hundred years are more than who waits, or what counts days, can do with.
+_LONGEST: Final = 100 * 366 * 86_400
+_LARGEST: Final = 1 << 62
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B", re.IGNORECASE)
 _OCTETS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _WITHOUT_END: Final = "forever"
@@ -26,14 +29,17 @@ class Duration(float):
         """Read a time.
 
         Raises:
-            ValueError: it is none, or has no unit.
+            ValueError: it is none, has no unit, or is longer than a life.
         """
         if text == _WITHOUT_END:
             return cls(math.inf)
         match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise ValueError('a time is a number and a unit, in quotes, such as "30s", "10m", "12h" or "7d"')
-        return cls(float(match[1]) * _SECONDS[match[2]])
+        seconds = float(match[1]) * _SECONDS[match[2]]
+        if seconds > _LONGEST:
+            raise ValueError('that is more than a hundred years; write "forever"')
+        return cls(seconds)
 
     @property
     def text(self) -> str:
@@ -59,14 +65,17 @@ class Size(int):
         """Read a size.
 
         Raises:
-            ValueError: it is none, or has no unit.
+            ValueError: it is none, has no unit, or is more than any disk has.
         """
         if text == _WITHOUT_LIMIT:
             return cls(-1)
         match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise ValueError('a size is a number and a unit, in quotes, such as "64 KB", "256 MB" or "2 GB"')
-        return cls(float(match[1]) * _OCTETS[match[2].upper()])
+        octets = float(match[1]) * _OCTETS[match[2].upper()]
+        if octets > _LARGEST:
+            raise ValueError('that is more than there is; write "unlimited"')
+        return cls(octets)
 
     @property
     def text(self) -> str:
