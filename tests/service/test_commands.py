@@ -179,6 +179,18 @@ def test_what_a_receiver_does_not_take_is_set_aside_and_sent_again(
     assert told(picky)[0]["dead_letters"] == 0
 
 
+def test_what_is_set_aside_is_in_the_folder_of_now(picky: Service, server: Slapd) -> None:
+    # The data file stays where it is, and so the sink might stay what it was.
+    picky.tables["sources.corp"]["data"] = str(picky.data / "corp.db")
+    picky.reload()
+    picky.until("reloaded")
+    picky.tables["service"]["data"] = "other"
+    picky.reload()
+    picky.until("reloaded", 2)
+    server.replace(person(1), "title", ["bad"])
+    picky.wait(lambda: person(1) in dead(picky, "list"))
+
+
 def test_what_is_set_aside_can_be_given_up(picky: Service, server: Slapd) -> None:
     server.replace(person(1), "title", ["bad"])
     picky.wait(lambda: told(picky)[0]["dead_letters"] == 1)

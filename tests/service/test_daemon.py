@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ldif
 import pytest
 
+from syncrepl_client.service.claim import is_claimed
 from tests.cli.command import run
 from tests.server import free_port
 from tests.service.manager import Manager
@@ -307,6 +308,16 @@ def test_reloads_under_load_lose_nothing_and_invent_nothing(server: Slapd, kept:
         assert sequences == list(range(sequences[0], sequences[-1] + 1))
 
 
+def test_why_a_folder_cannot_be_is_told(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        service.wait(lambda: len(bodies(kept)) == ENTRIES)
+        service.tables["service"]["data"] = str(kept)
+        service.reload()
+        assert "cannot be made: File exists" in service.until("configuration-refused")["message"]
+        server.replace(person(1), "title", ["Dr"])
+        service.wait(lambda: len(bodies(kept)) == ENTRIES + 1)
+
+
 def test_a_reload_may_change_where_it_listens_and_keeps_that_if_it_cannot(
     server: Slapd, kept: Path, tmp_path: Path
 ) -> None:
@@ -314,9 +325,13 @@ def test_a_reload_may_change_where_it_listens_and_keeps_that_if_it_cannot(
         service.wait(lambda: service.ask("/readyz")[0] == 200)
         former = service.tables["service"]["listen"]
         service.tables["service"]["listen"] = server.url.removeprefix("ldap://")
+        service.tables["service"]["data"] = "other"
         service.reload()
-        service.until("configuration-refused")
+        assert "cannot listen at" in service.until("configuration-refused")["message"]
         assert service.ask("/livez")[0] == 200
+        # It still works with the former folder, and with no other.
+        assert [is_claimed(tmp_path / name) for name in ("data", "other")] == [True, False]
+        service.tables["service"]["data"] = "data"
         service.tables["service"]["listen"] = former.replace("127.0.0.1", "127.0.0.2")
         service.reload()
         service.until("reloaded")

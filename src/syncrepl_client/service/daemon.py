@@ -131,11 +131,22 @@ class Daemon:
         return config
 
     def _apply(self, config: Config) -> list[str]:
-        self._claim_folder(config.folder)
+        # What may fail comes first, for then the former configuration goes on.
+        claim = None if config.folder == self._folder else Claim(config.folder)
+        try:
+            policy = building.policy_of(config.service)
+            self._listen(config.service.listen)
+        except SyncreplError:
+            if claim is not None:
+                claim.release()
+            raise
+        self._policy = policy
         self._configured(config)
-        self._policy = building.policy_of(config.service)
-        self._listen(config.service.listen)
         made = self._parts.apply(config)
+        if claim is not None:
+            # Until here parts have worked with the former one.
+            self._give_back()
+            self._claim, self._folder = claim, config.folder
         for source in config.sources:
             # One that is not there yet, or of an earlier version until its owner has opened it, waits for nobody new.
             with suppress(DBError):
@@ -145,32 +156,28 @@ class Daemon:
         self._reloaded, self._reload_failed = time.time(), False
         return made
 
-    def _claim_folder(self, folder: Path | None) -> None:
-        if folder == self._folder:
-            return
-        claim = None if folder is None else Claim(folder)
+    def _give_back(self) -> None:
         if self._claim is not None:
             self._claim.release()
-        self._claim, self._folder = claim, folder
+        self._claim = self._folder = None
 
     def _listen(self, where: str) -> None:
         if where == self._listens:
             return
-        before, self._endpoint = self._endpoint, None
+        address = building.address_of(where)
+        before, there = self._endpoint, self._listens
+        self._endpoint, self._listens = None, ""
         if before is not None:
             # Both may be the same port.
             before.close()
-        address = building.address_of(where)
         if address is None:
-            self._listens = ""
             return
         try:
-            self._endpoint = self._open_endpoint(*address)
+            self._endpoint, self._listens = self._open_endpoint(*address), where
         except UsageError:
             if before is not None:
-                self._endpoint = before.open()
+                self._endpoint, self._listens = before.open(), there
             raise
-        self._listens = where
 
     def _open_endpoint(self, host: str, port: int) -> Endpoint:
         return Endpoint(host, port, pages(lambda: self._snapshot, lambda: self._policy)).open()
@@ -180,7 +187,7 @@ class Daemon:
         try:
             config = self._read()
             diary.reloaded(str(config.file), self._apply(config))
-        except SyncreplError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, what works goes on
             self._reload_failed = True
             diary.configuration_refused(error)
         self._notifier.ready()
@@ -228,7 +235,7 @@ class Daemon:
         self._notifier.extend(_MORE_TIME)
         self._parts.stop()
         self._listen("")
-        self._claim_folder(None)
+        self._give_back()
 
 
 @contextmanager

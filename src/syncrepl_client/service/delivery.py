@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from contextlib import closing
@@ -70,7 +71,7 @@ class Delivery:
     ) -> None:
         self.sink = sink
         self.source = source.name
-        self.fingerprint = config.sinks[sink].fingerprint + source.fingerprint
+        self.fingerprint = config.sinks[sink].fingerprint + source.fingerprint + os.fsencode(config.dead_letters)
         self._config = config
         self._section = config.sinks[sink].section
         self._from = source

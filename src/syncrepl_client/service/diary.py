@@ -56,8 +56,16 @@ def _failed(who: str, error: Exception, delay: float | None, extra: dict[str, ob
     then = "the next try is at a reload" if delay is None else f"the next try is in {delay:.0f} s"
     if delay is not None:
         extra = extra | fields(delay_seconds=round(delay, 3))
-    hint = f" ({error.hint})" if isinstance(error, SyncreplError) and error.hint else ""
-    _logger.error("%s: %s%s; %s", who, named(error), hint, then, extra=extra)
+    _logger.error("%s: %s%s; %s", who, named(error), _hint(error), then, extra=extra)
+    _defect(who, error, extra)
+
+
+def _hint(error: Exception) -> str:
+    return f" ({error.hint})" if isinstance(error, SyncreplError) and error.hint else ""
+
+
+def _defect(who: str, error: Exception, extra: dict[str, object]) -> None:
+    """Say where an error comes from that nobody has foreseen."""
     if not isinstance(error, SyncreplError):
         _logger.error("%s: this is a defect of the program", who, exc_info=error, extra=extra | fields(what="defect"))
 
@@ -80,11 +88,10 @@ def sink_changed(sink: str, source: str, state: str, error: Exception | None) ->
     if error is None:
         _logger.info("%s from %s: %s", sink, source, state, extra=extra)
         return
-    hint = f" ({error.hint})" if isinstance(error, SyncreplError) and error.hint else ""
     # What a receiver says of an event may quote it.
     said = type(error).__name__ if isinstance(error, EventRejected) else named(error)
     extra |= fields(error=type(error).__name__)
-    _logger.warning("%s from %s: %s: %s%s", sink, source, state, said, hint, extra=extra)
+    _logger.warning("%s from %s: %s: %s%s", sink, source, state, said, _hint(error), extra=extra)
 
 
 def events_refused(sink: str, source: str, count: int, policy: str) -> None:
@@ -122,14 +129,17 @@ def reloaded(file: str, made_anew: Sequence[str]) -> None:
     _logger.info("read the configuration again; made anew: %s", said, extra=fields(what="reloaded", file=file))
 
 
-def configuration_refused(error: SyncreplError) -> None:
+def configuration_refused(error: Exception) -> None:
     """Say that a configuration cannot be, and that the one before it goes on."""
-    file = error.file if isinstance(error, ConfigurationError) else ""
-    extra = fields(what="configuration-refused", file=file, error=type(error).__name__)
-    mistakes = error.mistakes if isinstance(error, ConfigurationError) else ()
-    for one in mistakes:
-        _logger.error("%s: %s: %s (%s)", file, one.key, one.problem, one.hint, extra=extra)
-    _logger.error("the configuration was not changed: %d mistakes", len(mistakes), extra=extra)
+    extra = fields(what="configuration-refused", error=type(error).__name__)
+    if not isinstance(error, ConfigurationError):
+        _logger.error("the configuration was not changed: %s%s", named(error), _hint(error), extra=extra)
+        _defect("the configuration", error, extra)
+        return
+    extra |= fields(file=error.file)
+    for one in error.mistakes:
+        _logger.error("%s: %s: %s (%s)", error.file, one.key, one.problem, one.hint, extra=extra)
+    _logger.error("the configuration was not changed: %d mistakes", len(error.mistakes), extra=extra)
 
 
 def part_ended(name: str, *, ended: bool) -> None:
