@@ -16,6 +16,7 @@ from syncrepl_client.exceptions import UsageError
 from syncrepl_client.service.config import load
 from syncrepl_client.sinks.lines import as_line
 from syncrepl_client.store.dead_letters import DeadLetterFile
+from syncrepl_client.store.visiting import is_there
 from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def dead() -> None:
 
 def _file(config: str) -> DeadLetterFile | None:
     path = load(config).dead_letters
-    return DeadLetterFile(path) if path.exists() else None
+    return DeadLetterFile(path) if is_there(path) else None
 
 
 @dead.command("list", short_help="List them.", context_settings=_HELP)

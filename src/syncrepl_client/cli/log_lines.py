@@ -42,7 +42,12 @@ class _Objects(logging.Formatter):
         told |= {name: record.__dict__[name] for name in _FIELDS if name in record.__dict__}
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(told, enc_hook=str).decode()
+        return msgspec.json.encode({name: _as_text(value) for name, value in told.items()}, enc_hook=str).decode()
+
+
+def _as_text(value: object) -> object:
+    """Make text that is UTF-8 of text that is not, as names of files may be."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 class _ToStream(logging.StreamHandler[TextIO]):

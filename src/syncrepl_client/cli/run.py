@@ -16,6 +16,7 @@ from syncrepl_client.service import building
 from syncrepl_client.service.config import load
 from syncrepl_client.service.daemon import Daemon
 from syncrepl_client.service.preview import preview
+from syncrepl_client.store.visiting import is_there
 
 if TYPE_CHECKING:
     from syncrepl_client.service.config import Config
@@ -62,7 +63,7 @@ def _show_next(file: str, limit: int, messages: Messages) -> None:
     building.check(config)
     for sink in config.sinks:
         for source in config.sources_of(sink):
-            if not config.data_file(source).exists():
+            if not is_there(config.data_file(source)):
                 messages.note(f"{sink} from {source}: there is no copy yet")
                 continue
             events = preview(config, sink, source)

@@ -102,6 +102,9 @@ class Attempts:
 
     def join(self, timeout: float) -> bool:
         """Wait for its end, for some seconds at most; tells whether it has ended."""
+        if self._thread.ident is None:
+            # There was no room for one more thread.
+            return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -130,10 +133,10 @@ class Attempts:
             self.beat()
             try:
                 self._work.attempt()
-            except Exception as error:  # noqa: BLE001 - told to who shows it, and tried again
+            except BaseException as error:  # noqa: BLE001 - told to who shows it, and tried again
                 if self._clock() - began > _WELL:
                     self._delays = self._backoff.delays(self._random)
-                self._wait(error)
+                self._wait(_as_exception(error))
             else:
                 # Nothing but `stop` ends work that goes well.
                 self.error = None
@@ -147,6 +150,15 @@ class Attempts:
         if not self.stopping:
             self._again.wait(delay)
         self.phase = Phase.WORKING
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """Make an error of what would end a thread in silence, such as SystemExit."""
+    if isinstance(error, Exception):
+        return error
+    made = RuntimeError(f"{type(error).__name__} was raised")
+    made.__cause__ = error
+    return made
 
 
 def _needs_help(error: Exception) -> bool:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from syncrepl_client.service.snapshot import Snapshot
 
 __all__ = ["Claim", "Report", "is_claimed", "last_report"]
+
+# In seconds: whoever looks whether the folder is taken holds the lock for a moment, too.
+_PATIENCE: Final = 0.5
+_PAUSE: Final = 0.01
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -54,13 +60,14 @@ class Claim:
             raise UsageError(
                 f"{folder} cannot be used: {error.strerror}", hint="make it a folder that this user may write to"
             ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise UsageError(
-                f"another service works with {folder}", hint="stop that one, or name another folder as service.data"
-            ) from error
+        deadline = time.monotonic() + _PATIENCE
+        while not _locked(self._lock, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                os.close(self._lock)
+                raise UsageError(
+                    f"another service works with {folder}", hint="stop that one, or name another folder as service.data"
+                )
+            time.sleep(_PAUSE)
 
     def tell(self, snapshot: Snapshot) -> None:
         """Let others know how the service is; where that cannot be written, they know it from before."""
@@ -80,8 +87,19 @@ class Claim:
 
     def release(self) -> None:
         """Give the folder back."""
-        self._report.unlink(missing_ok=True)
+        # Without the lock nobody believes it, where it cannot be taken away.
+        with suppress(OSError):
+            self._report.unlink()
         os.close(self._lock)
+
+
+def _locked(lock: int, how: int) -> bool:
+    """Take a lock, if it can be had now; tells whether it was."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def is_claimed(folder: Path) -> bool:
@@ -91,12 +109,9 @@ def is_claimed(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        return not _locked(lock, fcntl.LOCK_SH)
     finally:
         os.close(lock)
-    return False
 
 
 def last_report(folder: Path) -> Report | None:

@@ -186,11 +186,18 @@ class Daemon:
         self._notifier.reloading()
         try:
             config = self._read()
-            diary.reloaded(str(config.file), self._apply(config))
         except Exception as error:  # noqa: BLE001 - whatever it is, what works goes on
-            self._reload_failed = True
-            diary.configuration_refused(error)
+            self._refuse(error)
+        else:
+            try:
+                diary.reloaded(str(config.file), self._apply(config))
+            except SyncreplError as error:
+                self._refuse(error)
         self._notifier.ready()
+
+    def _refuse(self, error: Exception) -> None:
+        self._reload_failed = True
+        diary.configuration_refused(error)
 
     # --- who watches --------------------------------------------------------------------------------------------------
 

@@ -130,8 +130,10 @@ class Delivery:
                     self.attempts.beat()
                     self._look(relay)
             finally:
-                relay.close()
-                self._count(relay)
+                try:
+                    relay.close()
+                finally:
+                    self._count(relay)
 
     def _letters(self) -> RelayLetters:
         in_order = self._section.dead_letters_in_order
@@ -160,8 +162,12 @@ class Delivery:
         """Let `attempt` return; what is not confirmed is delivered again the next time."""
         self._interrupted = True
         relay = self._relay
-        if relay is not None:
+        if relay is None:
+            return
+        try:
             relay.stop()
+        except Exception as error:  # noqa: BLE001 - what else is to be stopped must be
+            diary.stop_failed(self.sink, self.source, error)
 
     def failed(self, error: Exception, delay: float | None) -> None:
         """Note why nothing is delivered."""
@@ -185,7 +191,8 @@ class Delivery:
 
     def _count(self, relay: Relay) -> None:
         status = relay.status()
-        self._delivered.update(status.kinds)
+        # Another one, for somebody may be looking at that.
+        self._delivered = self._delivered + Counter(status.kinds)
         self._rejected += status.rejected
         self._relay = None
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from syncrepl_client.consumer.journal import named
+from syncrepl_client.consumer import journal
 from syncrepl_client.exceptions import ConfigurationError, EventRejected, SyncreplError
 from syncrepl_client.log_fields import fields
+from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +29,17 @@ __all__ = [
     "sink_failed",
     "source_connected",
     "source_failed",
+    "stop_failed",
     "subscriptions_left",
     "unknown_attributes",
 ]
 
 _logger = logging.getLogger("syncrepl_client.service")
+
+
+def named(error: BaseException) -> str:
+    """Return what may be said of an error above DEBUG, in text that can be written anywhere: not every path is one."""
+    return printable(journal.named(error))
 
 
 def source_connected(source: str, url: str) -> None:
@@ -50,6 +57,13 @@ def sink_failed(sink: str, source: str, error: Exception, delay: float | None) -
     """Say why nothing is delivered."""
     extra = fields(what="sink-failed", sink=sink, source=source, error=type(error).__name__)
     _failed(f"{sink} from {source}", error, delay, extra)
+
+
+def stop_failed(sink: str, source: str, error: Exception) -> None:
+    """Say that a sink does not let itself be stopped."""
+    extra = fields(what="stop-failed", sink=sink, source=source, error=type(error).__name__)
+    _logger.error("%s from %s: it cannot be told to stop: %s", sink, source, named(error), extra=extra)
+    _defect(f"{sink} from {source}", error, extra)
 
 
 def _failed(who: str, error: Exception, delay: float | None, extra: dict[str, object]) -> None:

@@ -114,12 +114,12 @@ class Notifier:
     def _send(self, *assignments: str) -> bool:
         if self._address is None or not assignments:
             return False
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(_PATIENCE)
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(_PATIENCE)
                 sock.sendto("\n".join(assignments).encode(errors="replace"), self._address)
-            except OSError:
-                return False
+        except OSError:
+            return False
         return True
 
 

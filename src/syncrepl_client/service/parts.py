@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts"]
 
+# To count what was set aside takes one part in so many of the time.
+_REST: Final = 50
 # How long parts have to end, in seconds, before they are left alone.
 _TO_END: Final = 30.0
 
@@ -42,6 +44,9 @@ class Parts:
         # By the names of sink and source.
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._letters: Path | None = None
+        # How many events were set aside when it was counted last, and when it is counted again.
+        self._counted: dict[tuple[str, str], int] = {}
+        self._count_at = 0.0
 
     def apply(self, config: Config) -> list[str]:
         """Make it so: stop what is gone or different now, start what is new, and let all else try again what failed.
@@ -117,14 +122,19 @@ class Parts:
         return tuple(one.state(letters.get(key, 0)) for key, one in self._deliveries.items())
 
     def _dead_letters(self) -> dict[tuple[str, str], int]:
-        if self._letters is None or not self._letters.exists():
-            return {}
+        began = time.monotonic()
+        if self._letters is None or began < self._count_at:
+            return self._counted
         try:
             with DeadLetterFile(self._letters) as file:
-                return {(one.sink, one.source): one.letters for one in file.counts()}
+                self._counted = {(one.sink, one.source): one.letters for one in file.counts()}
         except DBError:
-            # Its owners say what is wrong with it.
-            return {}
+            # There is none yet, or its owners say what is wrong with it.
+            self._counted = {}
+        # A million of them takes a while.
+        now = time.monotonic()
+        self._count_at = now + _REST * (now - began)
+        return self._counted
 
     def threads(self) -> tuple[ThreadState, ...]:
         """Tell which threads are at work."""

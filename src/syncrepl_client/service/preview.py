@@ -9,6 +9,7 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.service.building import make_encoding
 from syncrepl_client.service.delivery import subscription_of
 from syncrepl_client.store.bookmark import peek
+from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def preview(config: Config, sink: str, source: str) -> Iterator[Event]:
         DBError: there is no data file yet.
         ChangesLost: what comes next is not in the changelog any more.
     """
-    path = config.data_file(source)
+    path = data_file(config.data_file(source))
     section = config.sinks[sink].section
     with Reader(path) as reader:
         events = make_encoding(config, sink, source, reader.status().file_id).events

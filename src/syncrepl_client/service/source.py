@@ -15,6 +15,7 @@ from syncrepl_client.service.building import make_replica
 from syncrepl_client.service.facts import Looking
 from syncrepl_client.service.metrics import reason
 from syncrepl_client.service.snapshot import SourceState, ThreadState
+from syncrepl_client.store.database import data_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ class Source:
             replica.open_store()
             replica.refuse_another_search()
             self.looking.renew()
-            status = self.path.stat()
+            status = data_file(self.path).stat()
             self.file = status.st_dev, status.st_ino
             self.opened.set()
             if replica.store.whole:

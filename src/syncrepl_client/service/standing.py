@@ -13,6 +13,7 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.service.claim import last_report
 from syncrepl_client.service.delivery import subscription_of
 from syncrepl_client.store.dead_letters import DeadLetterFile
+from syncrepl_client.store.visiting import is_there
 from syncrepl_client.subscription import subscribe, unsubscribe
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def standings(config: Config) -> Iterator[Standing]:
     """Tell how far each sink is, and each that a data file still waits for."""
     letters = {}
-    if config.dead_letters.exists():
+    if is_there(config.dead_letters):
         with DeadLetterFile(config.dead_letters) as file:
             letters = {(one.sink, one.source): one.letters for one in file.counts()}
     for one in _standings(config):
@@ -68,7 +69,7 @@ def _standings(config: Config) -> Iterator[Standing]:
     for source in config.sources:
         sinks = [sink for sink in config.sinks if source in config.sources_of(sink)]
         path = config.data_file(source)
-        if not path.exists():
+        if not is_there(path):
             yield from (_standing(sink, source, said.get((sink, source))) for sink in sinks)
             continue
         with Reader(path) as reader:
@@ -127,7 +128,7 @@ def forget(config: Config, sink: str) -> list[str]:
     return [
         source
         for source in config.sources
-        if config.data_file(source).exists() and unsubscribe(config.data_file(source), subscription_of(sink))
+        if is_there(config.data_file(source)) and unsubscribe(config.data_file(source), subscription_of(sink))
     ]
 
 
@@ -139,7 +140,7 @@ def begin_anew(config: Config, sink: str) -> list[str]:
     """
     if sink not in config.sinks:
         raise UsageError(f"there is no sink {sink!r}", hint=f"there are {', '.join(config.sinks)}")
-    sources = [source for source in config.sources_of(sink) if config.data_file(source).exists()]
+    sources = [source for source in config.sources_of(sink) if is_there(config.data_file(source))]
     for source in sources:
         with closing(subscribe(config.data_file(source), subscription_of(sink), start="snapshot", restart=True)):
             pass

@@ -75,7 +75,11 @@ _in_callback: dict[str, int] = {}
 def data_file(path: str | os.PathLike[str]) -> Path:
     """Return the path of the data file for what a program named: a folder gets a ``syncrepl.db`` in it."""
     text = os.fspath(path)
-    return Path(text, "syncrepl.db") if text.endswith(("/", os.sep)) or Path(text).is_dir() else Path(text)
+    folder = text.endswith(("/", os.sep))
+    # Who opens it says why it cannot be looked at.
+    with suppress(OSError):
+        folder = folder or Path(text).is_dir()
+    return Path(text, "syncrepl.db") if folder else Path(text)
 
 
 def owner_in_callback(path: Path) -> bool:

@@ -70,7 +70,9 @@ _ABOUT: Final = """
 _LIST: Final = _ABOUT + _FROM_CHOSEN + " ORDER BY number LIMIT 100"
 _SHOW: Final = EVENT + "WHERE number = ?"
 _COUNTS: Final = """
-    SELECT sink, source, count(*), sum(marked) FROM dead_letter GROUP BY sink, source ORDER BY sink, source
+    SELECT sink, source, count(*), (
+        SELECT count(*) FROM dead_letter m WHERE m.sink = d.sink AND m.source = d.source AND m.marked
+    ) FROM dead_letter d GROUP BY sink, source ORDER BY sink, source
 """
 _DROP: Final = "DELETE " + _FROM_CHOSEN
 _MARK_SOME: Final = "UPDATE dead_letter SET marked = 1 WHERE NOT marked AND "
@@ -254,7 +256,7 @@ def open_file(path: Path, *, create: bool) -> sqlite3.Connection:
             raise DBError(
                 f"cannot open the dead letters {path}: {error.strerror}", hint="check the path and permissions"
             ) from error
-    elif not is_made(path):
+    elif not _is_there(path):
         raise DBError(f"there are no dead letters at {path}", hint="nothing was set aside yet, or the path is wrong")
     connection = connect(path)
     try:
@@ -264,6 +266,13 @@ def open_file(path: Path, *, create: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return is_made(path)
+    except OSError as error:
+        raise DBError(f"cannot look at {path}: {error.strerror}", hint="check the path and permissions") from error
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["reading", "translated", "visit"]
+__all__ = ["is_there", "reading", "translated", "visit"]
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a file.
+
+    Raises:
+        DBError: that cannot be known: a folder above it may not be looked into, or the disk fails.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DBError(f"cannot look at {path}: {error.strerror}", hint="check the path and permissions") from error
 
 
 def visit(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
@@ -27,7 +39,7 @@ def visit(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
     Raises:
         DBError: there is none, or it is not one of ours, or of an older version that nobody has opened since.
     """
-    if not path.exists():
+    if not is_there(path):
         raise DBError(f"there is no data file {path}", hint="check its path")
     connection = connect(path, timeout=timeout)
     try:
