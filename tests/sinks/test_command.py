@@ -36,6 +36,14 @@ def test_events_are_lines_on_standard_input(tmp_path: Path) -> None:
     assert (tmp_path / "got").read_bytes() == b'{"id":"e1"}\n{"id":"e2"}\n'
 
 
+def test_a_command_does_not_get_the_secrets_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SYNCREPL_SOURCES_CORP_PASSWORD", "SYNCREPL_SINKS_HOOK_SECRETS", "SYNCREPL_SERVICE_DATA", "ITS_OWN"):
+        monkeypatch.setenv(name, "s3cret")
+    shell('env > "$0/got"', tmp_path).publish([event(1)])
+    variables = (tmp_path / "got").read_text().splitlines()
+    assert [one for one in variables if "s3cret" in one] == ["ITS_OWN=s3cret"]
+
+
 def test_a_command_need_not_read_them(tmp_path: Path) -> None:
     shell("true", tmp_path).publish([event(number, b'"%s"' % (b"x" * 100_000)) for number in range(20)])
 

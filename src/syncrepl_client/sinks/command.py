@@ -42,6 +42,8 @@ __all__ = ["CommandSink"]
 _logger = logging.getLogger(__name__)
 
 _DATAERR: Final = 65
+# What variables begin with that are for the service alone; see `service.reading`.
+_CONFIGURATION: Final = ("SYNCREPL_SERVICE_", "SYNCREPL_SOURCES_", "SYNCREPL_SINKS_")
 # How often it is looked whether a command is to be stopped, and how long its last words are waited for, in seconds.
 _LOOK_EVERY: Final = 0.1
 _LAST_WORDS: Final = 1.0
@@ -58,7 +60,8 @@ class CommandSink:
         timeout: how many seconds it may take for a batch.
         grace: how many seconds it has after SIGTERM.
         records: whether each event is a line with a record around the body; see `syncrepl_client.sinks.lines`.
-        environment: of the command; None for that of this process.
+        environment: of the command; None for that of this process, without the variables that stand for keys of a
+            configuration: passwords may be among them.
 
     Raises:
         UsageError: there is no command.
@@ -130,7 +133,7 @@ class CommandSink:
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=_environment() if self._environment is None else self._environment,
                 process_group=0,
             )
         except OSError as error:
@@ -171,6 +174,10 @@ class CommandSink:
     def stop(self) -> None:
         """End the command that runs, and run no more."""
         self._stopped.set()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(_CONFIGURATION)}
 
 
 @contextmanager
