@@ -324,6 +324,27 @@ def test_a_stop_is_for_good() -> None:
     assert (bench.relay.state, bench.numbers, bench.source.stopped) == (State.STOPPED, [], True)
 
 
+def test_what_is_stopped_while_its_sink_is_opened_publishes_nothing() -> None:
+    """One that hangs there is left alone, and may come back when another relay has taken its place."""
+
+    class Slow(MemorySink):
+        def open(self) -> None:
+            super().open()
+            if self.opened > 1:
+                relay.stop()
+
+        def stop(self) -> None:
+            """Do nothing, as a sink of somebody else's may."""
+
+    sink = Slow()
+    sink.failures.append(SinkUnavailable("it is away"))
+    relay = Relay(Changes(3), PLAIN.events, sink, random=lambda: 0.0)
+    while relay.step(0):
+        pass
+    relay.close()
+    assert (sink.opened, sink.events) == (2, [])
+
+
 def test_a_stop_ends_a_publish_that_hangs_and_the_events_come_again() -> None:
     bench = Bench()
     bench.sink.answers.clear()

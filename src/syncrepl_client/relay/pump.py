@@ -269,6 +269,8 @@ class Relay:
             # Also if it fails halfway, there may be something to close.
             self._open = True
             self._sink.open()
+            if self._stopping.is_set():
+                return
         if self._fill():
             self._publish()
         if self._fill():
