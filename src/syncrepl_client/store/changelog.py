@@ -74,7 +74,12 @@ _APPEND_STAGED: Final = (
         e.attrs, d.attrs, NULL
     """
     + _SMALL
-    + " AND NOT same_values(e.attrs, d.attrs)"
+    # What `differ_at_sight` sees first is seen here too: to ask Python takes 1 µs for each.
+    + """
+    AND CASE WHEN length(e.attrs) <> length(d.attrs) AND min(length(e.attrs), length(d.attrs)) >= 260
+        AND substr(e.attrs, 2, 1) = x'82' AND substr(d.attrs, 2, 1) = x'82'
+    THEN TRUE ELSE NOT same_values(e.attrs, d.attrs) END
+    """
 )
 _LAST: Final = "SELECT sequence, difference FROM syncrepl_change WHERE uuid = ? ORDER BY sequence DESC LIMIT 1"
 _ANCHOR: Final = "UPDATE syncrepl_change SET before = ?, after = ?, difference = NULL WHERE sequence = ?"

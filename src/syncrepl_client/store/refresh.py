@@ -16,7 +16,7 @@ from syncrepl_client.store import differences, lookup, tables
 from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, Some, apply_untold
 from syncrepl_client.store.entries import children
-from syncrepl_client.store.names import text
+from syncrepl_client.store.names import texts
 from syncrepl_client.store.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ class Update:
         known = lookup.rows(self._connection, [uuid for uuid, _, _ in rows])
         # By UUID, so that the last of two messages in one batch wins; empty where the copy needs no change.
         outcome: dict[bytes, tuple[object, ...]] = {}
-        for uuid, dn, attrs in rows:
-            name = text(dn)
+        dns = texts([dn for _, dn, _ in rows])
+        for name, (uuid, _, attrs) in zip(dns, rows, strict=True):
             found = known.get(uuid)
             if found is None:
                 outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
