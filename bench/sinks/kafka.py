@@ -35,7 +35,7 @@ def contender() -> Iterator[Contender]:
         )
         yield Contender(
             direct=lambda events: _publish(producer, events),
-            sink=lambda: KafkaSink.from_url(server.url, source="bench"),
+            sink=lambda: KafkaSink(server.url, source="bench"),
         )
 
 

@@ -34,7 +34,7 @@ def contender() -> Iterator[Contender]:
         try:
             yield Contender(
                 direct=lambda events: runner.run(_publish(stream, events)),
-                sink=lambda: NatsSink.from_url(server.url, source="bench"),
+                sink=lambda: NatsSink(server.url, source="bench"),
             )
         finally:
             runner.run(client.close())

@@ -27,7 +27,7 @@ def contender() -> Iterator[Contender]:
         url = server.url(server.make_database())
 
         def sink() -> PostgreSQLSink:
-            return PostgreSQLSink.from_url(url, events="changes", create=True, password=Secret(PASSWORD))
+            return PostgreSQLSink(url, events="changes", create=True, password=Secret(PASSWORD))
 
         made = sink()
         made.open()

@@ -32,7 +32,7 @@ def contender() -> Iterator[Contender]:
         with redis.Redis(port=server.port) as client:
             yield Contender(
                 direct=lambda events: _append(client, events),
-                sink=lambda: RedisSink.from_url(server.url, source="bench", create=True),
+                sink=lambda: RedisSink(server.url, source="bench", create=True),
             )
 
 

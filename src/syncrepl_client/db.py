@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from syncrepl_client.exceptions import CallbackError, DBError, DBSettingError
-from syncrepl_client.store.database import connect, owner_in_callback
+from syncrepl_client.store.database import owner_in_callback
+from syncrepl_client.store.files import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -96,7 +96,7 @@ class Reader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         from syncrepl_client.store.copy import Copy
-        from syncrepl_client.store.database import data_file
+        from syncrepl_client.store.files import data_file
 
         self.path = data_file(path)
         self._copy = Copy(self.path)

@@ -76,7 +76,7 @@ class Replica:
     ) -> None:
         from syncrepl_client.ldap import url as urls
         from syncrepl_client.opening import settings_of
-        from syncrepl_client.store.database import data_file
+        from syncrepl_client.store.files import data_file
 
         try:
             self._url = None if url is None else urls.of(url)

@@ -296,7 +296,7 @@ def subscribe(
         UsageError: it keeps no changelog, or there is no such kind of change.
         ChangesLost: the changes after that number are not in the changelog, or not any more.
     """
-    from syncrepl_client.store.database import data_file
+    from syncrepl_client.store.files import data_file
 
     return begin(data_file(path), name, start, _look, restart=restart, kinds=kinds)
 
@@ -338,7 +338,7 @@ def unsubscribe(path: str | os.PathLike[str], name: str) -> bool:
         DBError: there is no such data file, or it cannot be written to.
     """
     from syncrepl_client.store.bookmark import forget
-    from syncrepl_client.store.database import data_file
+    from syncrepl_client.store.files import data_file
 
     return forget(data_file(path), name)
 

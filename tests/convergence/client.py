@@ -97,7 +97,7 @@ class Failpoints:
 
     def install(self) -> None:
         """Let the store write through connections that count."""
-        real = database.connect
+        real: Callable[..., sqlite3.Connection] = vars(database)["connect"]
         statement, rows = self.statement, self.rows
 
         class Cursor(sqlite3.Cursor):
@@ -131,7 +131,7 @@ class Failpoints:
             finally:
                 vars(sqlite3)["connect"] = former
 
-        database.connect = connect
+        vars(database)["connect"] = connect
 
 
 # --- in the child -----------------------------------------------------------------------------------------------------

@@ -10,20 +10,17 @@ Facts that shaped it:
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import subprocess
-import tempfile
 import threading
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.certificates import Authority
 from tests.server import find_program, free_port
+from tests.sinks.broker import Broker
 
 if TYPE_CHECKING:
     from paho.mqtt.client import ConnectFlags
@@ -73,7 +70,7 @@ topic write ldap/corp
 """
 
 
-class Mosquitto:
+class Mosquitto(Broker):
     """One broker, at one port all its lives; it keeps nothing from one to the next.
 
     Who gives no name may do everything; ``writer``, whose password is `PASSWORD`, may write to ``ldap/corp``.
@@ -85,13 +82,15 @@ class Mosquitto:
         at_once: how many messages it lets be on their way.
     """
 
+    program = "mosquitto"
+    package = "mosquitto"
+
     def __init__(
         self, *, retain: bool = True, qos: int = 2, largest_body: int = LARGEST_BODY, at_once: int = RECEIVE_MAXIMUM
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="mosquitto-")
-        folder = Path(self._folder.name)
-        self._log = folder / "log"
-        self.port, self.tls_port = free_port(), free_port()
+        super().__init__()
+        folder = self.folder
+        self.tls_port = free_port()
         self.authority = Authority(folder)
         cert, key = self.authority.issue("127.0.0.1")
         (folder / "rights").write_text(_RIGHTS)
@@ -115,13 +114,6 @@ class Mosquitto:
                 qos=qos,
             )
         )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def url(self) -> str:
@@ -131,48 +123,12 @@ class Mosquitto:
     def tls_url(self) -> str:
         return f"mqtts://127.0.0.1:{self.tls_port}"
 
-    @property
-    def log(self) -> str:
-        """What it wrote about itself, and about its clients."""
-        return self._log.read_text(errors="replace")
+    def _prepare(self) -> list[str]:
+        return ["-c", str(self._conf)]
 
-    def start(self) -> None:
-        """Start, and return when it accepts clients."""
-        command = [find_program("setpriv", "util-linux"), "--pdeathsig", "KILL"]
-        command += [find_program("mosquitto", "mosquitto"), "-c", str(self._conf)]
-        with self._log.open("ab") as log:
-            self._process = process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + _START
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"mosquitto did not start: {self.log[-2000:]}")
-            time.sleep(0.01)
-
-    def kill(self) -> None:
-        """End it with no chance to write anything."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        """Let it do nothing until `thaw`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        """End it for good."""
-        self.kill()
-        self._folder.cleanup()
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class Subscriber:

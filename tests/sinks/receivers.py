@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from syncrepl_client.secret import Secret
 from syncrepl_client.service.sink_keys import accepts
-from syncrepl_client.sinks.registry import scheme_of, sink_type
+from syncrepl_client.sinks.registry import maker, scheme_of, sink_type
 from syncrepl_client.sinks.stdout import StreamSink
 from tests.server import free_port
 
@@ -54,7 +54,7 @@ class Receiver(ABC):
         options = self.settings()
         url = options.pop("url")
         kind = sink_type(scheme_of(url))
-        return kind.from_url(url, **options, **({"join": join} if accepts(kind, "join") else {}))
+        return maker(kind)(url, **options, **({"join": join} if accepts(kind, "join") else {}))
 
     @abstractmethod
     def received(self) -> list[dict[str, Any]]:

@@ -330,7 +330,7 @@ SECRET = Secret("t0ps3cret")
 )
 def test_what_can_never_work_is_refused_at_once(url: str, options: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why) as caught:
-        KafkaSink.from_url(url, **options)
+        KafkaSink(url, **options)
     assert caught.value.hint
     assert "s3cret" not in str(caught.value)
 

@@ -51,7 +51,7 @@ def server() -> Iterator[NatsServer]:
 
 @contextmanager
 def opened(server: NatsServer | str, **options: Any) -> Iterator[NatsSink]:
-    sink = NatsSink.from_url(server if isinstance(server, str) else server.url, **options)
+    sink = NatsSink(server if isinstance(server, str) else server.url, **options)
     with closing(sink):
         sink.open()
         yield sink
@@ -443,7 +443,7 @@ def test_who_waits_for_a_frozen_server_can_be_stopped(server: NatsServer, size: 
 
 
 def test_who_waits_to_be_let_in_can_be_stopped_by_a_signal(server: NatsServer) -> None:
-    sink = NatsSink.from_url(server.url, timeout=60.0)
+    sink = NatsSink(server.url, timeout=60.0)
     before = signal.signal(signal.SIGALRM, lambda *_: sink.stop())
     try:
         server.freeze()
@@ -476,7 +476,7 @@ def test_who_waits_to_be_let_in_can_be_stopped_by_a_signal(server: NatsServer) -
 )
 def test_wrong_settings_are_refused(url: str, options: dict[str, Any], match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        NatsSink.from_url(url, **options)
+        NatsSink(url, **options)
 
 
 def test_all_kinds_of_changes_are_looked_for_in_the_stream() -> None:
@@ -484,13 +484,13 @@ def test_all_kinds_of_changes_are_looked_for_in_the_stream() -> None:
 
 
 def test_a_missing_file_is_told_when_it_is_opened(server: NatsServer) -> None:
-    sink = NatsSink.from_url(server.url, ca_file="/nowhere/ca.pem")
+    sink = NatsSink(server.url, ca_file="/nowhere/ca.pem")
     with closing(sink), pytest.raises(UsageError, match=r"/nowhere/ca\.pem"):
         sink.open()
 
 
 def test_a_sink_that_is_not_open_sends_nothing() -> None:
-    sink = NatsSink.from_url("nats://127.0.0.1")
+    sink = NatsSink("nats://127.0.0.1")
     with pytest.raises(SinkUnavailable, match="not open"):
         sink.publish([event(1)])
     sink.close()

@@ -492,6 +492,6 @@ def test_other_machines_are_talked_to_with_tls_unless_they_need_not(tmp_path: Pa
 )
 def test_what_can_never_work_is_refused_at_once(url: str, options: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why) as caught:
-        PostgreSQLSink.from_url(url, **options)
+        PostgreSQLSink(url, **options)
     assert caught.value.hint
     assert "s3cret" not in str(caught.value)

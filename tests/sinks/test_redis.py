@@ -41,7 +41,7 @@ def server() -> Iterator[RedisServer]:
 @contextmanager
 def opened(server: RedisServer | str, **options: Any) -> Iterator[RedisSink]:
     options.setdefault("create", True)
-    sink = RedisSink.from_url(server if isinstance(server, str) else server.url, **options)
+    sink = RedisSink(server if isinstance(server, str) else server.url, **options)
     with closing(sink):
         sink.open()
         yield sink
@@ -317,7 +317,7 @@ def test_who_waits_for_a_frozen_server_gives_up(server: RedisServer) -> None:
 
 
 def test_who_waits_to_be_let_in_can_be_stopped_by_a_signal(server: RedisServer) -> None:
-    sink = RedisSink.from_url(server.url, password=Secret("x"), timeout=60.0)
+    sink = RedisSink(server.url, password=Secret("x"), timeout=60.0)
     before = signal.signal(signal.SIGALRM, lambda *_: sink.stop())
     try:
         server.freeze()
@@ -347,11 +347,11 @@ def test_who_waits_to_be_let_in_can_be_stopped_by_a_signal(server: RedisServer) 
 )
 def test_wrong_settings_are_refused(url: str, options: dict[str, Any], match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        RedisSink.from_url(url, **options)
+        RedisSink(url, **options)
 
 
 def test_a_sink_that_is_not_open_sends_nothing() -> None:
-    sink = RedisSink.from_url("redis://127.0.0.1")
+    sink = RedisSink("redis://127.0.0.1")
     with pytest.raises(SinkUnavailable, match="not open"):
         sink.publish([event(1)])
     sink.stop()

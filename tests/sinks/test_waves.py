@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from syncrepl_client.sinks.waves import one_per_key
+from syncrepl_client.sinks.waves import one_per_key, until_repeated
 from tests.sinks.events import event
 
 
@@ -21,3 +21,9 @@ def test_different_entries_go_together() -> None:
 
 def test_the_next_of_an_entry_waits_for_the_one_before() -> None:
     assert keys("aabcac") == ["a0b2c3", "a1c5", "a4"]
+
+
+def test_a_batch_may_be_parted_where_an_entry_comes_again() -> None:
+    batch = [replace(event(number), key=key) for number, key in enumerate("abacca")]
+    parts = ["".join(one.key for one in part) for part in until_repeated(batch)]
+    assert parts == ["ab", "ac", "ca"]

@@ -20,7 +20,8 @@ from syncrepl_client.exceptions import (
     SchemaVersionError,
 )
 from syncrepl_client.store import database as module
-from syncrepl_client.store.database import Database, connect, data_file, owner_in_callback
+from syncrepl_client.store.database import Database, owner_in_callback
+from syncrepl_client.store.files import connect, data_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from syncrepl_client.cli.ending import errors_told, left_by_signals
 from syncrepl_client.cli.options import quiet_option
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.store.backup import backup as copy_verified
-from syncrepl_client.store.database import data_file
+from syncrepl_client.store.files import data_file
 
 __all__ = ["backup"]
 

@@ -14,8 +14,8 @@ from syncrepl_client.cli.exits import ExitCode, exit_code
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.exceptions import SyncreplError, UsageError
 from syncrepl_client.store import held
-from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions
+from syncrepl_client.store.files import data_file
 from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.cli.options import quiet_option
 from syncrepl_client.cli.terminal import Messages, ProgressLine
 from syncrepl_client.reader import Reader
-from syncrepl_client.store.database import data_file
+from syncrepl_client.store.files import data_file
 from syncrepl_client.store.reset import forget_cookie
 from syncrepl_client.store.reset import reset as forget_everything
 from syncrepl_client.trace.words import printable

@@ -28,8 +28,8 @@ from syncrepl_client.exceptions import DatabaseInUse, SyncreplError
 from syncrepl_client.ldap import url as urls
 from syncrepl_client.replica import Replica
 from syncrepl_client.store import held
-from syncrepl_client.store.database import data_file
 from syncrepl_client.store.decisions import Decisions, copy_file
+from syncrepl_client.store.files import data_file
 from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from syncrepl_client.exceptions import ChangesLost, UsageError
 from syncrepl_client.model.moments import microseconds, moment
 from syncrepl_client.store import changelog
-from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed, begin_at
+from syncrepl_client.store.files import data_file
 from syncrepl_client.store.position import Position
 from syncrepl_client.store.visiting import reading, translated, visit
 

@@ -29,6 +29,7 @@ from syncrepl_client.relay.selection import Selection
 from syncrepl_client.replica import Replica
 from syncrepl_client.service.health import Policy
 from syncrepl_client.service.sink_keys import accepts, sink_class
+from syncrepl_client.sinks.registry import maker
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.transport.tls import TLS
 
@@ -316,13 +317,13 @@ def make_sink(config: Config, name: str, source: str, envelope: Envelope) -> Sin
     given = {"join": envelope.batch, "source": source}
     options |= {name: value for name, value in given.items() if accepts(kind, name)}
     try:
-        return kind.from_url(section.url, **options)
+        return maker(kind)(section.url, **options)
     except SyncreplError:
         raise
     except Exception as error:
         # A class of somebody else's may raise anything.
         what = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{kind} cannot be made: {what}", hint="look into its from_url") from error
+        raise UsageError(f"{kind} cannot be made: {what}", hint="look into what makes it") from error
 
 
 def make_selection(section: SinkSection) -> Selection:

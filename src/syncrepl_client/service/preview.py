@@ -9,8 +9,8 @@ from syncrepl_client.reader import Reader
 from syncrepl_client.service.building import make_encoding
 from syncrepl_client.service.delivery import subscription_of
 from syncrepl_client.store.bookmark import peek
-from syncrepl_client.store.database import data_file
 from syncrepl_client.store.feed import Feed
+from syncrepl_client.store.files import data_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -112,9 +112,9 @@ class SinkSection(Struct, frozen=True, kw_only=True):
     """A table ``[sinks.NAME]``: who gets the changes.  What is not here is an option of the kind of sink."""
 
     url: Annotated[str, Meta(description="which sink, and where it is", examples=["https://hooks.example.com/ldap"])]
-    sink_class: Annotated[
-        str, Meta(description="MODULE:CLASS of a sink of your own; the URL is what its from_url gets")
-    ] = field(default="", name="class")
+    sink_class: Annotated[str, Meta(description="MODULE:CLASS of a sink of your own; the URL is what it gets")] = field(
+        default="", name="class"
+    )
     sources: Annotated[tuple[str, ...], Meta(description="names of the sources; all by default")] = field(
         default=(), name="from"
     )

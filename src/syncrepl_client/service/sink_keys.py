@@ -1,4 +1,4 @@
-"""What the table of a sink may say besides what all may say: the arguments of that sink's `from_url`.
+"""What the table of a sink may say besides what all may say: the arguments of what makes that sink.
 
 So a sink documents and types its options in one place, its own code; and a sink of somebody else's is checked as
 strictly as ours.
@@ -7,6 +7,7 @@ strictly as ours.
 from __future__ import annotations
 
 import builtins
+import collections.abc
 import importlib
 import inspect
 import re
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from syncrepl_client.exceptions import UsageError
 from syncrepl_client.secret import Secret
 from syncrepl_client.service.reading import Key
-from syncrepl_client.sinks.registry import scheme_of, sink_type
+from syncrepl_client.sinks.registry import maker, scheme_of, sink_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ GIVEN: Final = ("join", "source")
 """What the service gives a sink that asks for it: how events are joined into one body, and the name of the source."""
 
 
+_METHODS: Final = ("open", "publish", "close", "stop")
 # An argument in a docstring, with the lines that are indented more.
 _ARGUMENT: Final = re.compile(r"^    (\w+): (.*(?:\n     .*)*)", re.MULTILINE)
 # What docstrings say to programmers: where to read on, and what no value is.
@@ -40,7 +42,7 @@ class _Names(dict[str, Any]):
     """The names in annotations; what is imported for type checkers alone may be anything."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(Secret=Secret, Sequence=typing.Sequence, Mapping=typing.Mapping)
+        super().__init__(Secret=Secret, Sequence=typing.Sequence, Mapping=typing.Mapping, Callable=typing.Callable)
         self._own = inspect.unwrap(function).__globals__
 
     def __missing__(self, name: str) -> Any:  # noqa: ANN401 - that is what it is
@@ -94,26 +96,28 @@ def accepts(kind: SinkType, name: str) -> bool:
 
 def _options(kind: SinkType) -> list[tuple[str, Any, Any]]:
     """Return the names, types and defaults of what a sink takes besides its URL."""
-    function: Callable[..., Any] = getattr(kind.from_url, "__func__", kind.from_url)
+    made = maker(kind)
+    function: Callable[..., Any] = vars(made)["__init__"] if isinstance(made, type) else getattr(made, "__func__", made)
     try:
         hints = typing.get_type_hints(function, localns=_Names(function))
         arguments = inspect.signature(function).parameters.values()
     except Exception as error:
         raise UsageError(
-            f"from_url of {kind} cannot be understood: {type(error).__name__}: {error}",
+            f"what makes {kind} cannot be understood: {type(error).__name__}: {error}",
             hint="give its arguments types, as text or as they are",
         ) from error
     return [
         (one.name, hints.get(one.name, Any), one.default)
         for one in arguments
         if one.kind is inspect.Parameter.KEYWORD_ONLY
+        and typing.get_origin(hints.get(one.name)) is not collections.abc.Callable
     ]
 
 
 def _meanings(kind: SinkType) -> dict[str, str]:
-    """Return what docstrings say about arguments: that of `from_url`, or else that of the class."""
+    """Return what docstrings say about arguments: that of `from_url`, if there is one, or else that of the class."""
     found: dict[str, str] = {}
-    for text in (inspect.getdoc(kind), inspect.getdoc(kind.from_url)):
+    for text in (inspect.getdoc(kind), inspect.getdoc(maker(kind))):
         arguments = (text or "").partition("Args:\n")[2].partition("\n\n")[0]
         found |= {name: _in_other_words(meaning) for name, meaning in _ARGUMENT.findall(arguments)}
     return found
@@ -135,6 +139,7 @@ def _imported(named: str) -> SinkType:
             f"{named!r} cannot be imported: {type(error).__name__}: {error}",
             hint="write module:Class, and install it where this program is",
         ) from error
-    if not callable(getattr(found, "from_url", None)):
-        raise UsageError(f"{named!r} is no sink", hint="it needs a class method from_url(url, *, options)")
+    if not callable(getattr(found, "from_url", None)) and not all(hasattr(found, name) for name in _METHODS):
+        methods = ", ".join(_METHODS)
+        raise UsageError(f"{named!r} is no sink", hint=f"it needs a class with {methods}, which is made of a URL")
     return cast("SinkType", found)

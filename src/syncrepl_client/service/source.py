@@ -15,7 +15,7 @@ from syncrepl_client.service.building import make_replica
 from syncrepl_client.service.facts import Looking
 from syncrepl_client.service.metrics import reason
 from syncrepl_client.service.snapshot import SourceState, ThreadState
-from syncrepl_client.store.database import data_file
+from syncrepl_client.store.files import data_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

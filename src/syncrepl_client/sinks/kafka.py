@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -28,6 +28,7 @@ from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address, is_here
 from syncrepl_client.sinks.halves import BatchRejected, send_in_halves
+from syncrepl_client.sinks.logins import encryption, text_of
 from syncrepl_client.sinks.templates import Template
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class KafkaSink:
         self._settings = {
             "bootstrap.servers": ",".join(str(one).partition("://")[2] for one in (address, *others)),
             **_login(address, others, user or address.user, password, sasl),
-            **_files(ca_file, cert_file, key_file),
+            **_files(address, ca_file, cert_file, key_file),
             **_limits(timeout, max_octets),
             "compression.type": compression,
         }
@@ -146,55 +147,12 @@ class KafkaSink:
         self._failures: list[KafkaError] = []
         self._stopped = threading.Event()
 
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        topic: str = "ldap.{source}",
-        heartbeat_topic: str | None = None,
-        brokers: Sequence[str] = (),
-        create: bool = False,
-        tombstones: bool = False,
-        max_octets: int = _LARGEST_BATCH,
-        compression: str = "none",
-        user: str | None = None,
-        password: Secret | None = None,
-        sasl: str | None = None,
-        ca_file: str | None = None,
-        cert_file: str | None = None,
-        key_file: str | None = None,
-        cleartext: bool = False,
-        timeout: float = 10.0,
-        source: str = "directory",
-    ) -> Self:
-        """Make one of a ``kafka`` or ``kafkas`` URL."""
-        return cls(
-            url,
-            topic=topic,
-            heartbeat_topic=heartbeat_topic,
-            brokers=brokers,
-            create=create,
-            tombstones=tombstones,
-            max_octets=max_octets,
-            compression=compression,
-            user=user,
-            password=password,
-            sasl=sasl,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
-            cleartext=cleartext,
-            timeout=timeout,
-            source=source,
-        )
-
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Connect, and look for the topics."""
         self._reason = None
-        secret = {} if self._password is None else {"sasl.password": self._password.reveal().decode()}
+        secret = {} if self._password is None else {"sasl.password": text_of(self._password)}
         try:
             self._producer = producer = Producer(
                 {**self._settings, **secret, "error_cb": self._note, "on_delivery": self._failed}
@@ -360,21 +318,23 @@ def _login(
     address: Address, others: Sequence[Address], user: str | None, password: Secret | None, sasl: str | None
 ) -> dict[str, Any]:
     """Return what the library is told about encryption and who one is, but for the password."""
-    encryption = "SSL" if address.encrypted else "PLAINTEXT"
+    protocol = "SSL" if address.encrypted else "PLAINTEXT"
     if sasl is None:
         if user is not None or password is not None:
             raise UsageError("there is a user, and it is not said how to log in", hint='write sasl = "SCRAM-SHA-512"')
-        return {"security.protocol": encryption}
+        return {"security.protocol": protocol}
     if sasl not in _MECHANISMS:
         raise UsageError(f"{sasl!r} is no way to log in", hint=f"there are {', '.join(_MECHANISMS)}")
     if user is None or password is None:
         raise UsageError(f"{sasl} needs a user and a password", hint="give user and password")
     if sasl == "PLAIN" and not address.encrypted and not all(is_here(one.host) for one in (address, *others)):
         raise UsageError("PLAIN would send the password in clear", hint="use kafkas, or a SCRAM mechanism")
-    return {"security.protocol": f"SASL_{encryption}", "sasl.mechanism": sasl, "sasl.username": user}
+    return {"security.protocol": f"SASL_{protocol}", "sasl.mechanism": sasl, "sasl.username": user}
 
 
-def _files(ca_file: str | None, cert_file: str | None, key_file: str | None) -> dict[str, str]:
+def _files(address: Address, ca_file: str | None, cert_file: str | None, key_file: str | None) -> dict[str, str]:
+    # The library encrypts by itself; what contradicts itself is refused as everywhere.
+    encryption(address, ca_file=ca_file, cert_file=cert_file, key_file=key_file)
     names = {"ssl.ca.location": ca_file, "ssl.certificate.location": cert_file, "ssl.key.location": key_file}
     return {name: file for name, file in names.items() if file is not None}
 

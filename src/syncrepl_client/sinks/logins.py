@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from syncrepl_client.secret import Secret
     from syncrepl_client.sinks.addresses import Address
 
-__all__ = ["Login", "encryption"]
+__all__ = ["Login", "encryption", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,20 @@ class Login:
         Raises:
             UsageError: it is none, or cannot be read.
         """
-        try:
-            return self.password.reveal().decode()
-        except UnicodeDecodeError:
-            # The error would show it.
-            raise UsageError("the password of the broker is not UTF-8") from None
+        return text_of(self.password)
+
+
+def text_of(password: Secret) -> str:
+    """Return a password as text, for libraries that want that.
+
+    Raises:
+        UsageError: it is none, or cannot be read.
+    """
+    try:
+        return password.reveal().decode()
+    except UnicodeDecodeError:
+        # The error would show it.
+        raise UsageError("the password is not UTF-8", hint="give another one") from None
 
 
 def encryption(address: Address, *, ca_file: str | None, cert_file: str | None, key_file: str | None) -> TLS | None:

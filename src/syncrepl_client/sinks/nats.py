@@ -18,19 +18,19 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.envelope.base import CHANGES
 from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
-from syncrepl_client.sinks.logins import Login
+from syncrepl_client.sinks.logins import Login, encryption
 from syncrepl_client.sinks.nats_connection import TOO_LARGE, Connection, Message
 from syncrepl_client.sinks.templates import Template
-from syncrepl_client.transport.tls import TLS
+from syncrepl_client.sinks.waves import until_repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from syncrepl_client.envelope.base import Event
     from syncrepl_client.secret import Secret
@@ -126,7 +126,7 @@ class NatsSink:
         if self._login is not None and token is not None:
             raise UsageError("NATS takes a user or a token, not both", hint="leave one of them out")
         self._token = token
-        self._tls = TLS(ca_file=ca_file, certificate=cert_file, key=key_file)
+        self._tls = encryption(self._address, ca_file=ca_file, cert_file=cert_file, key_file=key_file)
         self._timeout = timeout
         self._clock = clock
         self._connection: Connection | None = None
@@ -135,48 +135,13 @@ class NatsSink:
         self._most = 0
         self._heard = 0.0
 
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        source: str = "directory",
-        subject: str = "ldap.{source}.{kind}",
-        stream: str | None = None,
-        create: bool = False,
-        user: str | None = None,
-        password: Secret | None = None,
-        token: Secret | None = None,
-        ca_file: str | None = None,
-        cert_file: str | None = None,
-        key_file: str | None = None,
-        cleartext: bool = False,
-        timeout: float = 10.0,
-    ) -> Self:
-        """Make one of a ``tls`` or ``nats`` URL."""
-        return cls(
-            url,
-            source=source,
-            subject=subject,
-            stream=stream,
-            create=create,
-            user=user,
-            password=password,
-            token=token,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
-            cleartext=cleartext,
-            timeout=timeout,
-        )
-
     def open(self) -> None:
         """Connect, and look for the stream."""
         connection = self._connection = Connection(str(self._address), self._timeout)
         # From here on `stop` finds the connection.
         if self._stopped:
             raise SinkUnavailable(f"nothing is sent to {self._address}: the sink is stopped")
-        connection.run(connection.connect(self._tls, self._login, self._token, encrypted=self._address.encrypted))
+        connection.run(connection.connect(self._tls, self._login, self._token))
         self._most = connection.run(connection.look(self._stream, self._subject.examples, self._create))
         self._heard = self._clock()
 
@@ -187,7 +152,7 @@ class NatsSink:
         if self._clock() - self._heard > _RESTED:
             self.close()
             self.open()
-        for events in _without_repeated_keys(batch):
+        for events in until_repeated(batch):
             self._publish(self._connection, events)
         self._heard = self._clock()
 
@@ -234,16 +199,3 @@ def _address(url: str, *, cleartext: bool) -> Address:
     if address.path.strip("/"):
         raise UsageError("the address of NATS has no path", hint="give subject and stream by their own options")
     return address
-
-
-def _without_repeated_keys(batch: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """Cut a batch so that no part of it has two events of an entry."""
-    begin = 0
-    keys: set[str] = set()
-    for at, event in enumerate(batch):
-        if event.key in keys:
-            yield batch[begin:at]
-            begin = at
-            keys.clear()
-        keys.add(event.key)
-    yield batch[begin:]

@@ -30,7 +30,6 @@ from nats.aio.client import Client
 
 from syncrepl_client.exceptions import SinkUnavailable
 from syncrepl_client.sinks.logins import Login
-from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from nats.js.api import StreamConfig
 
     from syncrepl_client.secret import Secret
+    from syncrepl_client.transport.tls import TLS
 
 __all__ = ["TOO_LARGE", "Connection", "Message", "Refusal"]
 
@@ -215,10 +215,10 @@ class Connection:
         if not self._end.done():
             self._end.set_result(reason)
 
-    async def connect(self, tls: TLS, login: Login | None, token: Secret | None, *, encrypted: bool) -> None:
+    async def connect(self, tls: TLS | None, login: Login | None, token: Secret | None) -> None:
         """Connect, and say who we are."""
-        # Made of nothing it takes a tenth of a second, for all that the system believes.
-        options: dict[str, Any] = {"tls": tls.make_context()} if encrypted or tls != TLS() else {}
+        encrypted = tls is not None
+        options: dict[str, Any] = {} if tls is None else {"tls": tls.make_context()}
         if login is not None:
             options |= {"user": login.user, "password": partial(self._reveal, login, encrypted=encrypted)}
         if token is not None:

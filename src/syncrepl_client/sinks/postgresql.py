@@ -11,7 +11,7 @@ Facts that shaped it:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
@@ -127,41 +127,6 @@ class PostgreSQLSink:
         }
         self._connection: Connection | None = None
         self._patience = Patience(self._where, timeout)
-
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        table: str | None = None,
-        events: str | None = None,
-        offsets: str = "syncrepl_offset",
-        create: bool = False,
-        user: str | None = None,
-        password: Secret | None = None,
-        ca_file: str | None = None,
-        cert_file: str | None = None,
-        key_file: str | None = None,
-        cleartext: bool = False,
-        timeout: float = 10.0,
-        source: str = "directory",
-    ) -> Self:
-        """Make one of a ``postgresql`` URL."""
-        return cls(
-            url,
-            table=table,
-            events=events,
-            offsets=offsets,
-            create=create,
-            user=user,
-            password=password,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
-            cleartext=cleartext,
-            timeout=timeout,
-            source=source,
-        )
 
     # --- the connection -----------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from psycopg.rows import TupleRow
 
 from syncrepl_client.exceptions import SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address, is_here
+from syncrepl_client.sinks.logins import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -148,7 +149,7 @@ def connect(where: str, parameters: Mapping[str, str], password: Secret | None, 
     """
     told = {**_USUAL, **parameters, "connect_timeout": str(max(2, round(timeout)))}
     if password is not None:
-        told["password"] = password.reveal().decode()
+        told["password"] = text_of(password)
     try:
         return Connection.connect(make_conninfo("", **told), prepare_threshold=None)
     except psycopg.Error as error:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import redis
 
@@ -184,39 +184,6 @@ class RedisSink:
         # How large a body may be, and when the server was last heard.
         self._most = _MOST
         self._heard = 0.0
-
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        source: str = "directory",
-        stream: str = "ldap:{source}",
-        max_length: int | None = None,
-        create: bool = False,
-        user: str | None = None,
-        password: Secret | None = None,
-        ca_file: str | None = None,
-        cert_file: str | None = None,
-        key_file: str | None = None,
-        cleartext: bool = False,
-        timeout: float = 10.0,
-    ) -> Self:
-        """Make one of a ``rediss`` or ``redis`` URL."""
-        return cls(
-            url,
-            source=source,
-            stream=stream,
-            max_length=max_length,
-            create=create,
-            user=user,
-            password=password,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
-            cleartext=cleartext,
-            timeout=timeout,
-        )
 
     # --- the connection -----------------------------------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from syncrepl_client.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from syncrepl_client.sinks.base import Sink
 
-__all__ = ["GROUP", "SinkType", "extra_of", "known", "make_sink", "scheme_of", "sink_type"]
+__all__ = ["GROUP", "SinkType", "extra_of", "known", "make_sink", "maker", "scheme_of", "sink_type"]
 
 GROUP: Final = "syncrepl_client.sinks"
 """The group of entry points."""
@@ -54,19 +56,25 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=:|$)")
 
 
 class SinkType(Protocol):
-    """What an entry point names: a class of sinks.
+    """What an entry point names: a class of sinks, with a class method ``from_url`` if its constructor takes no URL.
 
-    What its `from_url` takes by name is what a configuration may say, checked against the annotations: text, numbers,
-    truth values, `Secret`, and sequences of those.  Two names are given by the service and not by users: ``join``,
-    which makes one body of several events, and ``source``, the name of the source.
+    What is taken by name is what a configuration may say, checked against the annotations: text, numbers, truth
+    values, `Secret`, and sequences of those; what takes a function is for programs alone.  Two names are given by the
+    service and not by users: ``join``, which makes one body of several events, and ``source``, the name of the source.
     """
 
-    def from_url(self, url: str, **options: Any) -> Sink:  # noqa: ANN401 - each has options of its own
+    def __call__(self, url: str, **options: Any) -> Sink:  # noqa: ANN401 - each has options of its own
         """Make a sink of a URL.
 
         Raises:
             UsageError: the URL is none of this kind, or an option is wrong.
         """
+
+
+def maker(kind: SinkType) -> Callable[..., Sink]:
+    """Return what makes a sink of a URL and options."""
+    made: Callable[..., Sink] = getattr(kind, "from_url", kind)
+    return made
 
 
 def known() -> list[str]:
@@ -127,7 +135,7 @@ def make_sink(url: str, **options: Any) -> Sink:  # noqa: ANN401 - each has opti
     name = scheme_of(url)
     kind = sink_type(name)
     try:
-        return kind.from_url(url, **options)
+        return maker(kind)(url, **options)
     except TypeError as error:
         raise UsageError(
             f"the sink {name!r} does not take that: {error}", hint="compare the names of options"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from syncrepl_client.envelope.base import Event
 
-__all__ = ["one_per_key"]
+__all__ = ["one_per_key", "until_repeated"]
 
 
 def one_per_key(batch: Sequence[Event]) -> list[list[Event]]:
@@ -34,3 +34,26 @@ def one_per_key(batch: Sequence[Event]) -> list[list[Event]]:
             waves.append([])
         waves[wave].append(event)
     return waves
+
+
+def until_repeated(batch: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """Part a batch where an entry comes again, each part to be confirmed before the next is sent.
+
+    There are more parts than `one_per_key` makes, and all events before one of them are confirmed when that one goes
+    out, those of other entries too.
+
+    Args:
+        batch: events in their order.
+
+    Returns:
+        Stretches of it.
+    """
+    begin = 0
+    keys: set[str] = set()
+    for at, event in enumerate(batch):
+        if event.key in keys:
+            yield batch[begin:at]
+            begin = at
+            keys.clear()
+        keys.add(event.key)
+    yield batch[begin:]

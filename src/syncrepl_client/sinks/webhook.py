@@ -25,7 +25,7 @@ import time
 from binascii import Error as Base64Error
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol
 
 import urllib3
 
@@ -102,23 +102,6 @@ class WebhookSink:
         self._clock = clock
         self._pool: urllib3.PoolManager | None = None
         self._stopped = False
-
-    @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        secrets: Sequence[Secret] = (),
-        join: Joins | None = None,
-        at_most: int = 100,
-        timeout: float = 10.0,
-        ca_file: str | None = None,
-        cleartext: bool = False,
-    ) -> Self:
-        """Make one of an ``https`` URL."""
-        return cls(
-            url, secrets=secrets, join=join, at_most=at_most, timeout=timeout, ca_file=ca_file, cleartext=cleartext
-        )
 
     def open(self) -> None:
         """Get ready; the connection is made by the first request."""

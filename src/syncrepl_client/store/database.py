@@ -1,10 +1,7 @@
-"""The data file: who may open it, how a transaction begins and ends, and what a callback may do inside one.
+"""The data file as its owner has it: how a transaction begins and ends, and what a callback may do inside one.
 
 Facts about Python's ``sqlite3`` that shaped this module:
 
-* Opening and closing a second descriptor of a database file drops the locks that SQLite holds in this process, so the
-  lock of the owner is on a file beside it, and a file that is there is opened by nobody but SQLite.  Without its locks
-  another process that closes the file takes itself for the last one, and deletes the write-ahead log.
 * A ``COMMIT`` prepared through ``execute`` is cached and may slip past an authorizer, so the engine begins by
   ``execute`` and ends by the connection's ``commit`` and ``rollback``.
 * A handler for a signal runs between bytecodes only; while SQLite builds an index there are none.  The progress handler
@@ -19,8 +16,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import (
@@ -33,16 +29,16 @@ from syncrepl_client.exceptions import (
 )
 from syncrepl_client.log_fields import fields
 from syncrepl_client.store import tables
+from syncrepl_client.store.files import connect, inode, make_file, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-__all__ = ["Database", "connect", "data_file", "is_made", "make_file", "owner_in_callback"]
+__all__ = ["Database", "owner_in_callback"]
 
 _log = logging.getLogger("syncrepl_client.store")
 
-# Who finds a file that another thread makes must not open it before that has closed it.
-_MAKING: Final = threading.Lock()
 _BUSY_LIMIT: Final = 30.0
 _BUSY_PAUSE: Final = 0.01
 _PROGRESS_STEPS: Final = 50_000
@@ -72,69 +68,9 @@ _ATTACHMENTS: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
 _in_callback: dict[str, int] = {}
 
 
-def data_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of the data file for what a program named: a folder gets a ``syncrepl.db`` in it."""
-    text = os.fspath(path)
-    folder = text.endswith(("/", os.sep))
-    # Who opens it says why it cannot be looked at.
-    with suppress(OSError):
-        folder = folder or Path(text).is_dir()
-    return Path(text, "syncrepl.db") if folder else Path(text)
-
-
 def owner_in_callback(path: Path) -> bool:
     """Tell whether this thread is inside a callback of the consumer that owns the file."""
     return _in_callback.get(str(path.resolve())) == threading.get_ident()
-
-
-def make_file(path: Path) -> None:
-    """Make a file for a database if there is none, readable by its owner alone.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    with _MAKING, suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def is_made(path: Path) -> bool:
-    """Tell whether there is a file, and nobody here still makes it."""
-    with _MAKING:
-        return path.exists()
-
-
-def connect(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
-    """Open a connection to a data file that exists.
-
-    Raises:
-        DBError: it cannot be opened.
-    """
-    try:
-        return sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=rw",
-            uri=True,
-            timeout=timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-    except sqlite3.Error as error:
-        raise DBError(f"cannot open the data file {path}: {error}", hint="check its path and permissions") from error
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:
-        raise DBError(f"cannot open the data file {path}: {error}", hint="check its path") from error
 
 
 class Database:
@@ -147,7 +83,7 @@ class Database:
 
     def __init__(self, path: Path, stopping: Callable[[], bool]) -> None:
         # However it was named, there is one lock for it.
-        self.path = path = _resolved(path)
+        self.path = path = resolved(path)
         self._stopping = stopping
         self._key = str(path)
         # Whether a step is at work, which a stop may interrupt; who merely reads is not.
@@ -171,7 +107,7 @@ class Database:
 
     def _in_place(self) -> tuple[tuple[int, int] | None, ...]:
         """Tell which files the names of the data file and of its lock stand for; None where there is none."""
-        return tuple(_inode(path) for path in (self.path, self._lock_path))
+        return tuple(inode(path) for path in (self.path, self._lock_path))
 
     def _take_lock(self) -> int:
         lock_path = self._lock_path

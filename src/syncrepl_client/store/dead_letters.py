@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from syncrepl_client.envelope.base import Event, Kind
 from syncrepl_client.exceptions import DBError, DBSchemaError, SchemaVersionError
 from syncrepl_client.model.moments import moment
-from syncrepl_client.store.database import connect, is_made, make_file
+from syncrepl_client.store.files import connect, is_made, make_file
 from syncrepl_client.store.visiting import reading
 
 if TYPE_CHECKING:

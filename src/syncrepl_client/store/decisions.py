@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from syncrepl_client.exceptions import DBError
 from syncrepl_client.store import held
-from syncrepl_client.store.database import connect
+from syncrepl_client.store.files import connect
 from syncrepl_client.store.visiting import translated, visit
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from syncrepl_client.exceptions import DBError, DBSchemaError
 from syncrepl_client.store import tables
-from syncrepl_client.store.database import connect
+from syncrepl_client.store.files import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
