@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from syncrepl_client.service.reading import as_text
 from tests.cli.command import COMMAND, environment
 from tests.server import free_port
+from tests.slapd import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Service", "bodies"]
+__all__ = ["ENTRIES", "PEOPLE", "Service", "bodies", "person"]
+
+PEOPLE = 3
+ENTRIES = PEOPLE + 3
 
 PATIENCE = 30.0
 
@@ -141,3 +145,8 @@ def bodies(path: Path) -> list[dict[str, Any]]:
     """Return the events in a file of lines, as far as they are whole."""
     octets = path.read_bytes() if path.exists() else b""
     return [json.loads(line) for line in octets[: octets.rfind(b"\n") + 1].splitlines()]
+
+
+def person(number: int) -> str:
+    """Return the name of a person in the sample data."""
+    return f"uid=u{number:06},ou=people,{SUFFIX}"

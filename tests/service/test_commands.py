@@ -11,28 +11,12 @@ import pytest
 from syncrepl_client.cli.exits import ExitCode
 from tests.cli.command import run
 from tests.server import free_port
-from tests.service.running import Service, bodies
-from tests.slapd import SUFFIX, Slapd, sample_ldif
+from tests.service.running import ENTRIES, Service, bodies, person
+from tests.slapd import SUFFIX, Slapd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-PEOPLE = 3
-ENTRIES = PEOPLE + 3
-
-
-@pytest.fixture
-def server() -> Iterator[Slapd]:
-    with Slapd(sessionlog=1000) as slapd:
-        slapd.load(sample_ldif(PEOPLE))
-        slapd.start()
-        yield slapd
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    return tmp_path / "changes.jsonl"
 
 
 @pytest.fixture
@@ -41,10 +25,6 @@ def service(server: Slapd, kept: Path, tmp_path: Path) -> Iterator[Service]:
     with Service(tmp_path, f"{server.url}/{SUFFIX}", {"kept": {"url": kept.as_uri()}}) as running:
         running.wait(lambda: len(bodies(kept)) == ENTRIES)
         yield running
-
-
-def person(number: int) -> str:
-    return f"uid=u{number:06},ou=people,{SUFFIX}"
 
 
 def told(service: Service, *options: str) -> list[dict[str, Any]]:

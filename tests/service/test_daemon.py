@@ -17,36 +17,15 @@ from syncrepl_client.service.claim import is_claimed
 from tests.cli.command import run
 from tests.server import free_port
 from tests.service.manager import Manager
-from tests.service.running import Service, bodies
-from tests.slapd import SUFFIX, Slapd, sample_ldif
+from tests.service.running import ENTRIES, Service, bodies, person
+from tests.slapd import SUFFIX, Slapd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-PEOPLE = 3
-ENTRIES = PEOPLE + 3
-
-
-@pytest.fixture
-def server() -> Iterator[Slapd]:
-    with Slapd(sessionlog=1000) as slapd:
-        slapd.load(sample_ldif(PEOPLE))
-        slapd.start()
-        yield slapd
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    return tmp_path / "changes.jsonl"
 
 
 def where(server: Slapd) -> str:
     return f"{server.url}/{SUFFIX}"
-
-
-def person(number: int) -> str:
-    return f"uid=u{number:06},ou=people,{SUFFIX}"
 
 
 def to_file(path: Path, **more: Any) -> dict[str, Any]:
