@@ -20,6 +20,7 @@ __all__ = [
     "decode_attributes",
     "differ_at_sight",
     "encode_attributes",
+    "is_rewritten",
     "same_values",
     "without",
 ]
@@ -185,6 +186,15 @@ def differ_at_sight(first: bytes, second: bytes) -> bool:
     # The lower half is the sum of the octets and 1, modulo 65521.
     apart = (adler32(first) & 0xFFFF) - (adler32(second) & 0xFFFF)
     return size < _MOST_SUMMED and 0 not in (apart % 32, (apart + 65521) % 32, (apart - 65521) % 32)
+
+
+def is_rewritten(first: bytes, second: bytes) -> bool:
+    """Tell whether a list that was sent after another one says the same: servers send changes that change nothing.
+
+    Raises:
+        ProtocolError: the octets are not such a list; not all who send them are found out.
+    """
+    return not differ_at_sight(first, second) and same_values(first, second)
 
 
 def _is_shortest(wire: bytes) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from syncrepl_client.exceptions import ChangesLost, DBError, ProtocolError
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.attributes import differ_at_sight, same_values
+from syncrepl_client.ldap.attributes import is_rewritten
 from syncrepl_client.model import Added, Deleted, Modified, Origin, Provenance, Renamed
 from syncrepl_client.store import differences
 
@@ -303,7 +303,7 @@ class Appending:
 
 def _same(old: bytes, new: bytes) -> bool:
     try:
-        return not differ_at_sight(old, new) and same_values(old, new)
+        return is_rewritten(old, new)
     except ProtocolError:
         # Whoever looks at it is told so.
         return False

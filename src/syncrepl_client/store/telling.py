@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.ldap.attributes import differ_at_sight, same_values
+from syncrepl_client.ldap.attributes import is_rewritten
 from syncrepl_client.model import Added, Deleted, Modified, Provenance, Renamed
 from syncrepl_client.store import changelog
 from syncrepl_client.store.differences import LARGE
@@ -82,7 +82,7 @@ class Telling:
 
         Servers repeat values in another order and send changes that change nothing.
         """
-        if not differ_at_sight(old, new) and same_values(old, new):
+        if is_rewritten(old, new):
             self.rewritten(self.entry(uuid, dn, old))
         else:
             self.modified(self.entry(uuid, dn, old), self.entry(uuid, dn, new))
