@@ -4,7 +4,7 @@ It reads changes from a named subscription, makes events of them, publishes thes
 So whatever is killed in between, each event is delivered at least once, and those of one entry in their order.  Of LDAP
 it knows nothing, nor of what else is delivered to whom: a sink that is away stalls its own relay and nobody else.
 
-What it does is in one table (`relay_states`).  It begins as running; what is not in the table changes nothing::
+What it does is in one table (`states`).  It begins as running; what is not in the table changes nothing::
 
     running ──failed──► waiting ──due, resume──► running
     running, waiting ──pause──► paused ──resume──► running
