@@ -291,3 +291,13 @@ def test_a_digit_is_seen_at_sight() -> None:
 def test_a_server_that_pads_lengths_is_looked_at_closer(padded: bytes) -> None:
     assert not differ_at_sight(padded, b"\x30\x03abc")
     assert not differ_at_sight(b"\x30\x03abc", padded)
+
+
+def test_values_are_the_same_under_a_name_that_comes_twice() -> None:
+    once = encode_attributes({"cn": [b"b", b"B"], "sn": [b"s"]})
+    parts = [encode_attributes({"cn": [b"b"]}), encode_attributes({"cn": [b"B"]}), encode_attributes({"sn": [b"s"]})]
+    content = b"".join(part[2:] for part in parts)
+    twice = bytes((0x30, len(content))) + content
+    assert Attributes(twice) == Attributes(once)
+    assert Attributes(once) == Attributes(twice)
+    assert Attributes(once) != Attributes(encode_attributes({"cn": [b"b"], "sn": [b"s"]}))

@@ -45,6 +45,8 @@ class RabbitMQQueue(Receiver):
         self._trouble = trouble
         match trouble:
             case "killed":
+                # A queue that was just made may be gone else, with what was confirmed: mnesia writes that later.
+                self._broker.control("eval", "mnesia:dump_log().")
                 self._broker.kill()
             case "frozen":
                 self._broker.freeze()

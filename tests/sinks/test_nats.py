@@ -484,7 +484,7 @@ def test_all_kinds_of_changes_are_looked_for_in_the_stream() -> None:
 
 
 def test_a_missing_file_is_told_when_it_is_opened(server: NatsServer) -> None:
-    sink = NatsSink(server.url, ca_file="/nowhere/ca.pem")
+    sink = NatsSink(f"tls://127.0.0.1:{server.port}", ca_file="/nowhere/ca.pem")
     with closing(sink), pytest.raises(UsageError, match=r"/nowhere/ca\.pem"):
         sink.open()
 

@@ -160,10 +160,9 @@ def same_values(first: bytes, second: bytes) -> bool:
         if next_pos > alike and first[pos:next_pos] != second[at:next_at]:
             name, values, next_pos = _decode_short(first, pos, end) or _decode_one(first, pos, end)
             other, other_values, next_at = _decode_short(second, at, stop) or _decode_one(second, at, stop)
-            if name != other:
+            if name != other or sorted(values) != sorted(other_values):
+                # Other values as well: more of them may come later, under the same name once more.
                 return _canonical(first) == _canonical(second)
-            if sorted(values) != sorted(other_values):
-                return False
         pos, at = next_pos, next_at
     return (pos == end and at == stop) or _canonical(first) == _canonical(second)
 
