@@ -294,6 +294,50 @@ def test_a_table_of_events_alone_takes_any_json(database: Database) -> None:
     assert database.execute("SELECT body, time FROM changes") == [([1], None)]
 
 
+def many(count: int) -> list[Event]:
+    """Make enough events for a copy, with names and a body that it has to spell otherwise."""
+    made = [event(number, number) for number in range(1, count + 1)]
+    awkward = "cn=back\\slash\\,tab\t,line\nreturn\r,\\N,dot\\.,é"
+    made[1] = replace(made[1], dn=awkward, headers={"ce-subject": awkward})
+    made[2] = event(3, 3, body=b'{\n\t"text":\r "a\\\\b\\n\\u00e9"}')
+    return made
+
+
+def test_many_events_are_kept_like_few(database: Database) -> None:
+    events = many(250)
+    database.publish(*events, events="changes")
+    rows = database.execute("SELECT id, sequence, key, kind, dn, headers, body FROM changes ORDER BY position")
+    assert rows == [
+        (one.id, one.sequence, one.key, one.kind, one.dn, dict(one.headers), json.loads(one.body or b""))
+        for one in events
+    ]
+
+
+def test_events_that_are_there_though_nobody_knows_stay_alone(database: Database) -> None:
+    events = many(250)
+    database.publish(*events[100:150], events="changes")
+    database.execute("DELETE FROM syncrepl_offset")
+    database.publish(*events, events="changes")
+    assert sorted(database.ids()) == sorted(one.id for one in events)
+
+
+def test_a_table_with_policies_for_rows_takes_many_too(database: Database) -> None:
+    database.publish(event(1, 1), events="changes")
+    database.execute("ALTER TABLE changes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    database.execute("CREATE POLICY everybody ON changes USING (true) WITH CHECK (true)")
+    database.publish(*many(250), events="changes")
+    assert len(database.ids()) == 250
+
+
+def test_one_of_many_that_is_refused_is_found(database: Database) -> None:
+    events = many(250)
+    events[170] = event(171, 171, body=b"no JSON")
+    with pytest.raises(EventRejected) as refused:
+        database.publish(*events, events="changes")
+    assert refused.value.event == events[170]
+    assert database.ids() == [one.id for one in events[:170]]
+
+
 def test_an_event_that_an_index_has_no_room_for_is_refused(database: Database) -> None:
     database.publish(event(1, 1), events="changes")
     database.execute("CREATE INDEX ON changes (dn)")

@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 
     from syncrepl_client.secret import Secret
 
-__all__ = ["Connection", "Patience", "connect", "encryption", "is_about_what_was_sent", "place", "said", "unavailable"]
+__all__ = [
+    "Connection",
+    "Patience",
+    "connect",
+    "encryption",
+    "is_about_the_table",
+    "is_about_what_was_sent",
+    "place",
+    "said",
+    "unavailable",
+]
 
 _RV = TypeVar("_RV")
 
@@ -52,6 +62,8 @@ _USUAL: Final = {
 }
 # PostgreSQL's appendix A: errors in data and of constraints, limits of a row, and what triggers raise.
 _ABOUT_WHAT_WAS_SENT: Final = frozenset({"22", "23", "44", "54", "P0"})
+# Features that it has not, and whatever a table is not, or nobody may.
+_ABOUT_THE_TABLE: Final = frozenset({"0A", "42"})
 _HINTS: Final = {
     "25006": "it takes no writes: give the address of the primary",
     "42501": "grant SELECT, INSERT, UPDATE and DELETE on the tables, which are in the documentation, to that user",
@@ -206,6 +218,11 @@ def encryption(
 def is_about_what_was_sent(error: psycopg.Error) -> bool:
     """Tell whether the server will not take what was sent, and not whether it takes anything."""
     return (error.sqlstate or "")[:2] in _ABOUT_WHAT_WAS_SENT
+
+
+def is_about_the_table(error: psycopg.Error) -> bool:
+    """Tell whether the server does not do to this table what was said."""
+    return (error.sqlstate or "")[:2] in _ABOUT_THE_TABLE
 
 
 def said(error: psycopg.Error) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,10 +22,23 @@ if TYPE_CHECKING:
     from syncrepl_client.envelope.reading import Reading
     from syncrepl_client.sinks.progress import Progress, Step
 
-__all__ = ["Offsets", "Statement", "Table", "checked", "quoted"]
+__all__ = ["Copy", "Offsets", "Statement", "Table", "checked", "quoted"]
 
 Statement = tuple[bytes, tuple[Any, ...]]
 """What to execute, and its parameters."""
+
+
+class Copy(NamedTuple):
+    """Rows for ``COPY``.
+
+    Args:
+        sql: the statement.
+        rows: what follows it, in the text format.
+    """
+
+    sql: bytes
+    rows: str
+
 
 # PostgreSQL cuts off longer names without a word.
 _LONGEST: Final = 63
@@ -66,6 +79,8 @@ _INSERT: Final = """
         AS new (id text, sequence bigint, key text, kind text, dn text, time timestamptz, headers jsonb, body jsonb)
     ON CONFLICT (id) DO NOTHING
 """
+
+_COPY: Final = "COPY {table} (id, sequence, key, kind, dn, time, headers, body) FROM STDIN"
 
 _KNOWN: Final = """
     SELECT target, origin, source, sequence, loading, EXISTS (SELECT FROM {notes} WHERE target = known.target)
@@ -110,6 +125,7 @@ class _EventRow(msgspec.Struct, frozen=True):
     body: msgspec.Raw
 
 
+_NULL: Final = r"\N"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -215,12 +231,13 @@ class Table:
     def _sql(self, text: str) -> bytes:
         return self.offsets.sql(text).replace(b"{table}", quoted(self.name).encode())
 
-    def statements(self, step: Step, readings: Mapping[str, Reading]) -> list[Statement]:
+    def statements(self, step: Step, readings: Mapping[str, Reading], *, copies: bool) -> list[Statement | Copy]:
         """Return what to execute for a step.
 
         Args:
             step: what to do.
             readings: what each event says, by its id.
+            copies: whether events may be copied: none of them must be there then.
         """
         match step:
             case Begin(origin_id):
@@ -229,7 +246,11 @@ class Table:
                     return [begin, (self._sql(_FORGET_ALL), (self.name,))]
                 return [begin, (self._sql(_FORGET_TAKEN), (self.name, origin_id))]
             case Take(origin_id, events, loading):
-                made = self._entries(events, readings) if self.entries else self._events(events, readings)
+                made: list[Statement | Copy]
+                if self.entries:
+                    made = [*self._entries(events, readings)]
+                else:
+                    made = [self._copy(events, readings) if copies else self._events(events, readings)]
                 return [*made, self.offsets.note(self.name, origin_id, events, taken=True)] if loading else made
             case End(origin_id):
                 forget = self._sql(_FORGET_TAKEN), (self.name, origin_id)
@@ -248,7 +269,25 @@ class Table:
         made: list[Statement] = [(self._sql(_DELETE), (gone,))] if gone else []
         return [*made, (self._sql(_UPSERT), (_encode(kept).decode(),))] if kept else made
 
-    def _events(self, events: list[Event], readings: Mapping[str, Reading]) -> list[Statement]:
+    def _copy(self, events: list[Event], readings: Mapping[str, Reading]) -> Copy:
+        rows = [
+            "\t".join(
+                (
+                    _cell(event.id),
+                    str(event.sequence),
+                    event.key,
+                    event.kind,
+                    _cell(event.dn),
+                    _NULL if (time := readings[event.id].time) is None else time.isoformat(),
+                    _cell(_encode(dict(event.headers)).decode()),
+                    _cell((event.body or b"").decode()),
+                )
+            )
+            for event in events
+        ]
+        return Copy(self._sql(_COPY), "\n".join([*rows, ""]))
+
+    def _events(self, events: list[Event], readings: Mapping[str, Reading]) -> Statement:
         rows = [
             _EventRow(
                 event.id,
@@ -262,4 +301,9 @@ class Table:
             )
             for event in events
         ]
-        return [(self._sql(_INSERT), (_encode(rows).decode(),))]
+        return self._sql(_INSERT), (_encode(rows).decode(),)
+
+
+def _cell(text: str) -> str:
+    """Return text as it stands in a row for ``COPY``."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
