@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bench.contenders import ENCRYPTED, FLOORS, LATER, OURS, PEERS
 from bench.provider import prepare
 from bench.starting import measure_starts
+from bench.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,15 +84,9 @@ def _measure(contender: Callable[[Slapd, Path], Run], slapd: Slapd, place: Path,
 
 
 def _print(entries: int, results: Mapping[str, list[Run]], floors: list[float]) -> None:
+    rows = [(name, *_figures(name, runs, floors, entries)) for name, runs in results.items()]
     print(f"\n{entries:,} entries, {len(floors)} rounds; medians; ratio to the fastest floor of the same round\n")
-    print(f"{'':32} {'wall s':>8} {'cpu s':>8} {'µs/entry':>9} {'peak MB':>8} {'ratio':>7}")
-    for name, runs in results.items():
-        cpu = median(run.cpu for run in runs)
-        compared = [run.wall / floor for run, floor in zip(runs, floors, strict=False)] if name not in LATER else []
-        print(
-            f"{name:32} {median(run.wall for run in runs):8.2f} {cpu:8.2f} {cpu / entries * 1e6:9.1f}"
-            f" {max(run.peak for run in runs):8.0f} {median(compared) if compared else float('nan'):7.2f}"
-        )
+    print(table(("program", "wall s", "cpu s", "µs/entry", "peak MB", "ratio"), rows))
     for name, clear in ENCRYPTED.items():
         # Round by round, for the machine is not the same in each.
         compared = [
@@ -99,6 +94,18 @@ def _print(entries: int, results: Mapping[str, list[Run]], floors: list[float]) 
         ]
         if compared:
             print(f"\n{name}: {median(compared):.2f} times what it takes in clear text")
+
+
+def _figures(name: str, runs: list[Run], floors: list[float], entries: int) -> tuple[str, ...]:
+    cpu = median(run.cpu for run in runs)
+    compared = [run.wall / floor for run, floor in zip(runs, floors, strict=False)] if name not in LATER else []
+    return (
+        f"{median(run.wall for run in runs):.2f}",
+        f"{cpu:.2f}",
+        f"{cpu / entries * 1e6:.1f}",
+        f"{max(run.peak for run in runs):.0f}",
+        f"{median(compared):.2f}" if compared else "",
+    )
 
 
 if __name__ == "__main__":

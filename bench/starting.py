@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 from bench.measure import Run, run
+from bench.table import table
 
 __all__ = ["measure_starts"]
 
@@ -31,9 +32,9 @@ def measure_starts() -> None:
     for _ in range(_ROUNDS):
         for name, words in _STARTS.items():
             runs[name].append(run([sys.executable, *words]))
-    print(f"{'':32} {'wall ms':>8} {'cpu ms':>8} {'ratio':>7}")
     bare = min(one.cpu for one in runs[_BARE])
+    rows = []
     for name, measured in runs.items():
         wall, cpu = min(one.wall for one in measured), min(one.cpu for one in measured)
-        print(f"{name:32} {wall * 1e3:8.0f} {cpu * 1e3:8.0f} {cpu / bare:7.1f}", flush=True)
-    print()
+        rows.append((name, f"{wall * 1e3:.0f}", f"{cpu * 1e3:.0f}", f"{cpu / bare:.1f}"))
+    print(table(("start", "wall ms", "cpu ms", "ratio"), rows), end="\n\n", flush=True)
