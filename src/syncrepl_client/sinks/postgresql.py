@@ -343,6 +343,7 @@ def _execute(connection: Connection, planned: Iterable[Statement | Copy]) -> Non
     for one in planned:
         if isinstance(one, Copy):
             with connection.cursor().copy(one.sql) as copy:
-                copy.write(one.rows)
+                for rows in one.rows:
+                    copy.write(rows)
         else:
             connection.execute(*one)

@@ -33,13 +33,15 @@ class Copy(NamedTuple):
 
     Args:
         sql: the statement.
-        rows: what follows it, in the text format.
+        rows: what follows it, in the text format; several at a time.
     """
 
     sql: bytes
-    rows: str
+    rows: Iterable[bytes]
 
 
+# How many rows of a copy are sent at once.
+_TOGETHER: Final = 100
 # PostgreSQL cuts off longer names without a word.
 _LONGEST: Final = 63
 
@@ -125,7 +127,7 @@ class _EventRow(msgspec.Struct, frozen=True):
     body: msgspec.Raw
 
 
-_NULL: Final = r"\N"
+_NULL: Final = rb"\N"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -270,22 +272,12 @@ class Table:
         return [*made, (self._sql(_UPSERT), (_encode(kept).decode(),))] if kept else made
 
     def _copy(self, events: list[Event], readings: Mapping[str, Reading]) -> Copy:
-        rows = [
-            "\t".join(
-                (
-                    _cell(event.id),
-                    str(event.sequence),
-                    event.key,
-                    event.kind,
-                    _cell(event.dn),
-                    _NULL if (time := readings[event.id].time) is None else time.isoformat(),
-                    _cell(_encode(dict(event.headers)).decode()),
-                    _cell((event.body or b"").decode()),
-                )
-            )
-            for event in events
-        ]
-        return Copy(self._sql(_COPY), "\n".join([*rows, ""]))
+        # The server takes in some while the next are made.
+        pieces = (
+            b"".join(_row(event, readings[event.id]) for event in events[start : start + _TOGETHER])
+            for start in range(0, len(events), _TOGETHER)
+        )
+        return Copy(self._sql(_COPY), pieces)
 
     def _events(self, events: list[Event], readings: Mapping[str, Reading]) -> Statement:
         rows = [
@@ -304,6 +296,20 @@ class Table:
         return self._sql(_INSERT), (_encode(rows).decode(),)
 
 
-def _cell(text: str) -> str:
-    """Return text as it stands in a row for ``COPY``."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def _row(event: Event, reading: Reading) -> bytes:
+    """Return an event as a row for ``COPY``; in octets, for to look for something in text takes ten times as long."""
+    return b"%b\t%d\t%b\t%b\t%b\t%b\t%b\t%b\n" % (
+        _cell(event.id.encode()),
+        event.sequence,
+        event.key.encode(),
+        event.kind.encode(),
+        _cell(event.dn.encode()),
+        _NULL if reading.time is None else _encode(reading.time)[1:-1],
+        _cell(_encode(dict(event.headers))) if event.headers else b"{}",
+        _cell(event.body or b""),
+    )
+
+
+def _cell(octets: bytes) -> bytes:
+    """Return octets as they stand in a row for ``COPY``."""
+    return octets.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")

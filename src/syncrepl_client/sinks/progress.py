@@ -188,9 +188,10 @@ class Ledger:
             last.events.append(event)
         else:
             self.steps.append(Take(origin_id, [event], loading))
-        for note in [note for note in self._refused.values() if self._settles(event, note)]:
-            del self._refused[note.id]
-            self.settled.append(note.id)
+        if self._refused:
+            for note in [note for note in self._refused.values() if self._settles(event, note)]:
+                del self._refused[note.id]
+                self.settled.append(note.id)
 
     def _settles(self, event: Event, note: Note) -> bool:
         """Tell whether what was noted of a refused event need not be remembered once this one is in."""
