@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench import peers, provider
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.slapd import Slapd
 
-__all__ = ["ENCRYPTED", "FLOORS", "LATER", "OURS", "PEERS", "Contender"]
+__all__ = ["ENCRYPTED", "FLOORS", "LATER", "OURS", "PEERS", "Contender", "Later"]
 
 Contender = "Callable[[Slapd, Path], Run]"
 
@@ -32,14 +33,23 @@ def _url(slapd: Slapd) -> str:
 
 
 def _floor(pause: float) -> Callable[[Slapd, Path], Run]:
-    def contender(slapd: Slapd, _: Path) -> Run:
+    def contender(slapd: Slapd, place: Path) -> Run:
         search = messages.search_request(slapd.suffix, 2, filters.encode("(objectClass=*)"), ())
-        request = messages.encode_message(1, search, [controls.request_control(1, None)])
+        request = messages.encode_message(1, search, [controls.request_control(1, _cookie(place))])
         end = controls.SYNC_DONE.encode()
         program = "bench/programs/floor.py"
         return run([sys.executable, program, "127.0.0.1", str(slapd.port), request.hex(), end.hex(), str(pause)])
 
     return contender
+
+
+def _cookie(place: Path) -> bytes | None:
+    """Return the cookie of a data file; None if it has none, or this is none."""
+    if not place.is_file():
+        return None
+    with closing(sqlite3.connect(place)) as connection:
+        (cookie,) = connection.execute("SELECT cookie FROM syncrepl_state").fetchone()
+    return None if cookie is None else bytes(cookie)
 
 
 def _refresh(slapd: Slapd, path: Path, *words: str | Path, server: str = "") -> Run:
@@ -112,42 +122,50 @@ ENCRYPTED: Final = {"ours, ldaps": "ours", "ldapsearch -E sync=ro, ldaps": "ldap
 # --- what happens to a copy that is there ----------------------------------------------------------------------------
 
 
-def _nothing_changed(slapd: Slapd, path: Path) -> Run:
-    return _refresh(slapd, path)
+def _nothing(slapd: Slapd, path: Path) -> None:
+    """Leave all as it is."""
 
 
-def _full_resend(slapd: Slapd, path: Path) -> Run:
-    _forget_cookie(path)
-    return _refresh(slapd, path)
-
-
-def _present_phase(slapd: Slapd, path: Path) -> Run:
+def _change_ten(slapd: Slapd, _: Path) -> None:
     changes = "".join(
         f"dn: uid=u{number:06d},ou=people,{slapd.suffix}\nchangetype: modify\nreplace: title\ntitle: changed\n\n"
         for number in range(1, 11)
     )
     command = ["ldapmodify", "-x", "-H", slapd.url, "-D", slapd.rootdn, "-w", slapd.rootpw]
     subprocess.run(command, input=changes, text=True, check=True, stdout=subprocess.DEVNULL)
-    return _refresh(slapd, path)
 
 
-def _delete_everything(slapd: Slapd, path: Path) -> Run:
-    _forget_cookie(path)
+def _from_an_empty_one(slapd: Slapd, path: Path) -> Run:
     slapd.stop()
     with provider.prepare(0, random_uuids=False) as empty:
         empty.start()
         return _refresh(empty, path)
 
 
-def _forget_cookie(path: Path) -> None:
+def _forget_cookie(_: Slapd, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE syncrepl_state SET cookie = NULL")
         connection.commit()
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What happens to a copy that is there.
+
+    Args:
+        before: what is done to the directory or the copy first; that is not measured.
+        run: what is measured.
+        has_floor: whether to compare it with what reads the same answer and throws it away.
+    """
+
+    before: Callable[[Slapd, Path], None]
+    run: Callable[[Slapd, Path], Run] = _refresh
+    has_floor: bool = False
+
+
 LATER: Final = {
-    "second start, nothing changed": _nothing_changed,
-    "present phase, 10 changes": _present_phase,
-    "full resend over the copy": _full_resend,
-    "delete of everything": _delete_everything,
+    "second start, nothing changed": Later(_nothing),
+    "present phase, 10 changes": Later(_change_ten, has_floor=True),
+    "full resend over the copy": Later(_forget_cookie, has_floor=True),
+    "delete of everything": Later(_forget_cookie, _from_an_empty_one),
 }
