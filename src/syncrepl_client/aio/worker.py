@@ -113,11 +113,6 @@ class Worker:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    @property
-    def running(self) -> bool:
-        """Whether it has a thread that was not told to end."""
-        return self._thread is not None and self._end is None
-
     def _put(self, call: _Call[Any] | None) -> None:
         self._calls.put(call)
         self._work.wake()

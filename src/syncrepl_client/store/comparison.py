@@ -32,9 +32,6 @@ _FORGET_LATE: Final = "DELETE FROM syncrepl_marker WHERE marker >= ?"
 _FORGET_OLD: Final = "DELETE FROM syncrepl_marker WHERE entry NOT IN (SELECT id FROM syncrepl_entry)"
 _COUNTS: Final = "SELECT (SELECT count(*) FROM syncrepl_entry), (SELECT count(*) FROM syncrepl_marker)"
 
-Marked = "tuple[SentEntry, bytes | None]"
-"""An entry as the server lists it, its change marker taken out of its attributes; None if it has none."""
-
 
 class Comparison:
     """Compares a listing with the copy, in constant memory.
@@ -58,7 +55,8 @@ class Comparison:
         """Compare a part of the listing; returns the UUIDs of entries that are not certainly equal.
 
         Args:
-            listed: entries with their markers.
+            listed: entries as the server lists them, and the change markers that were taken out of their attributes;
+                None if there is none.
             whole: whether they come with their attributes; otherwise with their markers alone.
         """
         differing = []
