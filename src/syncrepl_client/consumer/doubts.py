@@ -96,6 +96,25 @@ def settle_refresh(
         _check_parents(staged, search, inquiry)
 
 
+def settle_names(staged: Update, store: Store, inquiry: Inquiry) -> None:
+    """Settle who has a name that a refresh of everything told of two: it is of many moments, if somebody writes.
+
+    One of them has been renamed or deleted after it was sent, or before the other one was.  What the server will tell
+    of that comes after the refresh; a program that knows entries by their names alone has lost one by then.
+
+    Args:
+        staged: the refresh, whole.
+        store: the copy.
+        inquiry: answers questions.
+    """
+    staged.settle()
+    try:
+        _settle_entries(staged, store, inquiry, _named_twice)
+    except TooMuchToAsk:
+        # Names that differ by case alone may be those of two entries, for ever; who has many of them knows.
+        return
+
+
 def _settle_subtrees(staged: Update, new: Iterable[tuple[bytes, str]], inquiry: Inquiry) -> None:
     """Look for entries that came along with others."""
     tops = _topmost(_at_most(new, _MOST_SUBTREES))
@@ -109,14 +128,20 @@ def _settle_subtrees(staged: Update, new: Iterable[tuple[bytes, str]], inquiry: 
 
 
 def _open(staged: Update) -> tuple[Iterable[bytes], ...]:
-    return staged.unknown, staged.orphans(), staged.displaced()
+    return staged.unknown, staged.orphans(), *_named_twice(staged)
 
 
-def _settle_entries(staged: Update, store: Store, inquiry: Inquiry) -> list[tuple[bytes, str]]:
-    """Ask for entries that were named but are not here, and for those whose parent is gone; returns who is there."""
+def _named_twice(staged: Update) -> tuple[Iterable[bytes], ...]:
+    return staged.displaced(), staged.doubles()
+
+
+def _settle_entries(
+    staged: Update, store: Store, inquiry: Inquiry, who_is_open: Callable[[Update], tuple[Iterable[bytes], ...]] = _open
+) -> list[tuple[bytes, str]]:
+    """Ask for entries that leave something open, such as those whose parent is gone; returns who is there."""
     asked: set[bytes] = set()
     there: list[tuple[bytes, str]] = []
-    while open_ones := {uuid for who in _open(staged) for uuid in _at_most(who, _MOST_ENTRIES)} - asked:
+    while open_ones := {uuid for who in who_is_open(staged) for uuid in _at_most(who, _MOST_ENTRIES)} - asked:
         asked |= open_ones
         witnesses = store.some_uuids(exclude=open_ones)
         found = inquiry.entries(open_ones, witnesses=witnesses, name_of=store.name_of)

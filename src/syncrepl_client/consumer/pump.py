@@ -335,6 +335,7 @@ class Consumer:
     def _settled(self, staged: Update, *, swept: bool) -> bool:
         """Settle what a refresh over a copy leaves open; tells whether it may be kept."""
         if self._session.sent_cookie is None:
+            doubts.settle_names(staged, self._store, self._asking())
             return True
         last_word = self._mode is Mode.REFRESH_ONLY
         try:

@@ -73,6 +73,12 @@ _NEW: Final = "SELECT id, uuid, dn FROM syncrepl_diff WHERE entry IS NULL AND id
 _PLACED: Final = """
     SELECT new_key, id, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND id > ? ORDER BY id LIMIT 500
 """
+# There are few of them, if any.
+_DOUBLES: Final = """
+    SELECT new_key, uuid, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND new_key IN (
+        SELECT new_key FROM syncrepl_diff WHERE entry IS NULL OR renamed GROUP BY new_key HAVING count(*) > 1
+    )
+"""
 _RENAMED: Final = """
     SELECT d.id, e.dn, d.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
     WHERE d.renamed AND d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
@@ -245,6 +251,15 @@ class Update:
         """Iterate over UUIDs of entries that are kept as they are, but whose name another one has now."""
         for key, _, dn in self._placed():
             yield from self._keepers(key, dn)
+
+    def doubles(self) -> Iterator[bytes]:
+        """Iterate over UUIDs of entries that are new or renamed, and were given the name of another one of these."""
+        if not self._some.named:
+            return
+        found = self._connection.execute(_DOUBLES).fetchall()
+        for key, uuid, dn in found:
+            if any(other != uuid and key == its and names.same(name, dn) for its, other, name in found):
+                yield uuid
 
     def new_parents(self) -> Iterator[str]:
         """Iterate over the names above entries that are new or renamed, without those that the copy will hold."""
