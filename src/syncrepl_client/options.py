@@ -38,8 +38,8 @@ class Options(TypedDict, total=False):
         trace: is called with one line for each protocol message, without credentials.
         max_message: the largest message that is accepted, in bytes.
         verify_every: seconds between comparisons of the copy with the server; None (the default) where the stream alone
-            cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes; 0
-            never.
+            cannot be right (389 Directory Server, FreeIPA, ApacheDS), after each resumption and each ten minutes, and
+            elsewhere once after everything was read while somebody wrote; 0 never.
         patience: seconds that the server may be silent in the middle of a refresh before the connection counts as lost.
         heartbeat: when a server that says nothing in the persist stage is asked whether it is still there; None for
             never.

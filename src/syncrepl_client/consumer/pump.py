@@ -13,6 +13,7 @@ and what one of them leaves undone the next must know.  What could be told apart
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -67,6 +68,8 @@ _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
 _QUIET: Final = 2.0
 _MOST_LIVE: Final = 20.0
+# What was changed while everything was read is told so soon after it, in seconds.
+_MEANWHILE: Final = 1.0
 
 
 class Consumer:
@@ -135,6 +138,8 @@ class Consumer:
         )
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
+        # When a refresh of everything was complete, until it is clear whether somebody wrote meanwhile.
+        self._read_at = -math.inf
         self._finishing = False
         self.finished = False
         # What the refresh that was completed last has changed.
@@ -308,6 +313,7 @@ class Consumer:
         self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
+        self._read_at = time.monotonic() if swept or self._session.sent_cookie is None else -math.inf
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             self._finish_upkeep()
             self._finish()
@@ -434,6 +440,9 @@ class Consumer:
             elif self._store.apply(settled, self._listener, self._search.holds):
                 self._journal.applied(settled)
                 self._restarts.progressed()
+                if time.monotonic() < self._read_at + _MEANWHILE:
+                    self._upkeep.doubt()
+                    self._read_at = -math.inf
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
                 return True

@@ -1,0 +1,46 @@
+"""What is moved while everything is read: what lies below it was read before that, or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from syncrepl_client import Replica
+from syncrepl_client.testing import script
+from tests.following import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from syncrepl_client.testing import Provider
+
+SUFFIX = "dc=example,dc=com"
+UNIT, CHILD = f"ou=moved,{SUFFIX}", f"cn=child,ou=moved,{SUFFIX}"
+CONTAINER = {"objectClass": ["organizationalUnit"]}
+PERSON = {"objectClass": ["person"], "sn": ["x"]}
+
+
+@pytest.mark.parametrize("before", [None, f"cn=child,ou=before,{SUFFIX}"], ids=["not sent", "sent by its old name"])
+def test_what_came_along_while_everything_was_read_is_found(
+    syncrepl_provider: Provider, tmp_path: Path, before: str | None
+) -> None:
+    unit = syncrepl_provider.add(UNIT, CONTAINER)
+    syncrepl_provider.add(CHILD, PERSON, uuid=UUID(int=2))
+    top, early = syncrepl_provider.cookie, syncrepl_provider.search()[SUFFIX]
+    old = [] if before is None else [script.entry(before, PERSON, UUID(int=2))]
+    # The server was behind the entry when it was moved; what it tells then is of the container alone.
+    syncrepl_provider.script(
+        script.entry(SUFFIX, early, UUID(int=1)),
+        *old,
+        script.entry(UNIT, CONTAINER, unit),
+        script.refresh_present(top),
+        script.entry(UNIT, CONTAINER, unit, cookie=top),
+    )
+
+    with Replica(f"{syncrepl_provider.url}/{SUFFIX}", tmp_path / "data") as replica:
+        replica.refresh()
+        until(lambda: replica.step(0.1) and CHILD in replica.entries)
+
+        assert len([dn for dn in replica.entries if dn.startswith("cn=child,")]) == 1
