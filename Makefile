@@ -5,6 +5,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 N ?= 200000
+# How long the soak takes, in seconds.
+LENGTH ?= 1200
 VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -22,6 +24,7 @@ help:
 	@echo 'make bench      measure'
 	@echo 'make bench-sinks  measure how changes are delivered'
 	@echo 'make fuzz       look for input that breaks the codec, for ten minutes'
+	@echo 'make soak       everything at once, with all that can go wrong, for twenty minutes (LENGTH=1200 seconds)'
 	@echo 'make clean      remove everything made here'
 
 demo: packages-demo $(BASE)
@@ -59,6 +62,9 @@ bench-sinks: packages-dev $(DEV)
 fuzz: packages-dev $(DEV)
 	$(BIN)/python -m tests.fuzz --seconds 600
 
+soak: packages-dev $(DEV)
+	$(BIN)/python -m tests.soak --seconds $(LENGTH)
+
 clean:
 	rm -rf $(VENV) docs/_build build dist .coverage .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
@@ -84,4 +90,4 @@ $(DEV): pyproject.toml
 	$(PIP) install --editable '.[dev,docs]'
 	@touch $(BASE) $@
 
-.PHONY: help demo test test-long check docs bench bench-sinks fuzz clean packages-demo packages-dev packages-long
+.PHONY: help demo test test-long check docs bench bench-sinks fuzz soak clean packages-demo packages-dev packages-long

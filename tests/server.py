@@ -158,9 +158,10 @@ class Server(ABC):
             )
         deadline = time.monotonic() + self.start_timeout
         while not self._accepts():
-            if process.poll() is not None or time.monotonic() > deadline:
+            ended = process.poll()
+            if ended is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(f"{self.product} did not start: {self.log[-2000:]}")
+                raise RuntimeError(f"{self.product} did not start (exit code {ended}): {self.log[-2000:]}")
             time.sleep(0.005)
 
     def stop(self) -> None:

@@ -72,14 +72,17 @@ class History:
         self.told: list[str] = []
         self._chance = random.Random(seed)
         self._count = 0
-        self._root = Node(f"ou=h{seed},{slapd.suffix}", None)
-        self._add(self._root)
-        self._people = self._new_unit(self._root, "ou=people")
-        self._out = self._new_unit(self._root, "ou=out")
+        self._root, self._people, self._out = self._plant()
         for parent in (self._people, self._people, self._out):
             self._new_unit(parent)
         for _ in range(_PEOPLE):
             self.add_person()
+
+    def _plant(self) -> tuple[Node, Node, Node]:
+        """Make the tree: its top, the base of the search, and what lies beside that."""
+        top = Node(f"ou=h{self.seed},{self.slapd.suffix}", None)
+        self._add(top)
+        return top, self._new_unit(top, "ou=people"), self._new_unit(top, "ou=out")
 
     @property
     def base(self) -> str:

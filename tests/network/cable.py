@@ -67,6 +67,8 @@ class Cable(Between):
         sink.sendall(data[: self.reset_after])
         self.reset_after = None
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # It is not closed as long as another thread waits for what the client says.
+        sink.shutdown(socket.SHUT_RD)
         sink.close()
         return True
 

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any, Self
 
+from syncrepl_client.secret import Secret
 from syncrepl_client.service.reading import as_text
 from tests.cli.command import COMMAND, environment
 from tests.server import free_port
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["ENTRIES", "PEOPLE", "Service", "bodies", "person"]
+    from tests.sinks.receivers import Receiver
+
+__all__ = ["ENTRIES", "PEOPLE", "Service", "bodies", "person", "table"]
 
 PEOPLE = 3
 ENTRIES = PEOPLE + 3
@@ -139,6 +142,25 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def table(receiver: Receiver, variables: dict[str, str]) -> dict[str, Any]:
+    """Return the table of a sink, with its secrets in variables of the environment."""
+
+    def written(value: object) -> object:
+        if isinstance(value, list):
+            return [written(one) for one in value]
+        if not isinstance(value, Secret):
+            return value
+        name = f"SECRET_{len(variables)}"
+        variables[name] = value.reveal().decode()
+        return {"env": name}
+
+    return {
+        **{key: written(value) for key, value in receiver.settings().items()},
+        "envelope": "plain",
+        "retry_longest": "1s",
+    }
 
 
 def bodies(path: Path) -> list[dict[str, Any]]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from syncrepl_client import Reader, subscribe
 from syncrepl_client.exceptions import DBError
-from syncrepl_client.secret import Secret
-from tests.service.running import Service
-from tests.sinks.test_contract import RECEIVERS, check, folded
+from tests.service.running import Service, table
+from tests.sinks.folding import folded
+from tests.sinks.test_contract import RECEIVERS, check
 from tests.slapd import SUFFIX, Slapd, sample_ldif
 
 if TYPE_CHECKING:
@@ -33,26 +33,6 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Receive
     folder.mkdir()
     with contextlib.closing(request.param(folder)) as made:
         yield made
-
-
-def table(receiver: Receiver, variables: dict[str, str]) -> dict[str, Any]:
-    """Return the table of a sink, with its secrets in variables of the environment."""
-
-    def written(value: object) -> object:
-        if isinstance(value, list):
-            return [written(one) for one in value]
-        if not isinstance(value, Secret):
-            return value
-        name = f"SECRET_{len(variables)}"
-        variables[name] = value.reveal().decode()
-        return {"env": name}
-
-    return {
-        **{key: written(value) for key, value in receiver.settings().items()},
-        "envelope": "plain",
-        "retry_longest": "1s",
-        "batch": 7,
-    }
 
 
 class Writer(threading.Thread):
@@ -104,7 +84,7 @@ def is_whole(path: Path) -> bool:
 def kill_again_and_again(receiver: Receiver, folder: Path, times: int) -> None:
     random = Random(7)
     variables: dict[str, str] = {}
-    sink = table(receiver, variables)
+    sink = {**table(receiver, variables), "batch": 7}
     with Slapd(sessionlog=100_000) as server:
         server.load(sample_ldif(PEOPLE))
         server.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import closing
@@ -18,6 +17,7 @@ from syncrepl_client.sinks.memory import MemorySink
 from syncrepl_client.store.store import Store
 from tests.following import until
 from tests.sinks.dying import killed
+from tests.sinks.folding import folded
 from tests.sinks.kafka_receiver import Topic
 from tests.sinks.mqtt_receiver import MQTTTopic
 from tests.sinks.nats_receiver import NatsStream
@@ -111,32 +111,6 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Receive
     folder.mkdir()
     with closing(request.param(folder)) as made:
         yield made
-
-
-def folded(received: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the entries that events make; repeats are told by their id, and those of an entry are in order."""
-    seen: set[str] = set()
-    last: dict[str, int] = {}
-    state: dict[str, Any] = {}
-    for event in received:
-        if event["id"] in seen:
-            continue
-        seen.add(event["id"])
-        uuid = event["entryUUID"]
-        assert last.get(uuid, -1) < event["sequence"], event
-        last[uuid] = event["sequence"]
-        assert same_values(event["before"]) == same_values(state.get(uuid)), event
-        state.pop(uuid, None)
-        if event["after"] is not None:
-            state[uuid] = event["after"]
-    return state
-
-
-def same_values(entry: dict[str, Any] | None) -> object:
-    """Return an entry without the order of its values."""
-    if entry is None:
-        return None
-    return entry["dn"], {name: sorted(map(json.dumps, values)) for name, values in entry["attributes"].items()}
 
 
 def check(received: list[dict[str, Any]], path: Path, name: str = "witness") -> None:
