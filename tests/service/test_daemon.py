@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import signal
 import threading
 import time
@@ -197,6 +198,24 @@ def test_a_wrong_password_is_tried_once_and_again_after_a_reload(server: Slapd, 
         service.reload()
         service.wait(lambda: len(bodies(kept)) > 0)
         assert len(service.logged("source-failed")) == 1
+
+
+def test_deletions_that_are_held_are_told_with_the_command_that_shows_them(
+    server: Slapd, kept: Path, tmp_path: Path
+) -> None:
+    service = Service(tmp_path, where(server), {"kept": to_file(kept)})
+    service.tables["sources.corp"] |= {"max_deletes": "0%,1"}
+    with service:
+        service.wait(lambda: len(bodies(kept)) == ENTRIES)
+        service.kill()
+        for number in (1, 2):
+            server.delete(person(number))
+        service.start()
+        held = service.until("deletions-held")
+        assert (held["source"], held["deleted"], held["entries"]) == ("corp", 2, ENTRIES)
+        _, command = held["message"].split(": syncrepl-client ")
+        shown = run(*shlex.split(command))
+        assert sorted(line.partition(" ")[2] for line in shown.stdout.splitlines()) == [person(1), person(2)]
 
 
 def test_a_configuration_that_cannot_be_is_told_with_all_its_mistakes(tmp_path: Path) -> None:
