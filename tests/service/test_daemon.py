@@ -134,6 +134,17 @@ def test_a_sink_that_is_dead_does_not_keep_another_one(server: Slapd, kept: Path
         )
 
 
+def test_a_sink_that_lacks_the_entries_that_were_there_is_not_ready(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        service.wait(lambda: service.ask("/readyz")[0] == 200)
+        service.tables["sinks.dead"] = {"url": f"http://127.0.0.1:{free_port()}/"}
+        service.reload()
+        service.wait(lambda: "[-] sink dead from corp: the receiver is away" in service.ask("/readyz")[1])
+        assert 'syncrepl_sink_lag_seconds{sink="dead"' not in service.ask("/metrics")[1]
+        lines = run("sinks", str(service.file)).stdout.splitlines()
+        assert lines[2].split()[:4] == ["dead", "corp", "waiting", "snapshot"]
+
+
 def test_a_receiver_that_stays_away_is_told_once(server: Slapd, kept: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     sink = {"url": f"exec:sh -c 'test -e {gate} && cat >> {kept}'", "retry_first": "10ms", "retry_longest": "20ms"}
