@@ -278,6 +278,12 @@ def test_a_reload_of_what_cannot_be_changes_nothing(server: Slapd, kept: Path, t
         service.reload()
         refused = service.until("configuration-refused")
         assert "sinks.kept.batch" in refused["message"]
+        assert service.until("configuration-refused", 2)["message"].endswith(" was not changed: 1 mistake")
+        # There is no hint to this one.
+        del service.tables["sinks.kept"]["batch"]
+        service.tables["sources.corp"]["url"] = "http://x"
+        service.reload()
+        assert service.until("configuration-refused", 3)["message"].endswith(" ldapi://: 'http://x'")
         service.wait(lambda: "syncrepl_config_last_reload_successful 0" in service.ask("/metrics")[1])
         server.replace(person(1), "title", ["Dr"])
         service.wait(lambda: len(bodies(kept)) == ENTRIES + 1)

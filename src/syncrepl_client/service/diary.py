@@ -168,8 +168,10 @@ def configuration_refused(error: Exception) -> None:
         return
     extra |= fields(file=error.file)
     for one in error.mistakes:
-        _logger.error("%s: %s: %s (%s)", error.file, one.key, one.problem, one.hint, extra=extra)
-    _logger.error("the configuration was not changed: %d mistakes", len(error.mistakes), extra=extra)
+        hint = f" ({one.hint})" if one.hint else ""
+        _logger.error("%s: %s: %s%s", error.file, one.key, one.problem, hint, extra=extra)
+    count = len(error.mistakes)
+    _logger.error("the configuration was not changed: %d mistake%s", count, "" if count == 1 else "s", extra=extra)
 
 
 def part_ended(name: str, *, ended: bool) -> None:
