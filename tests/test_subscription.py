@@ -77,6 +77,23 @@ def test_the_first_and_the_last_entry_of_a_snapshot_are_marked(store: Store, pat
     assert marks[len(snapshot) :] == [(False, False)]
 
 
+def test_who_has_not_all_of_a_snapshot_has_come_to_no_change(store: Store, path: Path) -> None:
+    changing = Changing(store, Random(1))
+    for _ in range(5):
+        changing.change()
+    for _ in range(2):
+        with subscribe(path, "one") as subscription:
+            assert subscription.position is None
+            subscription.read(1, 0)
+            subscription.commit()
+            assert subscription.position is None
+    with subscribe(path, "one") as subscription:
+        while subscription.read(50, 0):
+            subscription.commit()
+        subscription.commit()
+        assert subscription.position == store.end_of_log().sequence
+
+
 # --- what counts as handled -------------------------------------------------------------------------------------------
 
 

@@ -87,8 +87,9 @@ class Subscription:
 
     @property
     def position(self) -> int | None:
-        """The number of the last change that was handled; None before the first."""
-        return None if self._handled is None else self._handled.sequence
+        """The number of the last change that was handled; None before the first, and as long as a snapshot is not."""
+        handled = self._handled
+        return None if handled is None or handled.place is not None else handled.sequence
 
     @property
     def ended(self) -> bool:

@@ -204,6 +204,7 @@ def test_a_sink_may_name_its_sources(tmp_path: Path) -> None:
     ("table", "key", "value", "problem"),
     [
         ("sources.corp", "url", "http://x", "ldap"),
+        ("sources.corp", "url", "ldap://x/dc=x????bindname=cn=ann%2Cdc=x", "there is no password for 'cn=ann,dc=x'"),
         ("sources.corp", "max_deletes", "many", "no limit"),
         ("sources.corp", "password", {"env": "PW"}, "nobody whose"),
         ("sources.corp", "sasl", "PLAIN", "needs a user and a password"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import signal
 import threading
 import time
@@ -133,6 +134,17 @@ def test_a_sink_that_is_dead_does_not_keep_another_one(server: Slapd, kept: Path
         )
 
 
+def test_a_sink_that_lacks_the_entries_that_were_there_is_not_ready(server: Slapd, kept: Path, tmp_path: Path) -> None:
+    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        service.wait(lambda: service.ask("/readyz")[0] == 200)
+        service.tables["sinks.dead"] = {"url": f"http://127.0.0.1:{free_port()}/"}
+        service.reload()
+        service.wait(lambda: "[-] sink dead from corp: the receiver is away" in service.ask("/readyz")[1])
+        assert 'syncrepl_sink_lag_seconds{sink="dead"' not in service.ask("/metrics")[1]
+        lines = run("sinks", str(service.file)).stdout.splitlines()
+        assert lines[2].split()[:4] == ["dead", "corp", "waiting", "snapshot"]
+
+
 def test_a_receiver_that_stays_away_is_told_once(server: Slapd, kept: Path, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     sink = {"url": f"exec:sh -c 'test -e {gate} && cat >> {kept}'", "retry_first": "10ms", "retry_longest": "20ms"}
@@ -199,6 +211,24 @@ def test_a_wrong_password_is_tried_once_and_again_after_a_reload(server: Slapd, 
         assert len(service.logged("source-failed")) == 1
 
 
+def test_deletions_that_are_held_are_told_with_the_command_that_shows_them(
+    server: Slapd, kept: Path, tmp_path: Path
+) -> None:
+    service = Service(tmp_path, where(server), {"kept": to_file(kept)})
+    service.tables["sources.corp"] |= {"max_deletes": "0%,1"}
+    with service:
+        service.wait(lambda: len(bodies(kept)) == ENTRIES)
+        service.kill()
+        for number in (1, 2):
+            server.delete(person(number))
+        service.start()
+        held = service.until("deletions-held")
+        assert (held["source"], held["deleted"], held["entries"]) == ("corp", 2, ENTRIES)
+        _, command = held["message"].split(": syncrepl-client ")
+        shown = run(*shlex.split(command))
+        assert sorted(line.partition(" ")[2] for line in shown.stdout.splitlines()) == [person(1), person(2)]
+
+
 def test_a_configuration_that_cannot_be_is_told_with_all_its_mistakes(tmp_path: Path) -> None:
     service = Service(tmp_path, "http://x", {"kept": {"url": "stdout:", "batch": "many"}})
     service.tables["service"]["lisen"] = "x"
@@ -248,6 +278,12 @@ def test_a_reload_of_what_cannot_be_changes_nothing(server: Slapd, kept: Path, t
         service.reload()
         refused = service.until("configuration-refused")
         assert "sinks.kept.batch" in refused["message"]
+        assert service.until("configuration-refused", 2)["message"].endswith(" was not changed: 1 mistake")
+        # There is no hint to this one.
+        del service.tables["sinks.kept"]["batch"]
+        service.tables["sources.corp"]["url"] = "http://x"
+        service.reload()
+        assert service.until("configuration-refused", 3)["message"].endswith(" ldapi://: 'http://x'")
         service.wait(lambda: "syncrepl_config_last_reload_successful 0" in service.ask("/metrics")[1])
         server.replace(person(1), "title", ["Dr"])
         service.wait(lambda: len(bodies(kept)) == ENTRIES + 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -453,6 +455,33 @@ def test_a_server_that_takes_too_long_gives_up_by_itself(database: Database) -> 
         with pytest.raises(SinkUnavailable):
             database.publish(event(2, 1), timeout=0.2, **TABLES)
     database.publish(event(2, 1))
+
+
+def test_nothing_is_printed_where_no_logging_is_configured(database: Database) -> None:
+    program = f"""
+import sys
+from syncrepl_client.envelope.base import Event, Kind
+from syncrepl_client.secret import Secret
+from syncrepl_client.sinks.postgresql import PostgreSQLSink
+sink = PostgreSQLSink({database.url!r}, events="changes", create=True, password=Secret(sys.stdin.readline().strip()))
+sink.open()
+print("open", flush=True)
+sys.stdin.readline()
+try:
+    sink.publish([Event("a:1", "k", Kind.CREATED, "cn=x", 1, "application/json", {{}}, b"{{}}")])
+except Exception as error:
+    print(type(error).__name__)
+sink.close()
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(f"{PASSWORD}\n")
+        running.stdin.flush()
+        assert running.stdout.readline() == "open\n"
+        database.server.disconnect(database.name)
+        assert running.communicate("\n", timeout=30) == ("SinkUnavailable\n", "")
 
 
 @pytest.mark.parametrize("wrong", ["", "authority", "name"])

@@ -269,6 +269,11 @@ def test_nothing_is_sent_to_who_has_a_wrong_certificate(tmp_path: Path, wrong: s
         assert requests == []
 
 
+def test_a_file_of_authorities_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read the file of authorities .*none\.pem"):
+        post("https://127.0.0.1:1/", 1, ca_file=str(tmp_path / "none.pem"))
+
+
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 

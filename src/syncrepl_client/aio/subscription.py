@@ -130,9 +130,9 @@ class AsyncSubscription:
 
     @property
     def position(self) -> int | None:
-        """The number of the last change that was handled; None before the first."""
+        """The number of the last change that was handled; None before the first, and as long as a snapshot is not."""
         if self._handled is not None:
-            return self._handled.sequence
+            return self._handled.sequence if self._handled.place is None else None
         begun = self._subscription.done() and self._subscription.exception() is None
         return self._subscription.result().position if begun else None
 

@@ -41,8 +41,9 @@ _TITLES: Final = ("sink", "source", "state", "behind", "waiting", "set aside", "
 def sinks(*, config: str, as_json: bool, forgotten: str | None, snapshot: str | None) -> None:
     """Say of each sink in the file CONFIG, and each source that it takes from, how far it is.
 
-    "behind" is how many changes it has not got, "waiting" how long the oldest of them has waited.  State and error are
-    what the service has said last, if one runs with CONFIG.
+    "behind" is how many changes it has not got, besides the snapshot of all entries where it has not got all of that;
+    "waiting" how long the oldest of them has waited.  State and error are what the service has said last, if one runs
+    with CONFIG.
     """
     messages = Messages(ProgressLine(enabled=False), quiet=False)
     with mistakes_told(messages), left_by_signals():
@@ -73,8 +74,16 @@ def _row(one: Standing) -> tuple[str, ...]:
         one.sink,
         one.source,
         one.state,
-        "" if one.behind is None else f"{one.behind:,}",
+        _behind(one),
         "" if not one.waiting else f"{one.waiting:.0f} s",
         f"{one.dead_letters:,}" if one.dead_letters else "",
         printable(one.error),
     )
+
+
+def _behind(one: Standing) -> str:
+    if one.behind is None:
+        return ""
+    if one.snapshot:
+        return f"snapshot + {one.behind:,}" if one.behind else "snapshot"
+    return f"{one.behind:,}"

@@ -75,7 +75,8 @@ class RelayStatus:
     Args:
         state: what it does.
         error: what went wrong last, if that still matters; None after something was delivered.
-        offset: the number of the last change that is known to be delivered; None before the first.
+        offset: the number of the last change that is known to be delivered; None before the first, and as long as a
+            snapshot is not.
         lag: how many changes came after it; None if that is not known.
         retries: how many tries have failed since something was delivered.
         delivered: how many events were confirmed, in the life of this object.

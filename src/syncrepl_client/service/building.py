@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.connection.access import credentials_of
 from syncrepl_client.consumer.guard import MaxDeletes
-from syncrepl_client.credentials import External, Kerberos, Plain, Scram
+from syncrepl_client.credentials import External, Kerberos, Plain, Scram, Simple
 from syncrepl_client.envelope.cloudevents import CloudEvents
 from syncrepl_client.envelope.debezium import Debezium
 from syncrepl_client.envelope.ldif import Ldif
@@ -173,7 +173,13 @@ def _credentials(url: LDAPUrl, section: SourceSection) -> Credentials:
             raise UsageError(
                 "there is a password, and nobody whose it is", hint="write bindname=DN in the URL, or sasl"
             )
-        return credentials_of(url, section.password)
+        credentials = credentials_of(url, section.password)
+        if isinstance(credentials, Simple) and section.password is None and not url.bind_password:
+            raise UsageError(
+                f"there is no password for {url.bind_name!r}",
+                hint='write password = { file = "/path" } in the table, or leave the bindname out of the URL',
+            )
+        return credentials
     if section.sasl == "EXTERNAL":
         return External(section.authzid)
     if section.sasl == "GSSAPI":

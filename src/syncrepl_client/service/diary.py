@@ -6,19 +6,22 @@ A record names sources and sinks as the configuration does, and never an entry.
 from __future__ import annotations
 
 import logging
+import shlex
 from typing import TYPE_CHECKING
 
 from syncrepl_client.consumer import journal
-from syncrepl_client.exceptions import ConfigurationError, EventRejected, SyncreplError
+from syncrepl_client.exceptions import ConfigurationError, EventRejected, MassDeletionHeld, SyncreplError
 from syncrepl_client.log_fields import fields
 from syncrepl_client.trace.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = [
     "begins_anew",
     "configuration_refused",
+    "deletions_held",
     "events_refused",
     "named",
     "part_ended",
@@ -51,6 +54,19 @@ def source_failed(source: str, error: Exception, delay: float | None) -> None:
     """Say why a copy is not kept in step."""
     extra = fields(what="source-failed", source=source, error=type(error).__name__)
     _failed(source, error, delay, extra)
+
+
+def deletions_held(source: str, error: MassDeletionHeld, path: Path) -> None:
+    """Say that somebody has to decide about deletions, and by which command."""
+    extra = fields(what="deletions-held", source=source, deleted=error.deletions, entries=error.entries)
+    _logger.error(
+        "%s: %d of %d entries would be deleted, and somebody has to decide: syncrepl-client deletes list %s",
+        source,
+        error.deletions,
+        error.entries,
+        printable(shlex.quote(str(path))),
+        extra=extra,
+    )
 
 
 def sink_failed(sink: str, source: str, error: Exception, delay: float | None) -> None:
@@ -152,8 +168,10 @@ def configuration_refused(error: Exception) -> None:
         return
     extra |= fields(file=error.file)
     for one in error.mistakes:
-        _logger.error("%s: %s: %s (%s)", error.file, one.key, one.problem, one.hint, extra=extra)
-    _logger.error("the configuration was not changed: %d mistakes", len(error.mistakes), extra=extra)
+        hint = f" ({one.hint})" if one.hint else ""
+        _logger.error("%s: %s: %s%s", error.file, one.key, one.problem, hint, extra=extra)
+    count = len(error.mistakes)
+    _logger.error("the configuration was not changed: %d mistake%s", count, "" if count == 1 else "s", extra=extra)
 
 
 def part_ended(name: str, *, ended: bool) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.backoff import Backoff
+from syncrepl_client.exceptions import MassDeletionHeld
 from syncrepl_client.service import diary
 from syncrepl_client.service.attempts import Attempts, Phase
 from syncrepl_client.service.building import make_replica
@@ -113,8 +114,10 @@ class Source:
         diary.source_connected(self.name, url)
 
     def disconnected(self, error: Exception, *, url: str, delay: float, attempt: int) -> None:  # noqa: ARG002
-        """Note that there is no connection; the log has it from who has lost it."""
+        """Note that there is no connection; the log has it from who has lost it, but for what is to be done."""
         self._lost(error)
+        if isinstance(error, MassDeletionHeld):
+            diary.deletions_held(self.name, error, self.path)
         self.tried.set()
 
     def refresh_done(self, entries: Any, cursor: Any) -> None:  # noqa: ANN401, ARG002 - what a listener gets

@@ -11,6 +11,7 @@ Facts that shaped it:
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -42,6 +43,9 @@ __all__ = [
     "said",
     "unavailable",
 ]
+
+# Where a program configures no logging, psycopg would print words of its own beside the errors that are raised here.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 _RV = TypeVar("_RV")
 

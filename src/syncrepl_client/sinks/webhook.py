@@ -33,6 +33,7 @@ from syncrepl_client.envelope.bindings import BINDINGS
 from syncrepl_client.exceptions import SinkUnavailable, UsageError
 from syncrepl_client.sinks.addresses import Address
 from syncrepl_client.sinks.halves import BatchRejected, send_in_halves
+from syncrepl_client.transport.tls import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,6 +106,9 @@ class WebhookSink:
 
     def open(self) -> None:
         """Get ready; the connection is made by the first request."""
+        if self._ca_file is not None:
+            # urllib3 would say that there is no such file, and not which.
+            TLS(ca_file=self._ca_file).make_context()
         self._pool = urllib3.PoolManager(
             num_pools=1, retries=False, timeout=self._timeout, cert_reqs="CERT_REQUIRED", ca_certs=self._ca_file
         )
