@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,6 +229,18 @@ def test_what_makes_no_sense_is_told_before_anything_is_opened(
     [mistake] = mistakes(tmp_path, with_key(table, key, value), {"PW": "x"})
     assert mistake.key.startswith(table)
     assert problem in mistake.problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "library"),
+    [("srv", "example.com", "dns"), ("sasl", "GSSAPI", "gssapi")],
+)
+def test_what_a_source_needs_installed_is_told(
+    key: str, value: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    [mistake] = mistakes(tmp_path, with_key("sources.corp", key, value))
+    assert mistake.hint == f'pip install "syncrepl[{"srv" if key == "srv" else library}]"'
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
