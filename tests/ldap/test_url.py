@@ -38,6 +38,7 @@ def test_a_socket_is_named_by_its_path() -> None:
     assert parse("ldapi://%2Frun%2Fx%2Fldapi/dc=x").socket_path == "/run/x/ldapi"
     assert str(parse("ldapi://%2Frun%2Fx/dc=x")) == "ldapi://%2Frun%2Fx/dc=x??sub?(objectClass=*)"
     assert parse("ldapi:///dc=x").socket_path == "/var/run/slapd/ldapi"
+    assert parse("ldapi://%2Frun%2Fx/dc=x").address == "/run/x"
 
 
 def test_addresses_of_version_six_stand_in_brackets() -> None:
@@ -45,6 +46,27 @@ def test_addresses_of_version_six_stand_in_brackets() -> None:
 
     assert (url.host, url.port) == ("::1", 390)
     assert str(url) == "ldap://[::1]:390/dc=x??sub?(objectClass=*)"
+
+
+def test_the_address_is_of_the_server_alone() -> None:
+    assert parse("ldap://h:390/dc=x").address == "h:390"
+    assert parse("ldaps://h/dc=x").address == "h:636"
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("ldapi:///", True),
+        ("ldap:///", True),
+        ("ldap://LocalHost.", True),
+        ("ldap://127.8.9.1", True),
+        ("ldap://[::1]", True),
+        ("ldap://192.0.2.1", False),
+        ("ldap://example.com", False),
+    ],
+)
+def test_a_server_on_this_machine_is_recognised(text: str, *, local: bool) -> None:
+    assert local is parse(text).is_local
 
 
 def test_the_password_is_never_shown() -> None:
