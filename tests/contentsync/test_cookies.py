@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCookie
@@ -108,6 +110,26 @@ def test_a_cookie_tells_which_numbers_the_other_has_not() -> None:
     assert ours.ahead_of(theirs) == []
     assert ours.seconds_to(theirs) == 2 * 86400
     assert theirs.seconds_to(ours) == 0
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        # A month that is none.
+        NEW.replace(b"202601", b"202699"),
+        # A server that was not known is compared with the newest number of all, which may be newer.
+        OLD.replace(b"#001#", b"#0ab#"),
+    ],
+)
+def test_how_far_a_number_is_ahead_may_be_unknown(theirs: bytes) -> None:
+    assert parse(b"rid=000,csn=" + NEW).seconds_to(parse(b"rid=000,csn=" + theirs)) == math.inf
+
+
+def test_the_farthest_number_counts() -> None:
+    ours = parse(b"rid=000,csn=" + OLD + b";" + OTHER)
+    theirs = parse(b"rid=000,csn=" + NEW + b";" + NEW.replace(b"#001#", b"#0ab#"))
+
+    assert ours.seconds_to(theirs) == 2 * 86400
 
 
 def test_a_cookie_is_made_of_numbers() -> None:

@@ -58,6 +58,17 @@ def test_an_entry_without_a_uuid_is_an_error(values: dict[str, list[bytes]]) -> 
         search().receive(item)
 
 
+def test_entries_whose_uuid_may_not_be_read_are_passed_over_where_that_is_asked_for() -> None:
+    plain = PlainSearch(Search("dc=x", SUBTREE, CONTENT, ()), lenient=True)
+    entries = [{"cn": [b"a"]}, {"cn": [b"b"], "entryUUID": [str(UUID_1).encode()]}, {"entryUUID": [b"none"]}]
+    stream = b"".join(wire.message(1, wire.entry(f"cn={number},dc=x", one)) for number, one in enumerate(entries))
+
+    events = [event for item in Connection().receive_data(stream) for event in plain.receive(item)]
+
+    rows = [row for event in events if isinstance(event, EntriesSent) for row in event.rows]
+    assert [(uuid, dn) for uuid, dn, _ in rows] == [(UUID_1.bytes, b"cn=1,dc=x")]
+
+
 def test_references_are_passed_over_and_the_result_is_the_end() -> None:
     plain = search()
     stream = wire.message(1, wire.reference("ldap://elsewhere")) + wire.done(1, 32)

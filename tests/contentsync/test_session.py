@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from syncrepl_client.contentsync import controls
-from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, Sweep
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, Dialect, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -32,6 +32,7 @@ CSN2 = b"20260102000000.000000Z#000000#002#000000"
 CSN3 = b"20260103000000.000000Z#000000#001#000000"
 SWEEPS = {True: Sweep.EVERYTHING, False: Sweep.NOTHING}
 COOKIE = b"rid=000,csn=" + CSN1
+NUMBER_7 = b"host:389#cn=x:dc=y:(a=*)#7"
 
 
 def said(session: Session, *data: bytes) -> list[Event]:
@@ -308,13 +309,19 @@ def test_a_new_cookie_ends_the_refresh_of_apacheds() -> None:
     assert State.PERSIST is session.state
 
 
-def test_only_its_cookie_tells_the_two_modes_of_389_apart() -> None:
-    for cookie, dialect in ((b"host:389#cn=x:dc=y:(a=*)#7", DS389), (COOKIE, DS389_OPENLDAP)):
-        session = Session(Mode.REFRESH_ONLY, None, DS389)
+@pytest.mark.parametrize("before", [DS389, DS389_OPENLDAP], ids=lambda dialect: dialect.name)
+def test_only_its_cookie_tells_the_two_modes_of_389_apart(before: Dialect) -> None:
+    for cookie, dialect, kept in (
+        (NUMBER_7, DS389, NUMBER_7),
+        (COOKIE, DS389_OPENLDAP, COOKIE),
+        (b"of neither", before, None),
+        (None, before, None),
+    ):
+        session = Session(Mode.REFRESH_ONLY, None, before)
 
         events = said(session, wire.done(1, 0, wire.sync_done(cookie)))
 
-        assert RefreshEnded(Sweep.EVERYTHING, cookie) == events[0]
+        assert RefreshEnded(Sweep.EVERYTHING, kept) == events[0]
         assert dialect is session.dialect
 
 
