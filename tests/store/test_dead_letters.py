@@ -18,6 +18,7 @@ import pytest
 
 from syncrepl_client.envelope.base import Event, Kind
 from syncrepl_client.exceptions import DBError, DBSchemaError, SchemaVersionError, SinkUnavailable
+from syncrepl_client.store import dead_letters
 from syncrepl_client.store.dead_letters import DeadLetterFile
 from syncrepl_client.store.relay_letters import RelayLetters
 
@@ -358,6 +359,19 @@ def test_it_may_be_made_by_several_at_once(tmp_path: Path) -> None:
         assert failures == []
         with DeadLetterFile(path) as file:
             assert len(numbers(file)) == 6
+
+
+def test_a_file_that_somebody_else_makes_is_not_waited_for_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "_PATIENCE", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DBError, match="locked"):
+            RelayLetters(path, "bus", "corp")
+        other.rollback()
+
+    RelayLetters(path, "bus", "corp").close()
 
 
 _KILLED = """
