@@ -72,9 +72,12 @@ def test_an_approval_is_of_these_deletions_alone(store: Store, other: Decisions)
 
 def test_a_rejection_forgets_what_is_held_and_the_cookie(store: Store, other: Decisions) -> None:
     hold(store, 1)
+    assert not store.decided()
     other.ask(held.REJECT, other.held())
 
+    assert store.decided()
     assert store.execute_requests() == {held.REJECT}
+    assert not store.decided()
     assert store.execute_requests() == set()
     assert (store.held(), store.state().cookie) == (None, None)
 
