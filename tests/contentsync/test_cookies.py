@@ -125,6 +125,14 @@ def test_how_far_a_number_is_ahead_may_be_unknown(theirs: bytes) -> None:
     assert parse(b"rid=000,csn=" + NEW).seconds_to(parse(b"rid=000,csn=" + theirs)) == math.inf
 
 
+def test_numbers_of_the_same_moment_are_not_apart() -> None:
+    counted = OLD.replace(b"#000000#001#", b"#000001#001#")
+    undated = NEW.replace(b"202601", b"202699")
+
+    assert parse(b"rid=000,csn=" + OLD).seconds_to(parse(b"rid=000,csn=" + counted)) == 0
+    assert parse(b"rid=000,csn=" + undated).seconds_to(parse(b"rid=000,csn=" + undated)) == 0
+
+
 def test_the_farthest_number_counts() -> None:
     ours = parse(b"rid=000,csn=" + OLD + b";" + OTHER)
     theirs = parse(b"rid=000,csn=" + NEW + b";" + NEW.replace(b"#001#", b"#0ab#"))

@@ -53,9 +53,12 @@ def test_the_uuid_stays_where_it_was_asked_for(attributes: tuple[str, ...], kept
 
 @pytest.mark.parametrize("values", [{}, {"entryUUID": []}, {"entryUUID": [b"none"]}, {"entryUUID": [b"\xff"]}])
 def test_an_entry_without_a_uuid_is_an_error(values: dict[str, list[bytes]]) -> None:
-    [item] = Connection().receive_data(wire.message(1, wire.entry("cn=a,dc=x", values)))
-    with pytest.raises(ProtocolError, match="has no entryUUID"):
+    entry = wire.entry("cn=a,dc=x", values).replace(b"cn=a,", b"cn=\xff,")
+    [item] = Connection().receive_data(wire.message(1, entry))
+    with pytest.raises(ProtocolError) as caught:
         search().receive(item)
+    assert str(caught.value) == "the entry 'cn=\ufffd,dc=x' has no entryUUID"
+    assert caught.value.hint == "give the bound identity the right to read entryUUID"
 
 
 def test_entries_whose_uuid_may_not_be_read_are_passed_over_where_that_is_asked_for() -> None:
@@ -71,6 +74,7 @@ def test_entries_whose_uuid_may_not_be_read_are_passed_over_where_that_is_asked_
 
 def test_references_are_passed_over_and_the_result_is_the_end() -> None:
     plain = search()
+    assert plain.state is State.REFRESH
     stream = wire.message(1, wire.reference("ldap://elsewhere")) + wire.done(1, 32)
 
     events = [event for item in Connection().receive_data(stream) for event in plain.receive(item)]
@@ -81,5 +85,6 @@ def test_references_are_passed_over_and_the_result_is_the_end() -> None:
 
 def test_what_is_no_answer_to_a_search_is_an_error() -> None:
     [item] = Connection().receive_data(wire.info(1, wire.new_cookie(b"cookie")))
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as caught:
         search().receive(item)
+    assert str(caught.value) == "IntermediateResponse in the middle of a search"

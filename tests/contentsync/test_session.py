@@ -201,33 +201,118 @@ def test_a_failure_is_the_end_of_the_search_and_not_of_the_refresh() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "before", "wrong"),
+    ("mode", "before", "wrong", "reason"),
     [
-        (Mode.REFRESH_ONLY, [], wire.done(1)),
-        (Mode.REFRESH_ONLY, [], phase(PRESENT)),
-        (Mode.REFRESH_ONLY, [], phase(DELETE)),
-        (Mode.REFRESH_AND_PERSIST, [], wire.done(1, 0, wire.sync_done(COOKIE))),
-        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], phase(DELETE)),
-        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], id_set(A)),
-        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], entry(0, A)),
-        (Mode.REFRESH_AND_PERSIST, [phase(PRESENT, done=False)], id_set(A)),
-        (Mode.REFRESH_ONLY, [], wire.message(1, wire.entry("cn=a", {"cn": [b"a"]}))),
-        (Mode.REFRESH_ONLY, [], entry(7, A)),
-        (Mode.REFRESH_ONLY, [], entry(1, A[:15])),
-        (Mode.REFRESH_ONLY, [], id_set(A[:15])),
-        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA4))),
-        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA3))),
-        (Mode.REFRESH_ONLY, [], wire.info(1, b"")),
-        (Mode.REFRESH_ONLY, [], wire.message(1, wire.result(0x61))),
-        (Mode.REFRESH_ONLY, [wire.done(1, 0, wire.sync_done())], entry(1, A)),
+        (Mode.REFRESH_ONLY, [], wire.done(1), "the search ended with success but without a Sync Done control"),
+        (
+            Mode.REFRESH_ONLY,
+            [],
+            phase(PRESENT),
+            "the end of the refresh is not allowed in the state REFRESH of REFRESH_ONLY",
+        ),
+        (
+            Mode.REFRESH_ONLY,
+            [],
+            wire.message(1, wire.entry("cn=a", {"cn": [b"a"]})),
+            "the entry 'cn=a' came without a Sync State control",
+        ),
+        (Mode.REFRESH_ONLY, [], entry(7, A), "unknown sync state 7"),
+        (Mode.REFRESH_ONLY, [], entry(1, A[:15]), f"a syncUUID of 15 octets: {'00' * 15}"),
+        (Mode.REFRESH_ONLY, [], id_set(A[:15]), f"a syncUUID of 15 octets: {'00' * 15}"),
+        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA4)), "unknown syncInfoValue 0xa4"),
+        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA3)), "syncIdSet with 0 sets of UUIDs"),
+        (Mode.REFRESH_ONLY, [], wire.info(1, b""), "syncInfoValue is empty"),
+        (
+            Mode.REFRESH_ONLY,
+            [],
+            wire.message(1, ber.tlv(0x79, ber.octet_string(controls.SYNC_INFO.encode(), tag=0x80))),
+            "syncInfoValue is empty",
+        ),
+        (Mode.REFRESH_ONLY, [], wire.message(1, wire.result(0x61)), "BindResponse in the middle of a search"),
+        (
+            Mode.REFRESH_AND_PERSIST,
+            [phase(DELETE)],
+            id_set(A),
+            "an entry named as present is not allowed in the state PERSIST of REFRESH_AND_PERSIST",
+        ),
     ],
 )
-def test_what_the_table_does_not_allow_is_a_protocol_error(mode: Mode, before: list[bytes], wrong: bytes) -> None:
+def test_what_is_not_allowed_is_a_protocol_error(mode: Mode, before: list[bytes], wrong: bytes, reason: str) -> None:
     session = Session(mode, COOKIE)
     said(session, *before)
 
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as caught:
         said(session, wrong)
+
+    assert str(caught.value) == reason
+
+
+def test_a_plain_answer_is_explained() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        said(Session(Mode.REFRESH_ONLY, None), wire.message(1, wire.entry("cn=a", {"cn": [b"a"]})))
+
+    assert caught.value.hint == (
+        "the server answered a sync request with a plain search; its sync provider is not working"
+    )
+
+
+# Each kind of message, as often as there are ways to say it.
+SAID = {
+    "entry": [entry(1, A), entry(2, A), entry(4, A)],
+    "present": [entry(0, A), id_set(A), id_set(A, deletes=False)],
+    "gone": [entry(3, A), id_set(A, deletes=True)],
+    "cookie": [wire.info(1, wire.new_cookie(COOKIE))],
+    "separator": [phase(PRESENT, done=False)],
+    "refresh done": [phase(PRESENT), phase(DELETE), phase(DELETE, done=True)],
+    "success": [wire.done(1, 0, wire.sync_done())],
+    "failure": [wire.done(1, 51), wire.done(1, 4096)],
+}
+BEFORE = {
+    "refresh": [],
+    "deleting": [phase(PRESENT, done=False)],
+    "persist": [phase(DELETE)],
+    "ended": [wire.done(1, 51)],
+}
+ALLOWED = {
+    Mode.REFRESH_ONLY: {
+        "refresh": {"entry", "present", "gone", "cookie", "separator", "success", "failure"},
+        "deleting": {"entry", "gone", "cookie", "success", "failure"},
+        "ended": set(),
+    },
+    Mode.REFRESH_AND_PERSIST: {
+        "refresh": {"entry", "present", "gone", "cookie", "separator", "refresh done", "failure"},
+        "deleting": {"entry", "gone", "cookie", "refresh done", "failure"},
+        "persist": {"entry", "gone", "cookie", "success", "failure"},
+        "ended": set(),
+    },
+}
+LEADS_TO = {
+    "separator": State.DELETING,
+    "refresh done": State.PERSIST,
+    "success": State.ENDED,
+    "failure": State.ENDED,
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+@pytest.mark.parametrize(
+    ("mode", "stage"),
+    [(mode, stage) for mode, stages in ALLOWED.items() for stage in stages],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_each_message_is_allowed_where_it_has_a_meaning(mode: Mode, stage: str, kind: str) -> None:
+    """And nowhere else; a separator of a delete phase has none."""
+    for message in SAID[kind]:
+        session = Session(mode, COOKIE)
+        said(session, *BEFORE[stage])
+        state = session.state
+        if kind in ALLOWED[mode][stage]:
+            said(session, message)
+            assert LEADS_TO.get(kind, state) is session.state
+        else:
+            with pytest.raises(ProtocolError, match=f"is not allowed in the state {state.name} of {mode.name}$"):
+                said(session, message)
+            assert state is session.state
 
 
 def test_other_intermediate_responses_and_continuations_mean_nothing() -> None:

@@ -77,6 +77,16 @@ def test_the_password_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["ldap://h/dc=x?X-BINDPW=geheim", "ldap://h/dc=x???x-bindpw=geheim", "ldap://h/x%2dbindpw=geheim"]
+)
+def test_a_password_in_the_wrong_place_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(LDAPUrlParseError, match="before the fourth") as caught:
+        parse(text)
+
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "other", ["ldaps://g/DC=X?mail,CN??", "ldap://h/dc=x?cn,mail?sub?(objectClass=*)?bindname=cn=a,x-bindpw=b"]
 )
 def test_one_search_on_another_host_is_the_same_search(other: str) -> None:

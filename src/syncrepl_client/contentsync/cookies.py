@@ -99,7 +99,7 @@ class OpenLDAPCookie:
         known here had made none when the newest change was made that is.  Infinite if the clocks do not tell.
         """
         known = dict(self.csns)
-        newest = max((csn for _, csn in self.csns), default=b"")
+        newest = max(csn for _, csn in self.csns)
         ahead = [(sid, csn) for sid, csn in newer.csns if csn > known.get(sid, b"")]
         return max((_seconds(known.get(sid, newest), csn) for sid, csn in ahead), default=0.0)
 
