@@ -74,7 +74,7 @@ def test_entries_whose_uuid_may_not_be_read_are_passed_over_where_that_is_asked_
 
 def test_references_are_passed_over_and_the_result_is_the_end() -> None:
     plain = search()
-    assert plain.state is State.REFRESH
+    assert search().state is State.REFRESH
     stream = wire.message(1, wire.reference("ldap://elsewhere")) + wire.done(1, 32)
 
     events = [event for item in Connection().receive_data(stream) for event in plain.receive(item)]
