@@ -82,6 +82,18 @@ def test_a_rejection_forgets_what_is_held_and_the_cookie(store: Store, other: De
     assert (store.held(), store.state().cookie) == (None, None)
 
 
+def test_what_is_settled_otherwise_is_not_held_any_more(store: Store, other: Decisions) -> None:
+    staged = hold(store, 1)
+    other.ask(held.APPROVE, other.held())
+    assert store.execute_requests() == {held.APPROVE}
+    assert store.not_approved(staged) == 0
+
+    store.release()
+
+    assert (store.held(), other.held(), list(other.listed())) == (None, None, [])
+    assert store.not_approved(staged) == 1
+
+
 @pytest.mark.parametrize("kind", [held.APPROVE, held.REJECT])
 def test_a_decision_about_what_is_not_held_any_more_is_dropped(store: Store, other: Decisions, kind: str) -> None:
     """Nobody has seen what the one that is held now would delete."""
