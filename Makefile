@@ -5,13 +5,16 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 N ?= 200000
+JOBS ?= 1
 VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# The stamps: $(BASE) is the package alone, $(DEV) the package with what tests and documentation need.
+# The stamps: $(BASE) is the package alone, $(DEV) the package with what tests and documentation need, $(MUTATION)
+# with what changes it as well.
 BASE = $(VENV)/.installed-base
 DEV = $(VENV)/.installed-dev
+MUTATION = $(VENV)/.installed-mutation
 
 # The tests that are about what is held to full coverage.
 COVERING = tests/ldap tests/contentsync tests/store tests/test_consumer.py tests/test_relay.py tests/test_following.py \
@@ -27,6 +30,7 @@ help:
 	@echo 'make bench      measure'
 	@echo 'make bench-sinks  measure how changes are delivered'
 	@echo 'make coverage   show that tests take every branch of what everything relies on'
+	@echo 'make mutants    change what decides what is gone, and show that tests notice'
 	@echo 'make fuzz       look for input that breaks the codec, for ten minutes'
 	@echo 'make clean      remove everything made here'
 
@@ -69,11 +73,15 @@ coverage: packages-dev $(DEV)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# It goes on where it was left: rm -r mutants for all of it.
+mutants: packages-dev $(MUTATION)
+	$(BIN)/python -m tests.mutation --jobs $(JOBS)
+
 fuzz: packages-dev $(DEV)
 	$(BIN)/python -m tests.fuzz --seconds 600
 
 clean:
-	rm -rf $(VENV) docs/_build build dist .coverage .coverage.* .hypothesis .import_linter_cache
+	rm -rf $(VENV) docs/_build build dist mutants .coverage .coverage.* .hypothesis .import_linter_cache
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,4 +105,8 @@ $(DEV): pyproject.toml
 	$(PIP) install --editable '.[dev,docs]'
 	@touch $(BASE) $@
 
-.PHONY: help demo test test-long check docs bench bench-sinks coverage fuzz clean packages-demo packages-dev packages-long
+$(MUTATION): $(DEV)
+	$(PIP) install --editable '.[dev,docs,mutation]'
+	@touch $@
+
+.PHONY: help demo test test-long check docs bench bench-sinks coverage mutants fuzz clean packages-demo packages-dev packages-long
