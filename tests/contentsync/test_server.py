@@ -45,10 +45,11 @@ def test_names_of_attributes_are_read_in_any_case() -> None:
             "FirstChangeNumber": [b"7"],
             "lastchangenumber": [b"12"],
             "supportedControl": [SYNC_REQUEST.encode()],
+            "subschemaSUBENTRY": [b"cn=Schema"],
         }
     )
 
-    assert (server.version, set(server.mechanisms)) == ("1.2", {"GSSAPI"})
+    assert (server.version, set(server.mechanisms), server.subschema) == ("1.2", {"GSSAPI"}, "cn=Schema")
     assert (server.first_change, server.last_change) == (7, 12)
     assert (server.offers_cancel, server.offers_sync, server.known) == (True, True, True)
 
@@ -60,6 +61,7 @@ def test_what_is_no_text_is_read_as_far_as_it_is() -> None:
 def test_a_server_that_hides_its_root_dse_offers_nothing() -> None:
     server = Server.of({})
 
+    assert (server.vendor, server.version, server.subschema) == ("", "", "")
     assert (server.offers_cancel, server.offers_sync, server.known) == (False, False, False)
     assert (server.first_change, server.last_change, server.suffix_of("dc=x")) == (None, None, None)
 
