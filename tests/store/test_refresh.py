@@ -466,6 +466,16 @@ def test_who_came_along_is_an_orphan_below_one_that_is_gone(store: Store, mirror
     assert numbers(staged.orphans()) == {3}
 
 
+def test_who_followed_one_that_is_gone_after_all_is_an_orphan(staged: Update) -> None:
+    """Its new name was only concluded, from a name that turned out to be nobody's."""
+    staged.sent([row(1, C)])
+    staged.settle()
+    assert staged.outcome(uuid(3)) == f"cn=2,cn=1,{C}"
+
+    staged.deleted((uuid(2),))
+    assert numbers(staged.orphans()) == {3}
+
+
 def test_who_keeps_a_name_that_another_one_has_now_is_displaced(staged: Update) -> None:
     staged.sent([row(7, A), row(8, f"CN=1,{A}"), row(9, C), row(5, f"cn=3,{A}")])
     assert numbers(staged.displaced()) == {1, 2, 4}
