@@ -132,6 +132,15 @@ def test_a_present_phase_that_names_nobody_is_doubtful(named: list[bytes]) -> No
     assert RefreshEnded(sweep=Sweep.DOUBTFUL, cookie=COOKIE) == end
 
 
+@pytest.mark.parametrize(
+    "named", [[entry(0, A)], [id_set(A)], [id_set(A), id_set(B, deletes=True)], [entry(0, A), id_set(), id_set(B)]]
+)
+def test_a_present_phase_that_names_anybody_is_not(named: list[bytes]) -> None:
+    *_, end, _ = said(Session(Mode.REFRESH_ONLY, COOKIE), *named, wire.done(1, 0, wire.sync_done(COOKIE)))
+
+    assert RefreshEnded(sweep=Sweep.EVERYTHING, cookie=COOKIE) == end
+
+
 def test_persist_messages_are_changes_with_their_cookies() -> None:
     session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
     said(session, phase(DELETE))

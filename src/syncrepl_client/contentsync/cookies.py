@@ -39,7 +39,7 @@ class ChangeNumberCookie:
 
         The server itself parses it by ``#``, so one with a ``#`` in its filter, base or bind DN is invalid to it.
         """
-        parts = (cookie or b"").split(b"#")
+        parts = cookie.split(b"#") if cookie else []
         if len(parts) != 3 or not parts[2].isdigit():  # noqa: PLR2004 - server, client, number
             return None
         number = int(parts[2])

@@ -88,7 +88,7 @@ class Server:
             return dialects.OPENLDAP
         if "389" in self.vendor:
             # FreeIPA logs changes of its DNS entries alone.
-            suffix = self.suffix_of(base) if self.ipa else None
+            suffix = self.suffix_of(base)
             is_logged = not self.ipa or (suffix is not None and names.is_under(base, f"cn=dns,{suffix}"))
             return dialects.DS389 if is_logged else dialects.FREEIPA
         if "apache" in self.vendor.lower():
