@@ -22,7 +22,7 @@ from tests.store.directory import Directory, operations
 from tests.store.listeners import Mirror, Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.store.directory import Operation
 
@@ -414,8 +414,47 @@ def test_who_was_named_but_is_not_here_is_unknown_until_it_is_sent_or_deleted(st
     staged.deleted((uuid(8),))
     assert numbers(staged.unknown) == {9}
 
-    staged.present((uuid(7),))
-    assert numbers(staged.unknown) == {9}
+    staged.present((uuid(7), uuid(10)))
+    assert numbers(staged.unknown) == {9, 10}
+
+
+def test_what_was_received_is_counted(store: Store, staged: Update) -> None:
+    """Whoever waits for a refresh is told of it; deletions are not."""
+    assert staged.received == 0
+    staged.sent([row(1, C), row(7, A)])
+    staged.present((uuid(2), uuid(3), uuid(9)))
+    staged.deleted((uuid(4),))
+    assert staged.received == 5
+    staged.sent([row(8, B)])
+    staged.present((uuid(5),))
+    assert staged.received == 7
+
+
+def test_staging_does_not_wait_for_the_disk(store: Store, mirror: Mirror) -> None:
+    """After a power cut it begins anew; only its end has to survive one."""
+
+    def is_durable() -> bool:
+        (mode,) = store.database.connection.execute("PRAGMA synchronous").fetchone()
+        with store.database.transaction():
+            pass
+        return bool(mode == 2)
+
+    load(store, mirror, A, B)
+    assert is_durable()
+    staged = store.begin_refresh(mirror)
+    assert isinstance(staged, Update)
+    assert not is_durable()
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: staged.sent([row(1, C), row(3, A)]),
+        lambda: staged.present((uuid(2), uuid(9))),
+        lambda: staged.deleted((uuid(3),)),
+        staged.settle,
+    )
+    for act in acts:
+        act()
+        assert not is_durable()
+    store.finish_refresh(staged, Ending("fingerprint", None), mirror)
+    assert is_durable()
 
 
 def test_new_names_are_those_of_entries_that_were_not_here(staged: Update) -> None:
