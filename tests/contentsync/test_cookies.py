@@ -24,6 +24,7 @@ def parse(cookie: bytes) -> OpenLDAPCookie:
     [
         (b"rid=000,csn=" + OLD, b"rid=000,csn=" + OLD),
         (b"rid=123,sid=001,csn=" + OLD, b"rid=123,csn=" + OLD),
+        (b"rid=1=2,csn=" + OLD, b"rid=1=2,csn=" + OLD),
         (b"rid=000,csn=" + OLD + b",delcsn=" + NEW, b"rid=000,csn=" + OLD),
         (b"rid=000,sid=0ab,csn=" + OTHER + b";" + OLD, b"rid=000,csn=" + OLD + b";" + OTHER),
         # Another member, a CSN that is none, and one server id twice: the last is taken.

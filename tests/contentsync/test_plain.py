@@ -15,6 +15,7 @@ from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages
 from syncrepl_client.ldap.attributes import decode_attributes
 from syncrepl_client.ldap.connection import Connection
+from syncrepl_client.ldap.messages import Result
 from syncrepl_client.testing import wire
 
 UUID_1 = UUID(int=1)
@@ -79,7 +80,7 @@ def test_references_are_passed_over_and_the_result_is_the_end() -> None:
 
     events = [event for item in Connection().receive_data(stream) for event in plain.receive(item)]
 
-    assert [SearchEnded] == [type(event) for event in events]
+    assert events == [SearchEnded(Result(32))]
     assert plain.state is State.ENDED
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from syncrepl_client.contentsync import controls
-from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, Dialect, Sweep
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, UNKNOWN, Dialect, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -19,9 +20,11 @@ from syncrepl_client.contentsync.events import (
     RefreshRequired,
     SearchEnded,
 )
+from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
+from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.ldap.connection import Connection
 from syncrepl_client.ldap.messages import Result
 from syncrepl_client.testing import wire
@@ -340,6 +343,84 @@ def test_entries_named_as_present_are_unchanged() -> None:
 
     assert [EntriesPresent((A,)), EntriesPresent((C,))] == [events[0], events[2]]
     assert isinstance(events[1], EntriesSent)
+    assert [uuid for uuid, _, _ in events[1].rows] == [B]
+
+
+def test_an_entry_is_taken_for_another_one_by_nothing_that_follows_its_uuid() -> None:
+    """Controls that come behind it, or a cookie of as many octets, may differ where a UUID usually stands."""
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    behind = [wire.control("1.2.3", octets * 16) for octets in (b"x", b"y")]
+    followed = [wire.message(1, wire.entry("cn=a", {}), wire.state(1, A), one) for one in behind]
+
+    for messages in (followed, [entry(1, A, cookie=A), entry(1, A, cookie=B)], [entry(1, B), entry(1, C), entry(1, A)]):
+        (sent,) = said(session, *messages)
+        assert isinstance(sent, EntriesSent)
+        expected = [B, C, A] if len(messages) == 3 else [A, A]
+        assert [uuid for uuid, _, _ in sent.rows] == expected
+
+
+def test_what_was_not_asked_for_is_taken_out() -> None:
+    session = Session(Mode.REFRESH_ONLY, None, selection=Selection((), frozenset({"entrycsn"})))
+    values = {"cn": [b"a"], "entryCSN": [b"1"]}
+
+    events = said(session, wire.message(1, wire.entry("cn=a", values), wire.state(1, A)), entry(0, B))
+
+    assert events[0] == EntriesSent([(A, b"cn=a", Attributes.of({"cn": [b"a"]}).wire)])
+
+
+def test_the_cookie_of_a_server_that_was_not_known_tells_what_it_is() -> None:
+    for cookie, dialect in ((NUMBER_7, DS389), (b"opaque", UNKNOWN), (COOKIE, OPENLDAP)):
+        session = Session(Mode.REFRESH_ONLY, None)
+        events = said(session, wire.done(1, 0, wire.sync_done(cookie)))
+        assert events[0] == RefreshEnded(Sweep.EVERYTHING, cookie)
+        assert session.dialect is dialect
+
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+    said(session, wire.done(1, 0, wire.sync_done(NUMBER_7)))
+    assert session.dialect is OPENLDAP
+
+
+@pytest.mark.parametrize(
+    ("stored", "ended"), [(COOKIE, None), (None, COOKIE), (b"rid=000,csn=" + CSN2, COOKIE), (COOKIE, b"garbage")]
+)
+def test_the_numbers_of_a_change_are_added_to_those_before_it(stored: bytes | None, ended: bytes | None) -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, stored)
+    said(session, phase(DELETE, cookie=ended))
+
+    events = said(session, id_set(A, deletes=True, cookie=b"rid=000,csn=" + CSN2))
+
+    assert events == [EntriesDeleted((A,)), CookieReceived(b"rid=000,csn=" + CSN1 + b";" + CSN2)]
+
+
+def test_a_cookie_that_ends_a_refresh_is_kept_and_says_nothing_of_deletions() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, b"opaque", replace(UNKNOWN, cookie_ends_refresh=True))
+
+    events = said(session, id_set(A), wire.info(1, wire.new_cookie(b"newer")))
+
+    assert events == [EntriesPresent((A,)), RefreshEnded(Sweep.EVERYTHING, b"newer")]
+
+
+def test_after_a_separator_the_end_of_the_search_is_that_of_a_delete_phase() -> None:
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+
+    events = said(session, id_set(A), phase(PRESENT, done=False), wire.done(1, 0, wire.sync_done(COOKIE)))
+
+    assert events[1:] == [PresentPhaseEnded(), RefreshEnded(Sweep.NOTHING, COOKIE), SearchEnded(Result(0))]
+
+
+def test_a_refresh_is_required_for_a_reason() -> None:
+    required = wire.message(1, wire.result(0x65, 4096, "no log"))
+
+    assert said(Session(Mode.REFRESH_ONLY, COOKIE), required) == [RefreshRequired(None, "no log")]
+
+
+def test_a_name_that_is_no_text_is_an_error() -> None:
+    plain = wire.entry("cn=?", {}).replace(b"?", b"\xff")
+
+    with pytest.raises(ProtocolError) as caught:
+        said(Session(Mode.REFRESH_ONLY, None), wire.message(1, plain))
+
+    assert str(caught.value).startswith("entry DN")
 
 
 def test_a_new_cookie_of_the_persist_stage_is_kept_once() -> None:
@@ -427,3 +508,13 @@ def test_a_cookie_that_leads_nowhere_any_more_is_given_up() -> None:
     (_, lost) = said(session, entry(2, A, b"host:389#cn=x:dc=y:(a=*)#4294967295"))
 
     assert CookieReceived(None) == lost
+    # None that follows is of any use, and an entry may have none.
+    assert [type(event) for event in said(session, entry(2, A, b"host:389#cn=x:dc=y:(a=*)#9"))] == [EntriesSent]
+
+
+def test_a_change_without_a_cookie_says_nothing_of_the_cookie() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, NUMBER_7, DS389)
+    said(session, phase(DELETE))
+
+    # They came together and stay together.
+    assert [type(event) for event in said(session, entry(2, A), entry(2, B, b""))] == [EntriesSent]
