@@ -27,7 +27,8 @@ def write() -> None:
     for reason, mutations in groupby(EXPLAINED, key=EXPLAINED.__getitem__):
         cell = []
         for mutation in mutations:
-            cell += [f"{mutation.place}:", "", f"| ``{mutation.was}``", f"| ``{mutation.becomes}``", ""]
+            becomes = f"``{mutation.becomes}``" if mutation.becomes else "nothing"
+            cell += [f"{mutation.place}:", "", f"| ``{mutation.was}``", f"| {becomes}", ""]
         lines += [f"   {'* -' if not number else '   '} {line}".rstrip() for number, line in enumerate(cell)]
         lines.append(f"     - {reason}")
     TABLE.parent.mkdir(parents=True, exist_ok=True)
