@@ -469,7 +469,7 @@ def test_new_names_may_be_more_than_a_page(staged: Update) -> None:
     names = {number: f"cn={number},{C}" for number in range(10, 1300)}
     staged.sent([row(number, dn) for number, dn in names.items()])
 
-    assert {int.from_bytes(octets): dn for octets, dn in staged.new_names()} == names
+    assert [(int.from_bytes(octets), dn) for octets, dn in staged.new_names()] == list(names.items())
 
 
 def test_orphans_are_right_below_entries_that_are_gone(staged: Update) -> None:
@@ -528,6 +528,15 @@ def test_who_is_new_may_be_more_than_a_page(staged: Update) -> None:
     staged.sent([row(number, f"cn=a,o={number}") for number in range(10, 1300)])
 
     assert set(staged.new_parents()) == {f"o={number}" for number in range(10, 1300)}
+
+
+def test_who_is_displaced_may_be_more_than_a_page(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, *(f"cn={number},dc=x" for number in range(1, 601)))
+    staged = store.begin_refresh(mirror)
+    assert isinstance(staged, Update)
+    staged.sent([row(1000 + number, f"cn={number},dc=x") for number in range(1, 601)])
+
+    assert [int.from_bytes(octets) for octets in staged.displaced()] == list(range(1, 601))
 
 
 def test_who_is_gone_is_listed_and_counted(staged: Update) -> None:
