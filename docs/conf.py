@@ -14,6 +14,7 @@ from sphinx.util.nodes import make_refnode
 sys.path.insert(0, str(Path(__file__).parent))
 import configuration_tables
 import metrics_table
+import mutation_table
 import trap_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 configuration_tables.write()
 metrics_table.write()
+mutation_table.write()
 trap_table.write()
 
 project = "syncrepl_client"

@@ -345,6 +345,29 @@ def test_what_is_stopped_while_its_sink_is_opened_publishes_nothing() -> None:
     assert (sink.opened, sink.events) == (2, [])
 
 
+@pytest.mark.parametrize("end", [Relay.pause, Relay.stop])
+def test_what_is_told_to_end_while_its_offset_is_stored_reads_no_further(end: Callable[[Relay], None]) -> None:
+    class Ending(Changes):
+        reads = 0
+
+        def read(self, limit: int, timeout: float) -> list[Change]:
+            self.reads += 1
+            return super().read(limit, timeout)
+
+        def commit(self, *, patient: bool) -> None:
+            super().commit(patient=patient)
+            if self.position == 3:
+                end(bench.relay)
+
+    bench = Bench()
+    source = bench.source = Ending(3)
+    bench.restart()
+
+    bench.steps()
+
+    assert (bench.numbers, source.position, source.reads) == ([1, 2, 3], 3, 1)
+
+
 def test_a_stop_ends_a_publish_that_hangs_and_the_events_come_again() -> None:
     bench = Bench()
     bench.sink.answers.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from syncrepl_client.contentsync.cookies import ChangeNumberCookie, OpenLDAPCookie
@@ -22,6 +24,7 @@ def parse(cookie: bytes) -> OpenLDAPCookie:
     [
         (b"rid=000,csn=" + OLD, b"rid=000,csn=" + OLD),
         (b"rid=123,sid=001,csn=" + OLD, b"rid=123,csn=" + OLD),
+        (b"rid=1=2,csn=" + OLD, b"rid=1=2,csn=" + OLD),
         (b"rid=000,csn=" + OLD + b",delcsn=" + NEW, b"rid=000,csn=" + OLD),
         (b"rid=000,sid=0ab,csn=" + OTHER + b";" + OLD, b"rid=000,csn=" + OLD + b";" + OTHER),
         # Another member, a CSN that is none, and one server id twice: the last is taken.
@@ -108,6 +111,34 @@ def test_a_cookie_tells_which_numbers_the_other_has_not() -> None:
     assert ours.ahead_of(theirs) == []
     assert ours.seconds_to(theirs) == 2 * 86400
     assert theirs.seconds_to(ours) == 0
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        # A month that is none.
+        NEW.replace(b"202601", b"202699"),
+        # A server that was not known is compared with the newest number of all, which may be newer.
+        OLD.replace(b"#001#", b"#0ab#"),
+    ],
+)
+def test_how_far_a_number_is_ahead_may_be_unknown(theirs: bytes) -> None:
+    assert parse(b"rid=000,csn=" + NEW).seconds_to(parse(b"rid=000,csn=" + theirs)) == math.inf
+
+
+def test_numbers_of_the_same_moment_are_not_apart() -> None:
+    counted = OLD.replace(b"#000000#001#", b"#000001#001#")
+    undated = NEW.replace(b"202601", b"202699")
+
+    assert parse(b"rid=000,csn=" + OLD).seconds_to(parse(b"rid=000,csn=" + counted)) == 0
+    assert parse(b"rid=000,csn=" + undated).seconds_to(parse(b"rid=000,csn=" + undated)) == 0
+
+
+def test_the_farthest_number_counts() -> None:
+    ours = parse(b"rid=000,csn=" + OLD + b";" + OTHER)
+    theirs = parse(b"rid=000,csn=" + NEW + b";" + NEW.replace(b"#001#", b"#0ab#"))
+
+    assert ours.seconds_to(theirs) == 2 * 86400
 
 
 def test_a_cookie_is_made_of_numbers() -> None:

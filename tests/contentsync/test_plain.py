@@ -15,6 +15,7 @@ from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap import messages
 from syncrepl_client.ldap.attributes import decode_attributes
 from syncrepl_client.ldap.connection import Connection
+from syncrepl_client.ldap.messages import Result
 from syncrepl_client.testing import wire
 
 UUID_1 = UUID(int=1)
@@ -53,22 +54,38 @@ def test_the_uuid_stays_where_it_was_asked_for(attributes: tuple[str, ...], kept
 
 @pytest.mark.parametrize("values", [{}, {"entryUUID": []}, {"entryUUID": [b"none"]}, {"entryUUID": [b"\xff"]}])
 def test_an_entry_without_a_uuid_is_an_error(values: dict[str, list[bytes]]) -> None:
-    [item] = Connection().receive_data(wire.message(1, wire.entry("cn=a,dc=x", values)))
-    with pytest.raises(ProtocolError, match="has no entryUUID"):
+    entry = wire.entry("cn=a,dc=x", values).replace(b"cn=a,", b"cn=\xff,")
+    [item] = Connection().receive_data(wire.message(1, entry))
+    with pytest.raises(ProtocolError) as caught:
         search().receive(item)
+    assert str(caught.value) == "the entry 'cn=\ufffd,dc=x' has no entryUUID"
+    assert caught.value.hint == "give the bound identity the right to read entryUUID"
+
+
+def test_entries_whose_uuid_may_not_be_read_are_passed_over_where_that_is_asked_for() -> None:
+    plain = PlainSearch(Search("dc=x", SUBTREE, CONTENT, ()), lenient=True)
+    entries = [{"cn": [b"a"]}, {"cn": [b"b"], "entryUUID": [str(UUID_1).encode()]}, {"entryUUID": [b"none"]}]
+    stream = b"".join(wire.message(1, wire.entry(f"cn={number},dc=x", one)) for number, one in enumerate(entries))
+
+    events = [event for item in Connection().receive_data(stream) for event in plain.receive(item)]
+
+    rows = [row for event in events if isinstance(event, EntriesSent) for row in event.rows]
+    assert [(uuid, dn) for uuid, dn, _ in rows] == [(UUID_1.bytes, b"cn=1,dc=x")]
 
 
 def test_references_are_passed_over_and_the_result_is_the_end() -> None:
     plain = search()
+    assert search().state is State.REFRESH
     stream = wire.message(1, wire.reference("ldap://elsewhere")) + wire.done(1, 32)
 
     events = [event for item in Connection().receive_data(stream) for event in plain.receive(item)]
 
-    assert [SearchEnded] == [type(event) for event in events]
+    assert events == [SearchEnded(Result(32))]
     assert plain.state is State.ENDED
 
 
 def test_what_is_no_answer_to_a_search_is_an_error() -> None:
     [item] = Connection().receive_data(wire.info(1, wire.new_cookie(b"cookie")))
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as caught:
         search().receive(item)
+    assert str(caught.value) == "IntermediateResponse in the middle of a search"

@@ -46,6 +46,7 @@ def test_the_request_asks_for_what_the_search_says() -> None:
 
 def test_all_user_attributes_may_be_asked_for_by_name() -> None:
     anything = filters.encode("(cn=a)")
+    assert messages.search_request("dc=x", 2, anything, []) == replace(SEARCH, attributes=()).request()
     assert SEARCH.request() == SEARCH.request(asterisk=True)
     assert messages.search_request("dc=x", 2, anything, ["*"]) == replace(SEARCH, attributes=()).request(asterisk=True)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from syncrepl_client.contentsync import controls
-from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, Sweep
+from syncrepl_client.contentsync.dialects import APACHEDS, DS389, DS389_OPENLDAP, OPENLDAP, UNKNOWN, Dialect, Sweep
 from syncrepl_client.contentsync.events import (
     CookieReceived,
     EntriesDeleted,
@@ -19,9 +20,11 @@ from syncrepl_client.contentsync.events import (
     RefreshRequired,
     SearchEnded,
 )
+from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session, State
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.ldap import ber
+from syncrepl_client.ldap.attributes import Attributes
 from syncrepl_client.ldap.connection import Connection
 from syncrepl_client.ldap.messages import Result
 from syncrepl_client.testing import wire
@@ -32,6 +35,7 @@ CSN2 = b"20260102000000.000000Z#000000#002#000000"
 CSN3 = b"20260103000000.000000Z#000000#001#000000"
 SWEEPS = {True: Sweep.EVERYTHING, False: Sweep.NOTHING}
 COOKIE = b"rid=000,csn=" + CSN1
+NUMBER_7 = b"host:389#cn=x:dc=y:(a=*)#7"
 
 
 def said(session: Session, *data: bytes) -> list[Event]:
@@ -131,6 +135,15 @@ def test_a_present_phase_that_names_nobody_is_doubtful(named: list[bytes]) -> No
     assert RefreshEnded(sweep=Sweep.DOUBTFUL, cookie=COOKIE) == end
 
 
+@pytest.mark.parametrize(
+    "named", [[entry(0, A)], [id_set(A)], [id_set(A), id_set(B, deletes=True)], [entry(0, A), id_set(), id_set(B)]]
+)
+def test_a_present_phase_that_names_anybody_is_not(named: list[bytes]) -> None:
+    *_, end, _ = said(Session(Mode.REFRESH_ONLY, COOKIE), *named, wire.done(1, 0, wire.sync_done(COOKIE)))
+
+    assert RefreshEnded(sweep=Sweep.EVERYTHING, cookie=COOKIE) == end
+
+
 def test_persist_messages_are_changes_with_their_cookies() -> None:
     session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
     said(session, phase(DELETE))
@@ -200,33 +213,118 @@ def test_a_failure_is_the_end_of_the_search_and_not_of_the_refresh() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "before", "wrong"),
+    ("mode", "before", "wrong", "reason"),
     [
-        (Mode.REFRESH_ONLY, [], wire.done(1)),
-        (Mode.REFRESH_ONLY, [], phase(PRESENT)),
-        (Mode.REFRESH_ONLY, [], phase(DELETE)),
-        (Mode.REFRESH_AND_PERSIST, [], wire.done(1, 0, wire.sync_done(COOKIE))),
-        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], phase(DELETE)),
-        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], id_set(A)),
-        (Mode.REFRESH_AND_PERSIST, [phase(DELETE)], entry(0, A)),
-        (Mode.REFRESH_AND_PERSIST, [phase(PRESENT, done=False)], id_set(A)),
-        (Mode.REFRESH_ONLY, [], wire.message(1, wire.entry("cn=a", {"cn": [b"a"]}))),
-        (Mode.REFRESH_ONLY, [], entry(7, A)),
-        (Mode.REFRESH_ONLY, [], entry(1, A[:15])),
-        (Mode.REFRESH_ONLY, [], id_set(A[:15])),
-        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA4))),
-        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA3))),
-        (Mode.REFRESH_ONLY, [], wire.info(1, b"")),
-        (Mode.REFRESH_ONLY, [], wire.message(1, wire.result(0x61))),
-        (Mode.REFRESH_ONLY, [wire.done(1, 0, wire.sync_done())], entry(1, A)),
+        (Mode.REFRESH_ONLY, [], wire.done(1), "the search ended with success but without a Sync Done control"),
+        (
+            Mode.REFRESH_ONLY,
+            [],
+            phase(PRESENT),
+            "the end of the refresh is not allowed in the state REFRESH of REFRESH_ONLY",
+        ),
+        (
+            Mode.REFRESH_ONLY,
+            [],
+            wire.message(1, wire.entry("cn=a", {"cn": [b"a"]})),
+            "the entry 'cn=a' came without a Sync State control",
+        ),
+        (Mode.REFRESH_ONLY, [], entry(7, A), "unknown sync state 7"),
+        (Mode.REFRESH_ONLY, [], entry(1, A[:15]), f"a syncUUID of 15 octets: {'00' * 15}"),
+        (Mode.REFRESH_ONLY, [], id_set(A[:15]), f"a syncUUID of 15 octets: {'00' * 15}"),
+        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA4)), "unknown syncInfoValue 0xa4"),
+        (Mode.REFRESH_ONLY, [], wire.info(1, ber.tlv(0xA3)), "syncIdSet with 0 sets of UUIDs"),
+        (Mode.REFRESH_ONLY, [], wire.info(1, b""), "syncInfoValue is empty"),
+        (
+            Mode.REFRESH_ONLY,
+            [],
+            wire.message(1, ber.tlv(0x79, ber.octet_string(controls.SYNC_INFO.encode(), tag=0x80))),
+            "syncInfoValue is empty",
+        ),
+        (Mode.REFRESH_ONLY, [], wire.message(1, wire.result(0x61)), "BindResponse in the middle of a search"),
+        (
+            Mode.REFRESH_AND_PERSIST,
+            [phase(DELETE)],
+            id_set(A),
+            "an entry named as present is not allowed in the state PERSIST of REFRESH_AND_PERSIST",
+        ),
     ],
 )
-def test_what_the_table_does_not_allow_is_a_protocol_error(mode: Mode, before: list[bytes], wrong: bytes) -> None:
+def test_what_is_not_allowed_is_a_protocol_error(mode: Mode, before: list[bytes], wrong: bytes, reason: str) -> None:
     session = Session(mode, COOKIE)
     said(session, *before)
 
-    with pytest.raises(ProtocolError):
+    with pytest.raises(ProtocolError) as caught:
         said(session, wrong)
+
+    assert str(caught.value) == reason
+
+
+def test_a_plain_answer_is_explained() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        said(Session(Mode.REFRESH_ONLY, None), wire.message(1, wire.entry("cn=a", {"cn": [b"a"]})))
+
+    assert caught.value.hint == (
+        "the server answered a sync request with a plain search; its sync provider is not working"
+    )
+
+
+# Each kind of message, as often as there are ways to say it.
+SAID = {
+    "entry": [entry(1, A), entry(2, A), entry(4, A)],
+    "present": [entry(0, A), id_set(A), id_set(A, deletes=False)],
+    "gone": [entry(3, A), id_set(A, deletes=True)],
+    "cookie": [wire.info(1, wire.new_cookie(COOKIE))],
+    "separator": [phase(PRESENT, done=False)],
+    "refresh done": [phase(PRESENT), phase(DELETE), phase(DELETE, done=True)],
+    "success": [wire.done(1, 0, wire.sync_done())],
+    "failure": [wire.done(1, 51), wire.done(1, 4096)],
+}
+BEFORE = {
+    "refresh": [],
+    "deleting": [phase(PRESENT, done=False)],
+    "persist": [phase(DELETE)],
+    "ended": [wire.done(1, 51)],
+}
+ALLOWED = {
+    Mode.REFRESH_ONLY: {
+        "refresh": {"entry", "present", "gone", "cookie", "separator", "success", "failure"},
+        "deleting": {"entry", "gone", "cookie", "success", "failure"},
+        "ended": set(),
+    },
+    Mode.REFRESH_AND_PERSIST: {
+        "refresh": {"entry", "present", "gone", "cookie", "separator", "refresh done", "failure"},
+        "deleting": {"entry", "gone", "cookie", "refresh done", "failure"},
+        "persist": {"entry", "gone", "cookie", "success", "failure"},
+        "ended": set(),
+    },
+}
+LEADS_TO = {
+    "separator": State.DELETING,
+    "refresh done": State.PERSIST,
+    "success": State.ENDED,
+    "failure": State.ENDED,
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+@pytest.mark.parametrize(
+    ("mode", "stage"),
+    [(mode, stage) for mode, stages in ALLOWED.items() for stage in stages],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_each_message_is_allowed_where_it_has_a_meaning(mode: Mode, stage: str, kind: str) -> None:
+    """And nowhere else; a separator of a delete phase has none."""
+    for message in SAID[kind]:
+        session = Session(mode, COOKIE)
+        said(session, *BEFORE[stage])
+        state = session.state
+        if kind in ALLOWED[mode][stage]:
+            said(session, message)
+            assert LEADS_TO.get(kind, state) is session.state
+        else:
+            with pytest.raises(ProtocolError, match=f"is not allowed in the state {state.name} of {mode.name}$"):
+                said(session, message)
+            assert state is session.state
 
 
 def test_other_intermediate_responses_and_continuations_mean_nothing() -> None:
@@ -245,6 +343,84 @@ def test_entries_named_as_present_are_unchanged() -> None:
 
     assert [EntriesPresent((A,)), EntriesPresent((C,))] == [events[0], events[2]]
     assert isinstance(events[1], EntriesSent)
+    assert [uuid for uuid, _, _ in events[1].rows] == [B]
+
+
+def test_an_entry_is_taken_for_another_one_by_nothing_that_follows_its_uuid() -> None:
+    """Controls that come behind it, or a cookie of as many octets, may differ where a UUID usually stands."""
+    session = Session(Mode.REFRESH_AND_PERSIST, COOKIE)
+    behind = [wire.control("1.2.3", octets * 16) for octets in (b"x", b"y")]
+    followed = [wire.message(1, wire.entry("cn=a", {}), wire.state(1, A), one) for one in behind]
+
+    for messages in (followed, [entry(1, A, cookie=A), entry(1, A, cookie=B)], [entry(1, B), entry(1, C), entry(1, A)]):
+        (sent,) = said(session, *messages)
+        assert isinstance(sent, EntriesSent)
+        expected = [B, C, A] if len(messages) == 3 else [A, A]
+        assert [uuid for uuid, _, _ in sent.rows] == expected
+
+
+def test_what_was_not_asked_for_is_taken_out() -> None:
+    session = Session(Mode.REFRESH_ONLY, None, selection=Selection((), frozenset({"entrycsn"})))
+    values = {"cn": [b"a"], "entryCSN": [b"1"]}
+
+    events = said(session, wire.message(1, wire.entry("cn=a", values), wire.state(1, A)), entry(0, B))
+
+    assert events[0] == EntriesSent([(A, b"cn=a", Attributes.of({"cn": [b"a"]}).wire)])
+
+
+def test_the_cookie_of_a_server_that_was_not_known_tells_what_it_is() -> None:
+    for cookie, dialect in ((NUMBER_7, DS389), (b"opaque", UNKNOWN), (COOKIE, OPENLDAP)):
+        session = Session(Mode.REFRESH_ONLY, None)
+        events = said(session, wire.done(1, 0, wire.sync_done(cookie)))
+        assert events[0] == RefreshEnded(Sweep.EVERYTHING, cookie)
+        assert session.dialect is dialect
+
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+    said(session, wire.done(1, 0, wire.sync_done(NUMBER_7)))
+    assert session.dialect is OPENLDAP
+
+
+@pytest.mark.parametrize(
+    ("stored", "ended"), [(COOKIE, None), (None, COOKIE), (b"rid=000,csn=" + CSN2, COOKIE), (COOKIE, b"garbage")]
+)
+def test_the_numbers_of_a_change_are_added_to_those_before_it(stored: bytes | None, ended: bytes | None) -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, stored)
+    said(session, phase(DELETE, cookie=ended))
+
+    events = said(session, id_set(A, deletes=True, cookie=b"rid=000,csn=" + CSN2))
+
+    assert events == [EntriesDeleted((A,)), CookieReceived(b"rid=000,csn=" + CSN1 + b";" + CSN2)]
+
+
+def test_a_cookie_that_ends_a_refresh_is_kept_and_says_nothing_of_deletions() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, b"opaque", replace(UNKNOWN, cookie_ends_refresh=True))
+
+    events = said(session, id_set(A), wire.info(1, wire.new_cookie(b"newer")))
+
+    assert events == [EntriesPresent((A,)), RefreshEnded(Sweep.EVERYTHING, b"newer")]
+
+
+def test_after_a_separator_the_end_of_the_search_is_that_of_a_delete_phase() -> None:
+    session = Session(Mode.REFRESH_ONLY, COOKIE)
+
+    events = said(session, id_set(A), phase(PRESENT, done=False), wire.done(1, 0, wire.sync_done(COOKIE)))
+
+    assert events[1:] == [PresentPhaseEnded(), RefreshEnded(Sweep.NOTHING, COOKIE), SearchEnded(Result(0))]
+
+
+def test_a_refresh_is_required_for_a_reason() -> None:
+    required = wire.message(1, wire.result(0x65, 4096, "no log"))
+
+    assert said(Session(Mode.REFRESH_ONLY, COOKIE), required) == [RefreshRequired(None, "no log")]
+
+
+def test_a_name_that_is_no_text_is_an_error() -> None:
+    plain = wire.entry("cn=?", {}).replace(b"?", b"\xff")
+
+    with pytest.raises(ProtocolError) as caught:
+        said(Session(Mode.REFRESH_ONLY, None), wire.message(1, plain))
+
+    assert str(caught.value).startswith("entry DN")
 
 
 def test_a_new_cookie_of_the_persist_stage_is_kept_once() -> None:
@@ -308,13 +484,19 @@ def test_a_new_cookie_ends_the_refresh_of_apacheds() -> None:
     assert State.PERSIST is session.state
 
 
-def test_only_its_cookie_tells_the_two_modes_of_389_apart() -> None:
-    for cookie, dialect in ((b"host:389#cn=x:dc=y:(a=*)#7", DS389), (COOKIE, DS389_OPENLDAP)):
-        session = Session(Mode.REFRESH_ONLY, None, DS389)
+@pytest.mark.parametrize("before", [DS389, DS389_OPENLDAP], ids=lambda dialect: dialect.name)
+def test_only_its_cookie_tells_the_two_modes_of_389_apart(before: Dialect) -> None:
+    for cookie, dialect, kept in (
+        (NUMBER_7, DS389, NUMBER_7),
+        (COOKIE, DS389_OPENLDAP, COOKIE),
+        (b"of neither", before, None),
+        (None, before, None),
+    ):
+        session = Session(Mode.REFRESH_ONLY, None, before)
 
         events = said(session, wire.done(1, 0, wire.sync_done(cookie)))
 
-        assert RefreshEnded(Sweep.EVERYTHING, cookie) == events[0]
+        assert RefreshEnded(Sweep.EVERYTHING, kept) == events[0]
         assert dialect is session.dialect
 
 
@@ -326,3 +508,13 @@ def test_a_cookie_that_leads_nowhere_any_more_is_given_up() -> None:
     (_, lost) = said(session, entry(2, A, b"host:389#cn=x:dc=y:(a=*)#4294967295"))
 
     assert CookieReceived(None) == lost
+    # None that follows is of any use, and an entry may have none.
+    assert [type(event) for event in said(session, entry(2, A, b"host:389#cn=x:dc=y:(a=*)#9"))] == [EntriesSent]
+
+
+def test_a_change_without_a_cookie_says_nothing_of_the_cookie() -> None:
+    session = Session(Mode.REFRESH_AND_PERSIST, NUMBER_7, DS389)
+    said(session, phase(DELETE))
+
+    # They came together and stay together.
+    assert [type(event) for event in said(session, entry(2, A), entry(2, B, b""))] == [EntriesSent]

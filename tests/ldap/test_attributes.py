@@ -44,6 +44,13 @@ def test_attributes_that_were_never_octets_become_some_when_somebody_asks(values
     assert Decoded(values) == made
 
 
+def test_nothing_but_octets_is_made_when_it_is_asked_for() -> None:
+    made = Decoded({"cn": [b"a"]})
+
+    assert not hasattr(made, "octets")
+    assert not hasattr(made, "name")
+
+
 @given(st.binary(max_size=60), st.integers(0, 60))
 def test_garbage_is_a_protocol_error(tail: bytes, cut: int) -> None:
     wire = encode_attributes({"cn": [b"a", b"b"], "description": [b"x" * 140]})[:cut] + tail

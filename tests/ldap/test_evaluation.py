@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncrepl_client.exceptions import FilterError, ProtocolError
-from syncrepl_client.ldap import clues, evaluation, matching
+from syncrepl_client.ldap import ber, clues, evaluation, matching
 from syncrepl_client.ldap import dn as dn_module
 from syncrepl_client.ldap import filter as filters
 from syncrepl_client.ldap.attributes import Attributes
@@ -347,6 +347,24 @@ def test_an_attribute_without_values_is_not_there() -> None:
     assert verdict("(cn=*)", {"cn": []}) is False
 
 
+def test_a_rule_is_for_attributes_that_are_known() -> None:
+    assert verdict("(:caseExactMatch:=a)", {"unknown": [b"a"]}) is False
+
+
+@pytest.mark.parametrize(("value", "expected"), [(b"no name", True), (b"cn=a", False)])
+def test_what_is_no_name_is_compared_by_its_octets(value: bytes, expected: bool) -> None:  # noqa: FBT001 - the table's
+    assert verdict("(member:distinguishedNameMatch:=no name)", {"member": [value]}) is expected
+
+
+def test_more_descriptions_than_are_remembered_are_looked_at() -> None:
+    matches = evaluation.compile("(cn;x-a=a)", SMALL)
+    many = {f"sn;x-{number}": [b"a"] for number in range(5000)}
+
+    assert not matches(many, "")
+    assert matches({**many, "cn;x-a;x-b": [b"a"]}, "")
+    assert not matches(many, "")
+
+
 def test_a_name_that_is_none_has_no_values() -> None:
     assert verdict("(cn:dn:=a)", {}, "cn=a,dc=x") is True
     assert verdict("(cn:dn:=a)", {}, "no name") is False
@@ -360,6 +378,44 @@ def test_without_a_schema_everything_is_text() -> None:
         assert evaluation.compile(text, Schema.parse({}))(entry, "")
     for text in ("(cn;lang-fr=*)", "(cn:caseExactMatch:=a B)", "(!(cn:1.2.3:=a))", "(number<=9)"):
         assert not evaluation.compile(text)(entry, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("(cn>=ANN)", True),
+        ("(cn>=anna marie)", True),
+        ("(cn>=b)", False),
+        ("(cn<=b)", True),
+        ("(cn<=7)", False),
+        ("(cn=an*)", True),
+        ("(cn=AN*na*RIE)", True),
+        ("(cn=*a*m*e*)", True),
+        ("(cn=*marie*anna*)", False),
+        ("(cn=bn*)", False),
+        ("(cn=an*rio)", False),
+        # A piece is not found twice in one place.
+        ("(cn=anna marie*e)", False),
+        ("(cn=*marie*e)", False),
+    ],
+)
+def test_without_a_schema_order_and_pieces_are_those_of_text(text: str, *, found: bool) -> None:
+    assert evaluation.compile(text)({"cn": [b"Anna Marie"]}, "") is found
+
+
+@pytest.mark.parametrize("schema", [Schema.parse({}), SMALL], ids=["none", "small"])
+def test_a_piece_of_nothing_is_in_every_value(schema: Schema) -> None:
+    """RFC 4517 has no such piece, but an encoded filter may."""
+    encoded = ber.sequence(
+        ber.octet_string(b"cn"),
+        ber.sequence(
+            ber.octet_string(b"a", tag=0x80), ber.octet_string(b"", tag=0x81), ber.octet_string(b"c", tag=0x82)
+        ),
+        tag=0xA4,
+    )
+
+    assert evaluation.compile(encoded, schema)({"cn": [b"abc"]}, "")
+    assert not evaluation.compile(encoded, schema)({"cn": [b"abd"]}, "")
 
 
 # What need not be decoded
@@ -377,6 +433,19 @@ def test_an_entry_without_the_octets_of_a_value_is_not_decoded() -> None:
     for text in ("(!(cn=valuable))", "(|(cn=valuable)(!(exact=x)))", "(cn:dn:=valuable)", "(:caseExactMatch:=o)"):
         with pytest.raises(ProtocolError):
             evaluation.compile(text, SMALL)(missing, "")
+
+
+def test_of_many_values_every_entry_is_decoded() -> None:
+    """To look for each of them in all octets would take longer."""
+    missing = Attributes(b"no attribute list")
+    few, many = (
+        evaluation.compile(f"(|{''.join(f'(exact=value{number})' for number in range(count))})", SMALL)
+        for count in (32, 33)
+    )
+
+    assert not few(missing, "")
+    with pytest.raises(ProtocolError):
+        many(missing, "")
 
 
 def test_every_character_that_may_be_ascii_or_nothing_is_decoded() -> None:

@@ -194,6 +194,7 @@ def test_of_no_schema_nothing_is_known() -> None:
     assert NO_SCHEMA.equality("cn") is matching.octets
     assert NO_SCHEMA.decode("cn", b"a") == b"a"
     assert Schema.parse({}).attribute("cn") is None
+    assert Schema.parse({}).types_below("cn") == []
 
 
 def test_a_long_line_of_types_is_followed_without_recursion() -> None:

@@ -38,6 +38,7 @@ def test_a_socket_is_named_by_its_path() -> None:
     assert parse("ldapi://%2Frun%2Fx%2Fldapi/dc=x").socket_path == "/run/x/ldapi"
     assert str(parse("ldapi://%2Frun%2Fx/dc=x")) == "ldapi://%2Frun%2Fx/dc=x??sub?(objectClass=*)"
     assert parse("ldapi:///dc=x").socket_path == "/var/run/slapd/ldapi"
+    assert parse("ldapi://%2Frun%2Fx/dc=x").address == "/run/x"
 
 
 def test_addresses_of_version_six_stand_in_brackets() -> None:
@@ -47,11 +48,42 @@ def test_addresses_of_version_six_stand_in_brackets() -> None:
     assert str(url) == "ldap://[::1]:390/dc=x??sub?(objectClass=*)"
 
 
+def test_the_address_is_of_the_server_alone() -> None:
+    assert parse("ldap://h:390/dc=x").address == "h:390"
+    assert parse("ldaps://h/dc=x").address == "h:636"
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("ldapi:///", True),
+        ("ldap:///", True),
+        ("ldap://LocalHost.", True),
+        ("ldap://127.8.9.1", True),
+        ("ldap://[::1]", True),
+        ("ldap://192.0.2.1", False),
+        ("ldap://example.com", False),
+    ],
+)
+def test_a_server_on_this_machine_is_recognised(text: str, *, local: bool) -> None:
+    assert local is parse(text).is_local
+
+
 def test_the_password_is_never_shown() -> None:
     url = parse("ldap://h/dc=x????x-bindpw=geheim,bindname=cn=a")
 
     assert "geheim" not in f"{url} {url!r} {url.search_url()}"
     assert parse(str(url)).bind_name == "cn=a"
+
+
+@pytest.mark.parametrize(
+    "text", ["ldap://h/dc=x?X-BINDPW=geheim", "ldap://h/dc=x???x-bindpw=geheim", "ldap://h/x%2dbindpw=geheim"]
+)
+def test_a_password_in_the_wrong_place_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(LDAPUrlParseError, match="before the fourth") as caught:
+        parse(text)
+
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

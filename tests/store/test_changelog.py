@@ -8,19 +8,21 @@ from contextlib import closing
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
 from syncrepl_client.contentsync.events import CookieReceived, EntriesDeleted, EntriesSent
-from syncrepl_client.exceptions import CallbackError, ChangesLost, DBSchemaError, UsageError
+from syncrepl_client.exceptions import CallbackError, ChangesLost, DBError, DBSchemaError, ProtocolError, UsageError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added, Attributes, Deleted, Modified, Origin, Renamed
 from syncrepl_client.store import changelog, subscriptions, tables
-from syncrepl_client.store.bookmark import Bookmark, forget
+from syncrepl_client.store.bookmark import Bookmark, forget, peek
 from syncrepl_client.store.copy import Copy
 from syncrepl_client.store.feed import Feed
 from syncrepl_client.store.past import Past
 from syncrepl_client.store.position import BEGINNING, Position
+from syncrepl_client.store.pruning import Pruned, prune
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.store.store import Store
 from syncrepl_client.store.subscriptions import Stored
@@ -255,6 +257,89 @@ def test_the_past_moves_on_while_it_is_read(store: Store, path: Path) -> None:
         assert state_of(entry for _, entry in found) == state
 
 
+def test_an_entry_of_the_past_is_found_by_its_name_and_its_uuid(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x", "old"), row(2, "cn=b,dc=x")]))
+    live(store, sent(1, "cn=A,dc=x", "new"), EntriesDeleted((uuid(2),)), sent(3, "cn=c,dc=x"))
+    with closing(Past(path, 0)) as past:
+        assert repr(past) == "<the copy after change 0>"
+        found = past.entry("CN=A,dc=x")
+        assert found is not None
+        assert (found.dn, found.attributes["description"]) == ("cn=a,dc=x", [b"old"])
+        assert past.by_uuid(UUID(bytes=uuid(1))) == found
+        assert past.by_uuid(UUID(bytes=uuid(2))) == past.entry("cn=b,dc=x")
+        assert past.by_uuid(UUID(bytes=uuid(2))) is not None
+        assert past.by_uuid(UUID(bytes=uuid(3))) is past.by_uuid(UUID(bytes=uuid(4))) is past.entry("cn=c,dc=x") is None
+
+
+def test_an_entry_of_the_past_that_is_nowhere_is_damage(store: Store, path: Path) -> None:
+    """Who reads a snapshot would take it for deleted."""
+    refresh(store, EntriesSent([row(1, "dc=x"), row(2, "cn=b,dc=x")]))
+    with closing(Past(path, 0)) as past, closing(sqlite3.connect(path)) as other:
+        assert len(past) == 2
+        other.execute("DELETE FROM syncrepl_entry WHERE uuid = ?", (uuid(2),))
+        other.commit()
+        with pytest.raises(DBError, match="neither there nor in the changelog") as caught:
+            past.page(BEGINNING)
+        assert "damaged" in caught.value.hint
+        assert [entry.dn for _, entry in past.page(BEGINNING, 1)] == ["dc=x"]
+
+
+def test_a_change_of_which_nothing_is_left_is_damage(store: Store, path: Path) -> None:
+    changing = Changing(store, Random(2))
+    while not (large := differing(path)):
+        changing.change()
+    live(store, sent(99, "cn=z,dc=x"))
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE syncrepl_change SET before = NULL, after = NULL WHERE uuid = ?", (uuid(99),))
+    with pytest.raises(DBError, match="has no entry") as caught:
+        logged(store, changing.sequence - 1)
+    assert "damaged" in caught.value.hint
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("DELETE FROM syncrepl_entry WHERE uuid = ?", (large[1],))
+        other.execute("DELETE FROM syncrepl_change WHERE uuid = ? AND sequence > ?", (large[1], large[0]))
+    with pytest.raises(DBError, match=f"nothing is left of what change {large[0]} was about") as caught:
+        changelog.changes_of(Vocabulary(store.database.connection), large[1], large[0] - 1, 1, 1)
+    assert "damaged" in caught.value.hint
+
+
+def differing(path: Path) -> tuple[int, bytes] | None:
+    """Return the number and the entry of a change of which only the difference is stored."""
+    query = "SELECT sequence, uuid FROM syncrepl_change WHERE difference IS NOT NULL ORDER BY sequence DESC LIMIT 1"
+    with closing(sqlite3.connect(path)) as connection:
+        found: tuple[int, bytes] | None = connection.execute(query).fetchone()
+    return found
+
+
+def test_octets_that_are_no_attributes_are_changed_as_all_others(store: Store) -> None:
+    """Whether their values differ nobody can tell."""
+    # As many octets, and of the same sum: at sight they do not differ.
+    before, after = ((uuid(1), b"cn=a,dc=x", octets) for octets in (b"\x30garbage", b"\x30egabrag"))
+    refresh(store, EntriesSent([before]))
+    refresh(store, EntriesSent([after]))
+
+    (change,) = logged(store)
+    assert isinstance(change, Modified)
+    assert (change.before.attributes.wire, change.after.attributes.wire) == (before[2], after[2])
+    with pytest.raises(ProtocolError):
+        change.diff()
+
+
+def test_changes_are_counted_by_their_kind_and_found_by_their_time(store: Store, path: Path) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x"), row(2, "cn=b,dc=x")]))
+    live(store, sent(3, "cn=c,dc=x"))
+    live(store, sent(1, "cn=a,dc=x", "new"), EntriesDeleted((uuid(2),)), sent(4, "cn=d,dc=x"))
+    changes = logged(store)
+    with closing(Copy(path)) as copy:
+        assert copy.counted(0, 4) == {Added: 2, Modified: 1, Deleted: 1}
+        assert copy.counted(1, 3) == {Modified: 1, Deleted: 1}
+        assert copy.counted(4, 9) == {}
+        assert [copy.stored_after(number) for number in range(5)] == [
+            *(change.provenance.stored for change in changes),
+            None,
+        ]
+        assert not copy.schema.attribute("description")
+
+
 def test_a_past_that_is_gone_is_gone_whenever_it_is_asked_for(path: Path) -> None:
     with closing(Store(path, lambda: False, retention=Retention(octets=0))) as store:
         refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
@@ -400,6 +485,35 @@ def test_a_callback_of_the_owner_does_not_wait_for_itself(store: Store, path: Pa
         assert bookmark.save(Position(1))
 
 
+def test_where_a_reader_would_go_on_is_known_without_it(store: Store, path: Path) -> None:
+    assert peek(path, "one", "snapshot") is None
+    assert peek(path, "one", "now") == Position(0)
+    with closing(Bookmark(path, "one", "snapshot")):
+        pass
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    live(store, sent(2, "cn=b,dc=x"))
+    # Who waited for a snapshot waits for one, wherever it would begin now.
+    assert peek(path, "one", "now") == Position(1, BEGINNING)
+    assert peek(path, "two", "now") == Position(1)
+    assert peek(path, "two", 0) == Position(0)
+    with closing(Bookmark(path, "two", 0)):
+        pass
+    assert peek(path, "two", "now") == Position(0)
+    with pytest.raises(ChangesLost):
+        peek(path, "three", 2)
+    with closing(Copy(path)) as copy:
+        assert [stored.name for stored in copy.facts().subscriptions] == ["one", "two"]
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_position_that_cannot_be_stored_is_an_error(store: Store, path: Path, *, patient: bool) -> None:
+    refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
+    with closing(Bookmark(path, "one", "now")) as bookmark:
+        bookmark._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - root may write to any file
+        with pytest.raises(DBError, match="readonly"):
+            bookmark.save(Position(0), patient=patient)
+
+
 @pytest.mark.parametrize("start", [-1, 1, 99])
 def test_a_number_that_is_not_logged_is_refused(store: Store, path: Path, start: int) -> None:
     refresh(store, EntriesSent([row(1, "cn=a,dc=x")]))
@@ -540,6 +654,18 @@ def test_a_limit_decides_who_wins_and_it_is_said(filled: Path, caplog: pytest.Lo
         assert bookmark.position == Position(10)
         with pytest.raises(ChangesLost):
             feed.read()
+
+
+def test_who_is_in_the_middle_of_a_snapshot_that_was_taken_away_is_told_by_its_name(filled: Path) -> None:
+    tidied(filled, Retention(octets=20_000))
+    with closing(Feed(filled, Position(1, BEGINNING), "slow")) as feed, pytest.raises(ChangesLost, match="slow"):
+        feed.read()
+
+
+def test_where_nothing_is_too_much_nothing_is_taken_away(filled: Path) -> None:
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        assert prune(connection, EVERYTHING, time.time_ns() // 1000) == Pruned(0, 0, ())
+    assert floor(filled) == 0
 
 
 def test_who_was_overtaken_is_not_waited_for_any_more(filled: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -121,6 +123,22 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
         Database(tmp_path / "none" / "data", lambda: False)
 
     assert "a folder that can be written to" in caught.value.hint
+
+
+def test_a_process_without_files_left_to_open_is_told_so_and_owns_nothing(path: Path) -> None:
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The lock is the last one that can be opened.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, limits[1]))
+    try:
+        with pytest.raises(DBError, match=r"cannot open the data file .*Too many open files") as caught:
+            Database(path, lambda: False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert caught.value.hint
+    Database(path, lambda: False).close()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,9 @@ import pytest
 
 from syncrepl_client.envelope.base import Event, Kind
 from syncrepl_client.exceptions import DBError, DBSchemaError, SchemaVersionError, SinkUnavailable
+from syncrepl_client.store import dead_letters
 from syncrepl_client.store.dead_letters import DeadLetterFile
+from syncrepl_client.store.files import connect
 from syncrepl_client.store.relay_letters import RelayLetters
 
 if TYPE_CHECKING:
@@ -358,6 +361,36 @@ def test_it_may_be_made_by_several_at_once(tmp_path: Path) -> None:
         assert failures == []
         with DeadLetterFile(path) as file:
             assert len(numbers(file)) == 6
+
+
+def test_who_makes_it_at_the_same_moment_is_waited_for_but_not_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = 0
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+
+        def begin_with(statement: str) -> None:
+            nonlocal moments
+            if "journal_mode" in statement and not other.in_transaction and moments < 2:
+                moments += 1
+                other.execute("BEGIN IMMEDIATE")
+
+        def watched(path: Path) -> sqlite3.Connection:
+            # Where two wait for each other SQLite does not let them.
+            connection = connect(path, timeout=0)
+            connection.set_trace_callback(begin_with)
+            return connection
+
+        monkeypatch.setattr(dead_letters, "connect", watched)
+        with monkeypatch.context() as hurried:
+            hurried.setattr(dead_letters, "_PATIENCE", 0)
+            with pytest.raises(DBError, match="locked"):
+                RelayLetters(path, "bus", "corp")
+        other.rollback()
+        monkeypatch.setattr(time, "sleep", lambda _: other.rollback())
+        with closing(RelayLetters(path, "bus", "corp")) as letters:
+            letters.add(event(1), "no")
+    assert moments == 2
 
 
 _KILLED = """

@@ -72,11 +72,26 @@ def test_an_approval_is_of_these_deletions_alone(store: Store, other: Decisions)
 
 def test_a_rejection_forgets_what_is_held_and_the_cookie(store: Store, other: Decisions) -> None:
     hold(store, 1)
+    assert not store.decided()
     other.ask(held.REJECT, other.held())
 
+    assert store.decided()
     assert store.execute_requests() == {held.REJECT}
+    assert not store.decided()
     assert store.execute_requests() == set()
     assert (store.held(), store.state().cookie) == (None, None)
+
+
+def test_what_is_settled_otherwise_is_not_held_any_more(store: Store, other: Decisions) -> None:
+    staged = hold(store, 1)
+    other.ask(held.APPROVE, other.held())
+    assert store.execute_requests() == {held.APPROVE}
+    assert store.not_approved(staged) == 0
+
+    store.release()
+
+    assert (store.held(), other.held(), list(other.listed())) == (None, None, [])
+    assert store.not_approved(staged) == 1
 
 
 @pytest.mark.parametrize("kind", [held.APPROVE, held.REJECT])

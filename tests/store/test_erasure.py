@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from syncrepl_client.exceptions import UsageError
+from syncrepl_client.exceptions import Interrupted, UsageError
 from syncrepl_client.ldap.attributes import encode_attributes
 from syncrepl_client.redaction import MASK, Redaction
 from syncrepl_client.store.store import Ending, Store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KEY = b"0123456789abcdef"
@@ -24,16 +25,23 @@ ENTRIES = 2000
 FINGERPRINT = "of a search"
 
 
-def rows(first: int = 0, *, password: bytes = SECRET) -> list[tuple[bytes, bytes, bytes]]:
+def rows(first: int = 0, *, password: bytes = SECRET, entries: int = ENTRIES) -> list[tuple[bytes, bytes, bytes]]:
     attrs = encode_attributes({"cn": [b"x" * 60], "userPassword": [password]})
-    return [(number.to_bytes(16), b"cn=%d,dc=x" % number, attrs) for number in range(first, first + ENTRIES)]
+    return [(number.to_bytes(16), b"cn=%d,dc=x" % number, attrs) for number in range(first, first + entries)]
 
 
-def load(path: Path, redaction: Redaction | None = None, *, password: bytes = SECRET, finish: bool = True) -> None:
+def load(
+    path: Path,
+    redaction: Redaction | None = None,
+    *,
+    password: bytes = SECRET,
+    finish: bool = True,
+    entries: int = ENTRIES,
+) -> None:
     with closing(Store(path, bool, redaction=redaction)) as store:
         store.set_search("ldap://h/dc=x", FINGERPRINT)
         staged = store.begin_refresh(None)
-        staged.sent(rows(password=password))
+        staged.sent(rows(password=password, entries=entries))
         staged.settle()
         if finish:
             store.finish_refresh(staged, Ending(FINGERPRINT, b"cookie"), None)
@@ -152,6 +160,50 @@ def test_what_was_interrupted_is_made_up_for_at_the_next_start(path: Path) -> No
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM syncrepl_entry").fetchone()
         Store(path, bool, redaction=MASKED).close()
+        assert leaks(path) != []
+
+    Store(path, bool, redaction=MASKED).close()
+
+    assert leaks(path) == []
+
+
+@contextmanager
+def unerased(path: Path, entries: int = ENTRIES) -> Iterator[None]:
+    """Redact a file of which somebody reads how it was, so that its octets stay."""
+    load(path, entries=entries)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM syncrepl_entry").fetchone()
+        Store(path, bool, redaction=MASKED).close()
+        yield
+
+
+def test_while_somebody_writes_the_old_octets_wait_for_the_next_chance(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        with unerased(path):
+            writer.execute("BEGIN IMMEDIATE")
+            store = Store(path, bool, redaction=MASKED)
+            assert "stays in free space" in caplog.records[-1].message
+            assert "locked" in caplog.records[-1].message
+            assert leaks(path) != []
+        writer.rollback()
+        store.close()
+
+        assert leaks(path) == []
+
+
+def test_a_stop_while_old_octets_are_erased_leaves_them_to_the_next_start(path: Path) -> None:
+    """Both when the file is opened and when it is closed."""
+    stopping = True
+    with unerased(path, 5 * ENTRIES):
+        with pytest.raises(Interrupted):
+            Store(path, lambda: stopping, redaction=MASKED)
+        stopping = False
+        store = Store(path, lambda: stopping, redaction=MASKED)
+        stopping = True
+        store.close()
         assert leaks(path) != []
 
     Store(path, bool, redaction=MASKED).close()

@@ -320,6 +320,30 @@ def test_after_a_subtree_was_moved_away_every_entry_may_be_new(store: Store, loa
     assert entries(doubts) == [{}, {}, {}, {}]
 
 
+@pytest.mark.parametrize(
+    ("event", "count"),
+    [
+        (gone(1, A), 0),
+        (gone(2), 0),
+        (gone(9, OUTSIDE), 0),
+        (EntriesDeleted((uuid(1), uuid(2), uuid(9))), 2),
+        (sent(1, A), 0),
+        # Who is moved out takes with it what is below.
+        (gone(1, OUTSIDE), 3),
+        (gone(4, OUTSIDE), 0),
+    ],
+)
+def test_a_message_that_takes_more_than_one_away_deletes_in_bulk(
+    store: Store, load: Callable[..., None], event: Event, count: int
+) -> None:
+    load(A, f"cn=1,{A}", f"cn=2,cn=1,{A}", B)
+
+    assert store.deleted_in_bulk([event], lambda dn: names.is_under(dn, "dc=x")) == count
+    assert store.deleted_in_bulk([event, CookieReceived(b"1"), event], lambda dn: names.is_under(dn, "dc=x")) == (
+        2 * count
+    )
+
+
 # --- anything ---------------------------------------------------------------------------------------------------------
 
 

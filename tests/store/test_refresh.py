@@ -22,7 +22,7 @@ from tests.store.directory import Directory, operations
 from tests.store.listeners import Mirror, Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.store.directory import Operation
 
@@ -60,8 +60,9 @@ def test_a_first_load_is_told_parents_first(store: Store, mirror: Mirror) -> Non
     assert [mirror.held] == mirror.refreshes
 
 
-@pytest.mark.parametrize("listener", [None, Mirror()], ids=["untold", "told"])
-def test_the_last_message_of_a_first_load_wins(store: Store, listener: Mirror | None) -> None:
+@pytest.mark.parametrize("told", [False, True], ids=["untold", "told"])
+def test_the_last_message_of_a_first_load_wins(store: Store, *, told: bool) -> None:
+    listener = Mirror() if told else None
     refresh(
         store,
         EntriesSent([row(1, A, "old"), row(2, B), row(1, C, "new")]),
@@ -413,8 +414,47 @@ def test_who_was_named_but_is_not_here_is_unknown_until_it_is_sent_or_deleted(st
     staged.deleted((uuid(8),))
     assert numbers(staged.unknown) == {9}
 
-    staged.present((uuid(7),))
-    assert numbers(staged.unknown) == {9}
+    staged.present((uuid(7), uuid(10)))
+    assert numbers(staged.unknown) == {9, 10}
+
+
+def test_what_was_received_is_counted(store: Store, staged: Update) -> None:
+    """Whoever waits for a refresh is told of it; deletions are not."""
+    assert staged.received == 0
+    staged.sent([row(1, C), row(7, A)])
+    staged.present((uuid(2), uuid(3), uuid(9)))
+    staged.deleted((uuid(4),))
+    assert staged.received == 5
+    staged.sent([row(8, B)])
+    staged.present((uuid(5),))
+    assert staged.received == 7
+
+
+def test_staging_does_not_wait_for_the_disk(store: Store, mirror: Mirror) -> None:
+    """After a power cut it begins anew; only its end has to survive one."""
+
+    def is_durable() -> bool:
+        (mode,) = store.database.connection.execute("PRAGMA synchronous").fetchone()
+        with store.database.transaction():
+            pass
+        return bool(mode == 2)
+
+    load(store, mirror, A, B)
+    assert is_durable()
+    staged = store.begin_refresh(mirror)
+    assert isinstance(staged, Update)
+    assert not is_durable()
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: staged.sent([row(1, C), row(3, A)]),
+        lambda: staged.present((uuid(2), uuid(9))),
+        lambda: staged.deleted((uuid(3),)),
+        staged.settle,
+    )
+    for act in acts:
+        act()
+        assert not is_durable()
+    store.finish_refresh(staged, Ending("fingerprint", None), mirror)
+    assert is_durable()
 
 
 def test_new_names_are_those_of_entries_that_were_not_here(staged: Update) -> None:
@@ -429,7 +469,7 @@ def test_new_names_may_be_more_than_a_page(staged: Update) -> None:
     names = {number: f"cn={number},{C}" for number in range(10, 1300)}
     staged.sent([row(number, dn) for number, dn in names.items()])
 
-    assert {int.from_bytes(octets): dn for octets, dn in staged.new_names()} == names
+    assert [(int.from_bytes(octets), dn) for octets, dn in staged.new_names()] == list(names.items())
 
 
 def test_orphans_are_right_below_entries_that_are_gone(staged: Update) -> None:
@@ -451,6 +491,79 @@ def test_outcomes_are_the_names_after_the_refresh(staged: Update) -> None:
 
     expected = {1: C, 2: f"cn=1,{C}", 3: f"cn=2,cn=1,{C}", 4: None, 5: B, 7: A, 9: None}
     assert {number: staged.outcome(uuid(number)) for number in expected} == expected
+
+
+def test_who_came_along_is_an_orphan_below_one_that_is_gone(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+    staged = store.begin_refresh(mirror, [*BROUGHT, row(5, f"cn=3,{C}")])
+    assert isinstance(staged, Update)
+    assert list(staged.orphans()) == []
+
+    staged.deleted((uuid(2),))
+    assert numbers(staged.orphans()) == {3, 4}
+    staged.sent([row(4, C)])
+    assert numbers(staged.orphans()) == {3}
+
+
+def test_who_followed_one_that_is_gone_after_all_is_an_orphan(staged: Update) -> None:
+    """Its new name was only concluded, from a name that turned out to be nobody's."""
+    staged.sent([row(1, C)])
+    staged.settle()
+    assert staged.outcome(uuid(3)) == f"cn=2,cn=1,{C}"
+
+    staged.deleted((uuid(2),))
+    assert numbers(staged.orphans()) == {3}
+
+
+def test_who_keeps_a_name_that_another_one_has_now_is_displaced(staged: Update) -> None:
+    staged.sent([row(7, A), row(8, f"CN=1,{A}"), row(9, C), row(5, f"cn=3,{A}")])
+    assert numbers(staged.displaced()) == {1, 2, 4}
+
+    staged.deleted((uuid(1),))
+    staged.sent([row(2, f"cn=new,{A}")])
+    assert numbers(staged.displaced()) == {4}
+
+
+def test_who_is_new_may_be_more_than_a_page(staged: Update) -> None:
+    staged.sent([row(number, f"cn=a,o={number}") for number in range(10, 1300)])
+
+    assert set(staged.new_parents()) == {f"o={number}" for number in range(10, 1300)}
+
+
+def test_who_is_displaced_may_be_more_than_a_page(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, *(f"cn={number},dc=x" for number in range(1, 601)))
+    staged = store.begin_refresh(mirror)
+    assert isinstance(staged, Update)
+    staged.sent([row(1000 + number, f"cn={number},dc=x") for number in range(1, 601)])
+
+    assert [int.from_bytes(octets) for octets in staged.displaced()] == list(range(1, 601))
+
+
+def test_who_is_gone_is_listed_and_counted(staged: Update) -> None:
+    assert list(staged.gone()) == []
+    assert staged.counts() == {"added": 0, "modified": 0, "renamed": 0, "deleted": 0}
+
+    staged.deleted((uuid(5), uuid(2), uuid(3), uuid(9)))
+    assert list(staged.gone()) == [(uuid(2), f"cn=1,{A}"), (uuid(3), f"cn=2,cn=1,{A}"), (uuid(5), B)]
+    assert staged.gone_count() == 3
+    staged.sent([row(4, f"cn=3,{A}", "new")])
+    assert staged.counts() == {"added": 0, "modified": 1, "renamed": 0, "deleted": 3}
+    staged.sent([row(1, C), row(5, B, "new"), row(7, A), row(8, B), row(9, B)])
+    staged.settle()
+    assert staged.counts() == {"added": 3, "modified": 2, "renamed": 1, "deleted": 2}
+
+
+def test_rows_that_were_deleted_before_are_not_counted_again(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A, B, C, f"cn=1,{C}", f"cn=2,{C}")
+    refresh(store, gone(2, 4))
+    staged = store.begin_refresh(None)
+    assert isinstance(staged, Update)
+    staged.deleted((uuid(5),))
+    assert (staged.gone_count(), list(staged.gone())) == (1, [(uuid(5), f"cn=2,{C}")])
+
+    staged.present((uuid(1),))
+    staged.present_phase_ended()
+    assert (staged.gone_count(), numbers(octets for octets, _ in staged.gone())) == (2, {3, 5})
 
 
 def test_new_parents_are_names_that_the_copy_will_not_hold(staged: Update) -> None:

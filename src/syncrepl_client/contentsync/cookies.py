@@ -39,7 +39,7 @@ class ChangeNumberCookie:
 
         The server itself parses it by ``#``, so one with a ``#`` in its filter, base or bind DN is invalid to it.
         """
-        parts = (cookie or b"").split(b"#")
+        parts = cookie.split(b"#") if cookie else []
         if len(parts) != 3 or not parts[2].isdigit():  # noqa: PLR2004 - server, client, number
             return None
         number = int(parts[2])
@@ -99,7 +99,7 @@ class OpenLDAPCookie:
         known here had made none when the newest change was made that is.  Infinite if the clocks do not tell.
         """
         known = dict(self.csns)
-        newest = max((csn for _, csn in self.csns), default=b"")
+        newest = max(csn for _, csn in self.csns)
         ahead = [(sid, csn) for sid, csn in newer.csns if csn > known.get(sid, b"")]
         return max((_seconds(known.get(sid, newest), csn) for sid, csn in ahead), default=0.0)
 

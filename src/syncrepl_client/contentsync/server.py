@@ -88,9 +88,9 @@ class Server:
             return dialects.OPENLDAP
         if "389" in self.vendor:
             # FreeIPA logs changes of its DNS entries alone.
-            if self.ipa and not names.is_under(base, f"cn=dns,{self.suffix_of(base) or ''}"):
-                return dialects.FREEIPA
-            return dialects.DS389
+            suffix = self.suffix_of(base)
+            is_logged = not self.ipa or (suffix is not None and names.is_under(base, f"cn=dns,{suffix}"))
+            return dialects.DS389 if is_logged else dialects.FREEIPA
         if "apache" in self.vendor.lower():
             return dialects.APACHEDS
         return dialects.UNKNOWN if self.known else None

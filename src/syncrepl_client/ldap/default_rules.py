@@ -92,11 +92,12 @@ def _containing(item: Substrings) -> Test:
         whole = _folded_piece(found)
         if not whole.startswith(initial) or not whole[len(initial) :].endswith(final):
             return False
-        rest = whole[len(initial) : len(whole) - len(final)]
+        at, end = len(initial), len(whole) - len(final)
         for piece in middle:
-            _, separator, rest = rest.partition(piece)
-            if not separator:
+            at = whole.find(piece, at, end)
+            if at < 0:
                 return False
+            at += len(piece)
         return True
 
     return test

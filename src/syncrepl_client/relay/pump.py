@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from syncrepl_client.backoff import Backoff
 from syncrepl_client.exceptions import EventRejected, SinkUnavailable, UsageError
@@ -252,6 +252,8 @@ class Relay:
                 self._woken.wait(timeout)
             case State.STOPPED:
                 return False
+            case _:
+                assert_never(self._state)
         return True
 
     def _try(self, timeout: float) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from syncrepl_client.exceptions import ChangesLost
+from syncrepl_client.exceptions import ChangesLost, DBError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added
 from syncrepl_client.store import changelog
@@ -123,9 +123,13 @@ class Past(ByName):
                 found = []
                 for depth, uuid in places:
                     entry = self._entry(uuid)
-                    if entry is not None:
-                        found.append(((depth, uuid), entry))
-                        octets -= len(entry.attributes.wire)
+                    if entry is None:
+                        raise DBError(
+                            f"an entry of the copy after change {self.sequence} is neither there nor in the changelog",
+                            hint="the data file is damaged",
+                        )
+                    found.append(((depth, uuid), entry))
+                    octets -= len(entry.attributes.wire)
                     if octets <= 0:
                         break
                 return found

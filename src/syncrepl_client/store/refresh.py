@@ -244,7 +244,7 @@ class Update:
         yield from self._brought.orphans(self.outcome)
         for _, dn in self.gone():
             for child, uuid, _ in children(self._connection, dn):
-                if self.marks[child] not in {GONE, SENT} and self._staged_name(uuid) is None:
+                if self.marks[child] not in {GONE, SENT}:
                     yield uuid
 
     def displaced(self) -> Iterator[bytes]:
