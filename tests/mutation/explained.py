@@ -38,6 +38,7 @@ _SLOWER: Final = (
 _NO_CSN: Final = "Neither text has a CSN in it."
 _BEGINNING: Final = "No controls begin like that, as none begin like nothing."
 _ALL_KNOWN: Final = "If all are known, to look for those that are not takes longer and finds nobody."
+_NOT_DURABLE: Final = "``None`` is as little durable as ``False``; SQLite is told so once more."
 _TRUE: Final = "SQLite takes every number but 0 for true, and asks for nothing else."
 
 _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
@@ -115,6 +116,20 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
             "store.refresh: Update.present",
             "unknown = [uuid for uuid in uuids if uuid not in known] if len(known) < len(uuids) else []",
             "unknown = [uuid for uuid in uuids if uuid not in known] if len(known) <= len(uuids) else []",
+        ),
+    ),
+    _NOT_DURABLE: (
+        *(
+            (
+                f"store.refresh: Update.{name}",
+                f"with self._database.transaction(durable=False){end}:",
+                f"with self._database.transaction(durable=None){end}:",
+            )
+            for name, end in (
+                ("_stage", " as connection"),
+                ("present", ""),
+                ("deleted", " as connection"),
+            )
         ),
     ),
     _TRUE: (
