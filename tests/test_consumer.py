@@ -257,6 +257,48 @@ def test_a_provider_that_deletes_and_gives_no_cookie_lags(
     assert copy.state().cookie == stored
 
 
+def test_who_has_a_name_that_everything_was_told_with_twice_is_asked_for(copy: Store) -> None:
+    """One of them was renamed after it had been sent."""
+    refresh(copy, EntriesSent([row(1, A), row(2, B), row(KEPT, KEPT_DN)]), cookie=None)
+    run = Run(
+        copy,
+        lambda stream: wire.done(stream, 4096),
+        lambda stream: (
+            entry(stream, 1, C)
+            + entry(stream, 2, C)
+            + kept(stream)
+            + phase_end(stream, deletes=True, cookie=cookie_of(2))
+        ),
+        below((1, C), (2, D), (KEPT, KEPT_DN)),
+    )
+    run.step()
+    run.step()
+
+    assert run.content() == {1: C, 2: D}
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_what_changes_right_after_everything_was_read_is_a_reason_to_compare(
+    copy: Store, monkeypatch: pytest.MonkeyPatch, *, everything: bool
+) -> None:
+    monkeypatch.setattr(upkeep, "_HINT_DELAY", 0.0)
+    told = (named(2, 1, 2, KEPT) if everything else b"") + phase_end(2, deletes=not everything)
+    run = Run(
+        copy,
+        lambda _stream: told,
+        lambda number: entry(number, 1, A, "new") + entry(number, 2, B) + kept(number) + ended()(number),
+    )
+    run.step()
+    assert run.stream == 2
+
+    for _ in range(2):
+        run.say(entry(run.stream, 1, A, "new", cookie=cookie_of(2)))
+        run.step()
+
+    # Once, and not again: the script has no more.
+    assert len(run.server.answers) == (0 if everything else 1)
+
+
 def test_a_delete_phase_without_a_cookie_is_no_sign_of_lagging(copy: Store) -> None:
     run = Run(copy, lambda stream: named(stream, 1, deletes=True) + phase_end(stream, deletes=True))
 

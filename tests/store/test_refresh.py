@@ -530,6 +530,17 @@ def test_who_is_new_may_be_more_than_a_page(staged: Update) -> None:
     assert set(staged.new_parents()) == {f"o={number}" for number in range(10, 1300)}
 
 
+def test_who_was_given_the_name_of_another_one_is_a_double(staged: Update) -> None:
+    """Names of one hash are not one name."""
+    assert list(staged.doubles()) == []
+    staged.sent([row(2, f"cn=1,{A}", "new"), row(7, "cn=plumless,dc=x"), row(8, "cn=buckeroo,dc=x")])
+    assert list(staged.doubles()) == []
+
+    staged.sent([row(9, C), row(1, "CN=c, dc=x"), row(5, f"cn=1,{A}")])
+    assert sorted(numbers(staged.doubles())) == [1, 9]
+    assert len(list(staged.doubles())) == 2
+
+
 def test_who_is_displaced_may_be_more_than_a_page(store: Store, mirror: Mirror) -> None:
     load(store, mirror, *(f"cn={number},dc=x" for number in range(1, 601)))
     staged = store.begin_refresh(mirror)

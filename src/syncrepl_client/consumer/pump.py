@@ -313,7 +313,7 @@ class Consumer:
         self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
-        self._read_at = time.monotonic() if swept or self._session.sent_cookie is None else -math.inf
+        self._read_at = time.monotonic() if swept else -math.inf
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             self._finish_upkeep()
             self._finish()
