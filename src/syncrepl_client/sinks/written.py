@@ -59,7 +59,7 @@ def parted(events: Sequence[Event], *, records: bool) -> Iterator[tuple[Form, li
 
     There are several forms where events that were set aside are sent again, and the envelope is another one by now.
     """
-    if records:
+    if records or not any(map(_is_ldif, {event.content_type for event in events})):
         yield LINES, list(events)
         return
     for form, some in groupby(events, _form_of):
