@@ -25,6 +25,10 @@ TABLE: Final = Path(__file__).parent.parent / "docs" / "_build" / "traps.json"
 # A busy machine is no failure, so examples have no deadline.
 hypothesis.settings.register_profile("short", deadline=None)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
+# For those who only ask whether a test fails: to look for the smallest example takes most of the time.
+hypothesis.settings.register_profile(
+    "whether", deadline=None, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
