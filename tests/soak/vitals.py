@@ -14,7 +14,7 @@ __all__ = ["Vitals", "grown", "vitals"]
 # What an allocator, SQLite's cache and the odd thread that is just being made may take: in kB, and in pieces.
 _MEMORY: Final = 16_000
 _SHARE: Final = 1.25
-_DESCRIPTORS: Final = 6
+_DESCRIPTORS: Final = 12
 _THREADS: Final = 2
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_refresh"]
+__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_names", "settle_refresh"]
 
 _MOST_SUBTREES: Final = 10_000
 _MOST_ENTRIES: Final = 5000

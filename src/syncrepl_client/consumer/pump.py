@@ -138,8 +138,9 @@ class Consumer:
         )
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
-        # When a refresh of everything was complete, until it is clear whether somebody wrote meanwhile.
+        # When a refresh of everything was complete, until it is clear whether somebody wrote meanwhile; since when it is.
         self._read_at = -math.inf
+        self._doubtful_since: float | None = None
         self._finishing = False
         self.finished = False
         # What the refresh that was completed last has changed.
@@ -214,7 +215,18 @@ class Consumer:
                 self.verify(repair=True)
             self._question.look(self._session.dialect)
             timeout = min(timeout, self._upkeep.look_in)
-        return self._listen(timeout)
+        heard = self._stream.heard
+        more = self._listen(timeout)
+        if self._doubtful_since is not None:
+            self._doubt_if_quiet(heard)
+        return more
+
+    def _doubt_if_quiet(self, heard: float) -> None:
+        """Plan a comparison once nothing more waits to be read: that would pile up in memory while it is made."""
+        since = self._doubtful_since
+        if since is not None and (self._stream.heard == heard or time.monotonic() > since + _MOST_LIVE):
+            self._doubtful_since = None
+            self._upkeep.doubt()
 
     def _listen(self, timeout: float) -> bool:
         live: list[Event] = []
@@ -441,7 +453,7 @@ class Consumer:
                 self._journal.applied(settled)
                 self._restarts.progressed()
                 if time.monotonic() < self._read_at + _MEANWHILE:
-                    self._upkeep.doubt()
+                    self._doubtful_since = time.monotonic()
                     self._read_at = -math.inf
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
