@@ -67,8 +67,8 @@ def shows_change_numbers(message_id: int) -> bytes:
     return wire.message(message_id, found) + wire.done(message_id)
 
 
-def kept(stream: int) -> bytes:
-    return entry(stream, KEPT, KEPT_DN)
+def kept(stream: int, text: str = "") -> bytes:
+    return entry(stream, KEPT, KEPT_DN, text)
 
 
 def below(*rows: tuple[int, str]) -> Callable[[int], bytes]:
@@ -170,6 +170,9 @@ def test_a_first_load_is_followed_by_the_changes(store: Store) -> None:
     refreshing = run.consumer.refreshing
     assert run.step()
     assert (refreshing, run.consumer.refreshing) == (True, False)
+    assert store.state().cookie == cookie_of(1)
+    # The cookie is of this search alone.
+    assert store.state().fingerprint == Search("dc=x", ONE_LEVEL, CONTENT, ()).fingerprint
 
     stream, cookie = run.streams[0]
     assert run.say(entry(stream, 2, B, cookie=cookie_of(2)), entry(stream, 1, A, state=3, cookie=cookie_of(3)))
@@ -227,15 +230,15 @@ def test_what_a_refresh_did_is_told_once_it_is_over(copy: Store, caplog: pytest.
         entry(stream, 2, B, "new"),
         entry(stream, 3, C),
         entry(stream, 4, D),
-        named(stream, KEPT, deletes=True),
+        kept(stream, "new"),
         phase_end(stream, deletes=True, cookie=cookie_of(2)),
     )
     for _ in range(6):
         run.step()
 
-    assert run.consumer.counts == {"added": 2, "modified": 1, "renamed": 0, "deleted": 1}
+    assert run.consumer.counts == {"added": 2, "modified": 2, "renamed": 0, "deleted": 0}
     (told,) = (record for record in caplog.records if record.__dict__.get("what") == "refresh-ended")
-    assert (told.__dict__["received"], told.__dict__["modified"]) == (4, 1)
+    assert (told.__dict__["received"], told.__dict__["modified"]) == (5, 2)
 
 
 @pytest.mark.parametrize(

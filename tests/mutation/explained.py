@@ -39,6 +39,9 @@ _NO_CSN: Final = "Neither text has a CSN in it."
 _BEGINNING: Final = "No controls begin like that, as none begin like nothing."
 _ALL_KNOWN: Final = "If all are known, to look for those that are not takes longer and finds nobody."
 _NOT_DURABLE: Final = "``None`` is as little durable as ``False``; SQLite is told so once more."
+_HOLE: Final = "One more row that nobody has is like those that were deleted before, which are marked and not counted."
+_ONE_EACH: Final = "Each name has one text, so that no row is left over."
+_INDEXES: Final = "Indexes make it faster to look something up, and what is found is the same."
 _TRUE: Final = "SQLite takes every number but 0 for true, and asks for nothing else."
 
 _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
@@ -63,6 +66,8 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
             "swept = self._sweep(deletes=False) is Sweep.EVERYTHING",
             "swept = self._sweep(deletes=None) is Sweep.EVERYTHING",
         ),
+        ("store.refresh: Update.__init__", "self._swept = False", "self._swept = None"),
+        ("store.refresh: Update.__init__", "self._staged = False", "self._staged = None"),
         ("consumer.pump: Consumer._end_refresh", "forget = False", "forget = None"),
     ),
     _SLOWER: (
@@ -119,6 +124,11 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ),
     ),
     _NOT_DURABLE: (
+        (
+            "store.refresh: Update.__init__",
+            "with database.transaction(durable=False) as connection:",
+            "with database.transaction(durable=None) as connection:",
+        ),
         *(
             (
                 f"store.refresh: Update.{name}",
@@ -129,14 +139,39 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
                 ("_stage", " as connection"),
                 ("present", ""),
                 ("deleted", " as connection"),
+                ("settle", " as connection"),
             )
         ),
+    ),
+    _HOLE: (
+        ("store.refresh: Update.__init__", "self.marks = bytearray(last + 1)", "self.marks = bytearray(last + 2)"),
+    ),
+    _ONE_EACH: tuple(
+        (
+            "store.refresh: Update.sent",
+            "for name, (uuid, _, attrs) in zip(dns, rows, strict=True):",
+            f"for name, (uuid, _, attrs) in zip(dns, rows, {strict}):",
+        )
+        for strict in ("strict=None", "", "strict=False")
+    ),
+    _INDEXES: tuple(
+        (
+            "store.refresh: Update.settle",
+            "for statement in tables.CREATE_DIFF_INDEXES if self._some.named else ():",
+            f"for statement in tables.CREATE_DIFF_INDEXES if (self._some.named) {change} else ():",
+        )
+        for change in ("and False", "or True")
     ),
     _TRUE: (
         (
             "store.refresh: Update._rename_below",
             "connection.execute(_STAGE, (uuid, row, 1, names.key(dn), names.key(renamed), renamed, None))",
             "connection.execute(_STAGE, (uuid, row, 2, names.key(dn), names.key(renamed), renamed, None))",
+        ),
+        (
+            "store.refresh: Update.sent",
+            "outcome[uuid] = (uuid, row, 1, names.key(old_name), names.key(name), name, attrs)",
+            "outcome[uuid] = (uuid, row, 2, names.key(old_name), names.key(name), name, attrs)",
         ),
     ),
 }

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent, PresentPhaseEnded
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.model import Attributes
+from syncrepl_client.store import changelog
 from syncrepl_client.store.refresh import Update
+from syncrepl_client.store.retention import Retention
 from syncrepl_client.store.store import Ending, Store
+from syncrepl_client.store.vocabulary import Vocabulary
 from tests.store.directory import Directory, operations
 from tests.store.listeners import Mirror, Noting, copy_of, refresh, row, sent, uuid
 
@@ -231,6 +234,16 @@ def test_who_is_below_a_renamed_entry_follows(store: Store, mirror: Mirror) -> N
 
     assert {1: (B, ""), 2: (f"cn=1,{B}", ""), 3: (f"cn=2,cn=1,{B}", ""), 4: (C, "")} == copy_of(store)
     assert set(mirror.held) == {dn for dn, _ in copy_of(store).values()}
+
+
+def test_below_more_than_a_page_of_renamed_entries_all_follow(store: Store, mirror: Mirror) -> None:
+    tops = [f"cn={number},dc=x" for number in range(1, 601)]
+    load(store, mirror, *tops, *(f"cn=below,{top}" for top in tops))
+
+    refresh(store, EntriesSent([row(number, f"cn=r{number},dc=x") for number in range(1, 601)]), listener=mirror)
+
+    renamed = {f"cn=r{number},dc=x" for number in range(1, 601)}
+    assert set(mirror.content()) == renamed | {f"cn=below,{top}" for top in renamed}
 
 
 def test_who_was_sent_with_its_old_name_does_not_follow(store: Store, mirror: Mirror) -> None:
@@ -457,6 +470,31 @@ def test_staging_does_not_wait_for_the_disk(store: Store, mirror: Mirror) -> Non
     assert is_durable()
 
 
+@pytest.mark.parametrize("batches", [[[7], [1]], [[7, 2]], [[7], [2]]])
+def test_what_was_staged_is_taken_back_whatever_was_sent_beside_it(staged: Update, batches: list[list[int]]) -> None:
+    rows = {1: row(1, A), 2: row(2, f"cn=1,{A}", "new"), 7: row(7, C)}
+    for batch in batches:
+        staged.sent([rows[number] for number in batch])
+
+    staged.deleted((uuid(7),))
+
+    assert staged.outcome(uuid(7)) is None
+    assert list(staged.new_names()) == []
+
+
+def test_a_large_entry_that_was_changed_is_logged_as_a_small_one_is(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "logged", lambda: False, retention=Retention())) as store:
+        refresh(store, sent(1, A, "x" * 9000), sent(2, B))
+
+        refresh(store, sent(1, A, "x" * 8999 + "y"), sent(2, B, "new"))
+
+        changes = changelog.read_after(Vocabulary(store.database.connection), 0, 9, 1 << 20)
+        assert sorted((change.dn, len(change.entry.attributes["description"][0])) for change in changes) == [
+            (A, 9000),
+            (B, 3),
+        ]
+
+
 def test_new_names_are_those_of_entries_that_were_not_here(staged: Update) -> None:
     staged.sent([row(1, C), row(7, A), row(8, f"cn=8,{A}"), row(9, f"cn=9,{A}")])
     staged.deleted((uuid(8),))
@@ -634,6 +672,32 @@ def test_who_came_along_is_dropped_when_a_present_phase_leaves_it_out(store: Sto
     refresh(store, present(1, 3), sent(2, C, "top"), listener=mirror, brought=BROUGHT, sweep=True)
 
     assert {A: "", C: "top", f"cn=1,{C}": "1"} == mirror.content()
+
+
+def test_who_came_along_is_dropped_with_the_one_above_and_nobody_else_is(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+    others = [row(5, f"cn=5,{B}", "5"), row(6, f"cn=6,cn=5,{B}", "6")]
+
+    refresh(store, sent(2, B, "top"), gone(3), listener=mirror, brought=[*BROUGHT, *others])
+
+    assert {A: "", B: "top", f"cn=5,{B}": "5", f"cn=6,cn=5,{B}": "6"} == mirror.content()
+
+
+def test_who_came_along_below_one_that_is_hidden_follows_the_top(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+
+    refresh(store, sent(2, C, "top"), listener=mirror, brought=[BROUGHT[0], BROUGHT[2]])
+
+    assert {A: "", C: "top", f"cn=2,cn=1,{C}": "2"} == mirror.content()
+
+
+def test_who_came_along_follows_in_whatever_order_it_was_found(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+    found = [row(2, f"cn=2,cn=1,{B}", "2"), row(3, f"cn=1,{B}", "1"), row(4, B, "top")]
+
+    refresh(store, sent(4, C, "top"), listener=mirror, brought=found)
+
+    assert {A: "", C: "top", f"cn=1,{C}": "1", f"cn=2,cn=1,{C}": "2"} == mirror.content()
 
 
 @pytest.mark.parametrize("named", [True, False])

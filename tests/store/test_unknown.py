@@ -35,6 +35,9 @@ def test_it_is_a_set(connection: sqlite3.Connection) -> None:
 
     unknown.discard(uuid for uuid in (A, C))
     assert (len(unknown), list(unknown)) == (1, [B])
+    unknown.add([A, C])
+    unknown.discard([C])
+    assert (len(unknown), set(unknown)) == (2, {A, B})
     unknown.clear()
     assert not unknown
     assert list(unknown) == []

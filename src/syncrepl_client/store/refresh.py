@@ -108,7 +108,8 @@ class Update:
         self.marks = bytearray(last + 1)
         # A sweep also marks ids that no row has.
         self._swept = False
-        self._staged = 0
+        # Whether anything is, or was.
+        self._staged = False
         # What may be among what is staged.
         self._some = Some()
         self.received = 0
@@ -152,7 +153,7 @@ class Update:
             self._name(connection, named)
             # Servers name what they are about to send in present phases too.
             self.unknown.discard(outcome)
-        self._staged += len(changed) + len(named)
+        self._staged = True
 
     def _name(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
         """Stage entries that are new or renamed."""

@@ -31,7 +31,7 @@ class Unknown:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._count = 0
+        self._count: int
         connection.execute(_CREATE)
         self.clear()
 
