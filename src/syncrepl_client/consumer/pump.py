@@ -138,8 +138,9 @@ class Consumer:
         )
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
-        # When a refresh of everything was complete, until it is clear whether somebody wrote meanwhile; since when it is.
+        # When a refresh of everything was complete, until it is clear whether somebody wrote meanwhile.
         self._read_at = -math.inf
+        # Since when it is clear that somebody did.
         self._doubtful_since: float | None = None
         self._finishing = False
         self.finished = False
