@@ -99,7 +99,7 @@ def test_a_folder_whose_name_is_no_text_is_told_like_any_other(directory: Provid
 def test_a_data_file_that_nobody_can_look_at_harms_nobody_else(directory: Provider, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     with Service(tmp_path, f"{directory.url}/{SUFFIX}", {"kept": {"url": kept.as_uri(), "from": ["corp"]}}) as service:
-        service.until("source-connected")
+        service.wait(lambda: len(bodies(kept)) == 2)
         service.tables["sources.long"] = {**service.tables["sources.corp"], "data": "x" * 300}
         service.reload()
         service.until("reloaded")

@@ -66,7 +66,7 @@ def test_what_fails_with_all_before_it_alone_is_kept_with_that() -> None:
     ("later", "what"),
     [
         (Vitals(60_000, 20, 5), "memory"),
-        (Vitals(30_000, 27, 5), "descriptors"),
+        (Vitals(30_000, 33, 5), "descriptors"),
         (Vitals(30_000, 20, 8), "threads"),
     ],
 )
