@@ -7,6 +7,7 @@ Each kind of identity is a value; how it is proved stands in `authentication` an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -110,7 +111,7 @@ class Kerberos:
         authzid: whom to act as.
 
     Raises:
-        UsageError: there is no such layer.
+        UsageError: there is no such layer, or python-gssapi is missing.
     """
 
     keytab: str = ""
@@ -120,6 +121,9 @@ class Kerberos:
     authzid: str = ""
 
     def __post_init__(self) -> None:
+        # Said before anybody is asked; `sasl.kerberos` loads it, and says if that fails.
+        if find_spec("gssapi") is None:
+            raise UsageError("Kerberos needs python-gssapi", hint='pip install "syncrepl[gssapi]"')
         if self.layer and self.layer not in LAYERS:
             raise UsageError(f"no layer {self.layer!r}", hint=f"it is one of {', '.join(LAYERS)}")
 

@@ -8,12 +8,11 @@ A step that fails ends the session; the only recovery is a new consumer that res
 
 This module is longer than others: the refresh and the persist stage hand over to each other in the middle of a batch,
 and what one of them leaves undone the next must know.  What could be told apart from that stands in `stream`, `doubts`,
-`guard`, `journal`, `restarts`, `resumption` and `upkeep`.
+`guard`, `journal`, `meanwhile`, `restarts`, `resumption` and `upkeep`.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -22,6 +21,7 @@ from syncrepl_client.consumer import doubts, guard
 from syncrepl_client.consumer.heartbeat import Watch
 from syncrepl_client.consumer.journal import Journal
 from syncrepl_client.consumer.lag import Lag, Question
+from syncrepl_client.consumer.meanwhile import Meanwhile
 from syncrepl_client.consumer.restarts import Restarts
 from syncrepl_client.consumer.resumption import catch_up, decide
 from syncrepl_client.consumer.stream import Stream
@@ -68,8 +68,6 @@ _PROGRESS_EVERY: Final = 0.2
 # A stream that says nothing for so long has nothing to say, and one is not waited for longer than this; in seconds.
 _QUIET: Final = 2.0
 _MOST_LIVE: Final = 20.0
-# What was changed while everything was read is told so soon after it, in seconds.
-_MEANWHILE: Final = 1.0
 
 
 class Consumer:
@@ -138,10 +136,7 @@ class Consumer:
         )
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
-        # When a refresh of everything was complete, until it is clear whether somebody wrote meanwhile.
-        self._read_at = -math.inf
-        # Since when it is clear that somebody did.
-        self._doubtful_since: float | None = None
+        self._meanwhile = Meanwhile()
         self._finishing = False
         self.finished = False
         # What the refresh that was completed last has changed.
@@ -218,16 +213,9 @@ class Consumer:
             timeout = min(timeout, self._upkeep.look_in)
         heard = self._stream.heard
         more = self._listen(timeout)
-        if self._doubtful_since is not None:
-            self._doubt_if_quiet(heard)
-        return more
-
-    def _doubt_if_quiet(self, heard: float) -> None:
-        """Plan a comparison once nothing more waits to be read: that would pile up in memory while it is made."""
-        since = self._doubtful_since
-        if since is not None and (self._stream.heard == heard or time.monotonic() > since + _MOST_LIVE):
-            self._doubtful_since = None
+        if self._meanwhile.is_doubtful(quiet=self._stream.heard == heard):
             self._upkeep.doubt()
+        return more
 
     def _listen(self, timeout: float) -> bool:
         live: list[Event] = []
@@ -326,7 +314,7 @@ class Consumer:
         self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
-        self._read_at = time.monotonic() if swept else -math.inf
+        self._meanwhile.refreshed(everything=swept)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             self._finish_upkeep()
             self._finish()
@@ -453,9 +441,7 @@ class Consumer:
             elif self._store.apply(settled, self._listener, self._search.holds):
                 self._journal.applied(settled)
                 self._restarts.progressed()
-                if time.monotonic() < self._read_at + _MEANWHILE:
-                    self._doubtful_since = time.monotonic()
-                    self._read_at = -math.inf
+                self._meanwhile.changed()
                 if self._session.dialect.omits_entries:
                     self._upkeep.hurry()
                 return True

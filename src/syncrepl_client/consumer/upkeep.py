@@ -90,11 +90,7 @@ class Upkeep:
             self._verify_at = min(self._verify_at, time.monotonic() + max(_HINT_DELAY, _REST * self._took))
 
     def doubt(self) -> None:
-        """Plan a comparison for soon, also where none are made by themselves, unless there are to be none at all.
-
-        A refresh of everything is of many moments.  Of a container that is moved or renamed meanwhile the server tells
-        afterwards, as of an entry that is here already; what is below it may have been read before that, or not at all.
-        """
+        """Plan a comparison for soon, also where none are made by themselves, unless there are to be none at all."""
         if self._verify_every is None or self._verify_every > 0:
             self._verify_at = min(self._verify_at, time.monotonic() + _HINT_DELAY)
 

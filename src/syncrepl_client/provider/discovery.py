@@ -7,6 +7,7 @@ follows both as they change.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import ConnectionFailed, UsageError
@@ -57,7 +58,7 @@ class Discovered:
         random: returns a number from 0 up to, but not including, 1.
 
     Raises:
-        UsageError: the URL names a host, or what no SRV record can tell of.
+        UsageError: dnspython is missing, or the URL names a host, or what no SRV record can tell of.
     """
 
     url: LDAPUrl
@@ -65,6 +66,8 @@ class Discovered:
     random: Callable[[], float]
 
     def __post_init__(self) -> None:
+        if find_spec("dns") is None:
+            raise UsageError("to look for servers in the DNS needs dnspython", hint='pip install "syncrepl[srv]"')
         if self.url.scheme not in _SCHEMES:
             raise UsageError(f"{self.url.scheme}:// is for no host", hint="look for servers by ldap:// or ldaps://")
         if self.url.host:
@@ -82,7 +85,7 @@ class Discovered:
 
         Raises:
             ConnectionFailed: the DNS does not answer, or knows of none.
-            UsageError: dnspython is missing, or the domain is no name.
+            UsageError: the domain is no name.
         """
         name = f"_{self.url.scheme}._tcp.{self.domain}"
         found = by_weight(_look_up(name), self.random)
@@ -92,14 +95,10 @@ class Discovered:
 
 
 def _look_up(name: str) -> list[Target]:
-    try:
-        # Who lists his servers does not need it.
-        import dns.exception  # noqa: PLC0415
-        import dns.name  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError(
-            "to look for servers in the DNS needs dnspython", hint='pip install "syncrepl[srv]"'
-        ) from error
+    # Who lists his servers does not need it.
+    import dns.exception  # noqa: PLC0415
+    import dns.name  # noqa: PLC0415
+
     try:
         # A name that ends in a dot is whole: the search list of this machine is not for services.
         service = dns.name.from_text(name)

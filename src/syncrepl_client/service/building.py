@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from importlib import metadata, util
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.backoff import Backoff
@@ -101,12 +101,6 @@ def check(config: Config) -> None:
 
 
 def _check_source(config: Config, name: str, files: dict[Path, str]) -> None:
-    section = config.sources[name].section
-    # What imports them does so when it connects.
-    if section.srv:
-        _require("dns", "to look for servers in the DNS needs dnspython", "srv")
-    if section.sasl == "GSSAPI":
-        _require("gssapi", "Kerberos needs python-gssapi", "gssapi")
     make_replica(config, name).check()
     path = config.data_file(name)
     try:
@@ -116,11 +110,6 @@ def _check_source(config: Config, name: str, files: dict[Path, str]) -> None:
     other = files.setdefault(file, f"the data file of {name}")
     if other != f"the data file of {name}":
         raise UsageError(f"{path} is {other}", hint="give each source a data file of its own")
-
-
-def _require(module: str, why: str, extra: str) -> None:
-    if util.find_spec(module) is None:
-        raise UsageError(why, hint=f'pip install "syncrepl[{extra}]"')
 
 
 def _check_sink(config: Config, name: str, source: str, taken: dict[str, str]) -> None:

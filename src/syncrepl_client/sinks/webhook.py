@@ -106,12 +106,9 @@ class WebhookSink:
 
     def open(self) -> None:
         """Get ready; the connection is made by the first request."""
-        if self._ca_file is not None:
-            # urllib3 would say that there is no such file, and not which.
-            TLS(ca_file=self._ca_file).make_context()
-        self._pool = urllib3.PoolManager(
-            num_pools=1, retries=False, timeout=self._timeout, cert_reqs="CERT_REQUIRED", ca_certs=self._ca_file
-        )
+        # It says which file is not there; urllib3 would not.
+        context = TLS(ca_file=self._ca_file).make_context()
+        self._pool = urllib3.PoolManager(num_pools=1, retries=False, timeout=self._timeout, ssl_context=context)
 
     def publish(self, batch: Sequence[Event]) -> None:
         """Post events; see `Sink.publish`."""

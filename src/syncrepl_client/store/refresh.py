@@ -9,6 +9,8 @@ is remembered what cannot be among it, and nobody looks for that.
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
@@ -73,11 +75,11 @@ _NEW: Final = "SELECT id, uuid, dn FROM syncrepl_diff WHERE entry IS NULL AND id
 _PLACED: Final = """
     SELECT new_key, id, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND id > ? ORDER BY id LIMIT 500
 """
-# There are few of them, if any.
+# Few keys have more than one, if any.
 _DOUBLES: Final = """
     SELECT new_key, uuid, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND new_key IN (
         SELECT new_key FROM syncrepl_diff WHERE entry IS NULL OR renamed GROUP BY new_key HAVING count(*) > 1
-    )
+    ) ORDER BY new_key
 """
 _RENAMED: Final = """
     SELECT d.id, e.dn, d.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
@@ -257,10 +259,11 @@ class Update:
         """Iterate over UUIDs of entries that are new or renamed, and were given the name of another one of these."""
         if not self._some.named:
             return
-        found = self._connection.execute(_DOUBLES).fetchall()
-        for key, uuid, dn in found:
-            if any(other != uuid and key == its and names.same(name, dn) for its, other, name in found):
-                yield uuid
+        for _, group in groupby(self._connection.execute(_DOUBLES), itemgetter(0)):
+            found = [(uuid, dn) for _, uuid, dn in group]
+            for uuid, dn in found:
+                if any(other != uuid and names.same(name, dn) for other, name in found):
+                    yield uuid
 
     def new_parents(self) -> Iterator[str]:
         """Iterate over the names above entries that are new or renamed, without those that the copy will hold."""
