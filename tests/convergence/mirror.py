@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from syncrepl_client import Attributes, BaseCallback
+from syncrepl_client.ldap import dn as names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from syncrepl_client.connection.listener import BoundConnection
+    from tests.ns_slapd import NsSlapd
 
-__all__ = ["Content", "Mirror", "Sight", "content_of", "difference", "dump", "look"]
+__all__ = [
+    "Content",
+    "Mirror",
+    "Sight",
+    "content_of",
+    "contradicts_itself",
+    "difference",
+    "dump",
+    "look",
+    "respelled",
+]
 
 Values = dict[str, list[str]]
 Content = dict[UUID, tuple[str, Values]]
@@ -39,6 +51,37 @@ def difference(expected: Content, found: Content) -> list[str]:
         for uuid in expected.keys() | found.keys()
         if expected.get(uuid) != found.get(uuid)
     ]
+
+
+def respelled(expected: Content, found: Content) -> Content:
+    """Spell names as they were found where they are the same.
+
+    389 Directory Server gives some children the former spelling of a parent's name that was written in other letters;
+    which of them depends on what is in its caches.
+    """
+    return {
+        uuid: (found[uuid][0] if uuid in found and names.same(found[uuid][0], dn) else dn, values)
+        for uuid, (dn, values) in expected.items()
+    }
+
+
+def contradicts_itself(server: NsSlapd, base: str, filter_: str, content: Content, path: Path) -> bool:
+    """Tell whether a server names other entries when it is asked for each than when it is asked for all.
+
+    Args:
+        server: 389 Directory Server.
+        base: of the search.
+        filter_: of the search.
+        content: what it has answered to that.
+        path: the data file of a copy, whose entries are asked for too.
+    """
+    for uuid in content.keys() | look(path).copy.keys():
+        digits = uuid.hex
+        name = "-".join(digits[start : start + 8] for start in range(0, 32, 8))
+        found = server.search(base, filter=f"(&{filter_}(nsUniqueId={name}))")
+        if list(found) != ([content[uuid][0]] if uuid in content else []):
+            return True
+    return False
 
 
 class Mirror(BaseCallback):

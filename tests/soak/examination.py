@@ -9,7 +9,7 @@ from uuid import UUID
 
 from syncrepl_client import Reader, subscribe, unsubscribe
 from syncrepl_client.envelope.plain import Plain
-from tests.convergence.mirror import Content, content_of, look
+from tests.convergence.mirror import Content, content_of, contradicts_itself, look, respelled
 from tests.sinks.folding import folded, same_values
 from tests.soak.chapters import BASE, FILTER
 from tests.soak.clients import digest
@@ -87,14 +87,16 @@ def come_to_rest(stage: Stage) -> str:
         if not wrong or time.monotonic() > deadline:
             break
         time.sleep(0.2)
-    if wrong and _contradicts_itself(stage, contents["other"]):
+    if wrong and contradicts_itself(stage.other, BASE, FILTER, contents["other"], stage.data("other")):
         raise Damaged(wrong)
     return wrong
 
 
 def _unequal(stage: Stage, contents: dict[str, Content]) -> str:
     for name, path, server in stage.copies:
-        wrong = _differences(contents["other" if server is stage.other else "first"], look(path).copy)
+        copy = look(path).copy
+        expected = respelled(contents["other"], copy) if server is stage.other else contents["first"]
+        wrong = _differences(expected, copy)
         if wrong:
             return f"{name}: {len(wrong)} entries are not what the directory has: {'; '.join(wrong[:3])}"
     return ""
@@ -109,18 +111,6 @@ def _undelivered(stage: Stage) -> str:
     if len(pending) < sum(map(len, SINKS.values())):
         return f"the service knows of few deliveries: {pending}"
     return "; ".join(line for line in pending if not line.endswith(" 0"))
-
-
-def _contradicts_itself(stage: Stage, content: Content) -> bool:
-    """Tell whether 389 Directory Server names other entries when it is asked for each than when it is asked for all."""
-    server = stage.other
-    for uuid in content.keys() | look(stage.data("other")).copy.keys():
-        digits = uuid.hex
-        name = "-".join(digits[start : start + 8] for start in range(0, 32, 8))
-        found = server.search(BASE, filter=f"(&{FILTER}(nsUniqueId={name}))")
-        if list(found) != ([content[uuid][0]] if uuid in content else []):
-            return True
-    return False
 
 
 # --- what leads to it -------------------------------------------------------------------------------------------------

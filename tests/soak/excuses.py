@@ -60,8 +60,6 @@ _LINES: Final = (
     (Excuse.DISK, rf"^error: .*{_DISK}"),
     (Excuse.DISK, r"^hint: make it a folder that this user may write to$"),
     (Excuse.SINK, r"^(files|nats|database) from (pair|other): waiting: SinkUnavailable: "),
-    # The library that the sink uses says so itself.
-    (Excuse.SINK, r"^error ignored terminating <psycopg\.Pipeline "),
     (Excuse.UNTOLD, r"^(\d+|many) entries were not as the server holds them$"),
     (Excuse.UNTOLD, r"^the copy was made what the server holds: \d+ entries changed$"),
 )
