@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self
 
 from syncrepl_client.exceptions import ClosedError, UsageError
 from syncrepl_client.model import Added, Deleted, Modified, Renamed
+from syncrepl_client.store.page import NOTHING
 from syncrepl_client.store.position import BEGINNING, Position, Start
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Subscription:
         self._wait = wait
         self._wake = wake
         self._stopped = threading.Event()
-        self._page: deque[tuple[Change, Position]] = deque()
+        self._page = NOTHING
         # The position of who has handled what was given to him, and of who will have handled what he has now.
         self._handled = self._given = feed.position
         self._unsaved = 0
@@ -102,13 +102,13 @@ class Subscription:
         It is a generator for the many changes that came together: to each it does what `read` would, in a third of the
         time.
         """
-        page = self._page
         while True:
+            page = self._page
             while page and not (self._kinds or self._closed or self._stopped.is_set()):
                 self._handled = self._given
                 if self._bookmark is not None:
                     self._save_now_and_then()
-                change, self._given = page.popleft()
+                change, self._given = page.take()
                 self._unsaved += 1
                 yield change
             found = self.read(1)
@@ -186,7 +186,7 @@ class Subscription:
         while len(found) < limit and not self._stopped.is_set():
             if not self._page and not self._fill():
                 break
-            one = self._page.popleft()
+            one = self._page.take()
             self._given = one[1]
             self._unsaved += 1
             if not self._kinds or isinstance(one[0], self._kinds):
@@ -198,7 +198,7 @@ class Subscription:
 
     def _fill(self) -> bool:
         waited = self._feed.position is None
-        self._page.extend(self._feed.read())
+        self._page = self._feed.read()
         if waited and self._feed.position is not None and self._bookmark is not None:
             # From here on the changelog waits for it.
             self._bookmark.save(Position(self._feed.position.sequence, BEGINNING), patient=False)

@@ -59,7 +59,7 @@ def test_it_forgets_copy_cookie_and_changelog_and_says_what_to_type(server: Slap
     with closing(sqlite3.connect(data)) as connection:
         left = {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our tables
-            for table in ("syncrepl_entry", "syncrepl_change", "syncrepl_diff", "syncrepl_marker")
+            for table in ("syncrepl_entry", "syncrepl_change", "syncrepl_marker")
         }
         assert set(left.values()) == {0}
         assert connection.execute("SELECT cookie FROM syncrepl_state").fetchone() == (None,)

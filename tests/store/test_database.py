@@ -90,6 +90,14 @@ def test_a_file_has_one_owner_until_it_is_closed(path: Path) -> None:
     Database(path, lambda: False).close()
 
 
+def test_who_is_closed_again_closes_nothing_of_others(path: Path) -> None:
+    database = Database(path, lambda: False)
+    database.close()
+    with path.open("rb") as other:
+        database.close()
+        assert other.read(6) == b"SQLite"
+
+
 def test_an_owner_that_comes_back_takes_no_lock_from_who_reads_here(path: Path) -> None:
     """Else a command of another process deletes the write-ahead log when it leaves, and all that follows is lost."""
     look = "import sqlite3, sys; found = sqlite3.connect(sys.argv[1]); print(*found.execute('SELECT a FROM own'))"

@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesPresent, EntriesSent, PresentPhaseEnded
 from syncrepl_client.exceptions import ProtocolError
 from syncrepl_client.model import Attributes
-from syncrepl_client.store import changelog
+from syncrepl_client.store.feed import Feed
+from syncrepl_client.store.files import connect
+from syncrepl_client.store.position import Position
 from syncrepl_client.store.refresh import Update
 from syncrepl_client.store.retention import Retention
 from syncrepl_client.store.store import Ending, Store
-from syncrepl_client.store.vocabulary import Vocabulary
 from tests.store.directory import Directory, operations
 from tests.store.listeners import Mirror, Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tests.store.directory import Operation
 
@@ -443,31 +444,42 @@ def test_what_was_received_is_counted(store: Store, staged: Update) -> None:
     assert staged.received == 7
 
 
-def test_staging_does_not_wait_for_the_disk(store: Store, mirror: Mirror) -> None:
+def test_who_stages_waits_for_nobody_and_not_for_the_disk(store: Store, mirror: Mirror, tmp_path: Path) -> None:
     """After a power cut it begins anew; only its end has to survive one."""
 
-    def is_durable() -> bool:
-        (mode,) = store.database.connection.execute("PRAGMA synchronous").fetchone()
-        with store.database.transaction():
-            pass
-        return bool(mode == 2)
+    def setting(of: str) -> int:
+        (mode,) = store.database.connection.execute(f"PRAGMA {of}.synchronous").fetchone()
+        return int(mode)
 
     load(store, mirror, A, B)
-    assert is_durable()
-    staged = store.begin_refresh(mirror)
-    assert isinstance(staged, Update)
-    assert not is_durable()
-    acts: tuple[Callable[[], object], ...] = (
-        lambda: staged.sent([row(1, C), row(3, A)]),
-        lambda: staged.present((uuid(2), uuid(9))),
-        lambda: staged.deleted((uuid(3),)),
-        staged.settle,
-    )
-    for act in acts:
-        act()
-        assert not is_durable()
+    with closing(connect(tmp_path / "data")) as another:
+        another.execute("BEGIN IMMEDIATE")
+        before = (tmp_path / "data-wal").read_bytes()
+        staged = store.begin_refresh(mirror)
+        assert isinstance(staged, Update)
+        staged.sent([row(1, C), row(3, A)])
+        staged.present((uuid(2), uuid(9)))
+        staged.deleted((uuid(3),))
+        staged.settle()
+        assert (tmp_path / "data-wal").read_bytes() == before
+    assert setting("staged") == 0
     store.finish_refresh(staged, Ending("fingerprint", None), mirror)
-    assert is_durable()
+    assert setting("main") == 2
+
+
+def test_what_was_staged_takes_no_room_afterwards(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "data-staged"
+    refresh(store, *(sent(number, f"cn={number},dc=x") for number in range(1, 200)))
+    assert not file.exists()
+    staged = store.begin_refresh(None)
+    for number in range(1, 200):
+        staged.sent([row(number, f"cn={number},dc=x", "x" * 2000)])
+    assert file.stat().st_size > 400_000
+    assert file.stat().st_mode & 0o777 == 0o600
+    store.finish_refresh(staged, Ending("fingerprint", None), None)
+    assert file.stat().st_size < 100_000
+    store.close()
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("batches", [[[7], [1]], [[7, 2]], [[7], [2]]])
@@ -482,6 +494,32 @@ def test_what_was_staged_is_taken_back_whatever_was_sent_beside_it(staged: Updat
     assert list(staged.new_names()) == []
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("first", ["same", "changed", "renamed", "followed"])
+@pytest.mark.parametrize("last", ["same", "changed", "renamed"])
+def test_what_is_said_last_of_an_entry_counts(staged: Update, first: str, last: str, *, apart: bool) -> None:
+    child = f"cn=1,{A}"
+    rows = {"same": row(2, child), "changed": row(2, child, "new"), "renamed": row(2, C)}
+    if first == "followed":
+        staged.sent([row(1, B)])
+        staged.settle()
+        assert staged.outcome(uuid(2)) == f"cn=1,{B}"
+    said = [rows[first], rows[last]] if first in rows else [rows[last]]
+    for batch in [[one] for one in said] if apart else [said]:
+        staged.sent(batch)
+    # The one above it, and those below.
+    others = 3 if first == "followed" else 0
+
+    assert staged.outcome(uuid(2)) == (C if last == "renamed" else child)
+    assert staged.result(uuid(2)) == (C if last == "renamed" else child, rows[last][2])
+    assert staged.counts() == {
+        "added": 0,
+        "modified": last == "changed",
+        "renamed": others + (last == "renamed"),
+        "deleted": 0,
+    }
+
+
 def test_a_large_entry_that_was_changed_is_logged_as_a_small_one_is(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "logged", lambda: False, retention=Retention())) as store:
         refresh(store, sent(1, A, "x" * 9000), sent(2, B))
@@ -489,7 +527,8 @@ def test_a_large_entry_that_was_changed_is_logged_as_a_small_one_is(tmp_path: Pa
         refresh(store, sent(1, A, "x" * 8999 + "y"))
         refresh(store, sent(2, B, "new"))
 
-        changes = changelog.read_after(Vocabulary(store.database.connection), 0, 9, 1 << 20)
+        with closing(Feed(store.database.path, Position(0))) as feed:
+            changes = [change for change, _ in feed.read()]
         assert [(change.dn, len(change.entry.attributes["description"][0])) for change in changes] == [
             (A, 9000),
             (B, 3),

@@ -137,7 +137,7 @@ def test_a_log_that_a_reader_lets_grow_is_told_of_with_its_size(
     refresh(store, EntriesSent([photo(1, 0)]))
     with caplog.at_level(logging.WARNING, "syncrepl_client.store"):
         with transaction_of_another(tmp_path / "data"):
-            for version in range(1, 4):
+            for version in range(1, 8):
                 refresh(store, EntriesSent([photo(1, version)]))
         size = (tmp_path / "data-wal").stat().st_size
         told = [record.__dict__["wal_bytes"] for record in caplog.records]

@@ -30,14 +30,16 @@ __all__ = [
     "OVERHEAD",
     "Appending",
     "Extent",
+    "Row",
     "begin",
+    "change_of",
     "changes_of",
     "clear",
     "counted",
     "extent",
     "first_after",
     "last_until",
-    "read_after",
+    "rows_after",
     "stored_after",
     "time_of",
 ]
@@ -63,14 +65,14 @@ _AFTER: Final = _READ + "WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _OF: Final = _READ + "WHERE uuid = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 _SMALL: Final = (
     """
-    FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry WHERE NOT d.renamed AND
+    FROM syncrepl_changed d JOIN syncrepl_entry e ON e.id = d.entry WHERE
 """
     + differences.ARE_SMALL
 )
 _APPEND_STAGED: Final = (
     """
     INSERT INTO syncrepl_change
-    SELECT next_number(length(e.attrs) + length(d.attrs)), d.uuid, 'modified', ?, ?, NULL, NULL, NULL, d.dn,
+    SELECT next_number(length(e.attrs) + length(d.attrs)), e.uuid, 'modified', ?, ?, NULL, NULL, NULL, e.dn,
         e.attrs, d.attrs, NULL
     """
     + _SMALL
@@ -311,24 +313,27 @@ def _same(old: bytes, new: bytes) -> bool:
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
-_Row = tuple[int, bytes, str, str, int, str | None, str | None, bytes | None, bytes | None, bytes | None]
+Row = tuple[int, bytes, str, str, int, str | None, str | None, bytes | None, bytes | None, bytes | None]
+"""Number, UUID, kind, origin, time, old and new name, attributes before and after, difference."""
 
 
-def read_after(vocabulary: Vocabulary, sequence: int, limit: int, octets: int) -> list[Change]:
-    """Read changes after a number, in a transaction.
+def rows_after(connection: sqlite3.Connection, sequence: int, limit: int, octets: int) -> list[Row]:
+    """Read what was logged after a number, in a transaction; `change_of` makes changes of it.
 
     Args:
-        vocabulary: makes the entries, and has the connection.
+        connection: to the data file.
         sequence: the number.
         limit: how many at most.
         octets: when to stop because they are large enough together; at least one is read.
     """
-    return _read(vocabulary, vocabulary.connection.execute(_AFTER, (sequence, limit)), octets)
+    return _read(connection, connection.execute(_AFTER, (sequence, limit)), octets)
 
 
 def changes_of(vocabulary: Vocabulary, uuid: bytes, sequence: int, limit: int, octets: int) -> list[Change]:
-    """Read changes of one entry after a number; see `read_after`."""
-    return _read(vocabulary, vocabulary.connection.execute(_OF, (uuid, sequence, limit)), octets)
+    """Read changes of one entry after a number, in a transaction; see `rows_after`."""
+    connection = vocabulary.connection
+    rows = _read(connection, connection.execute(_OF, (uuid, sequence, limit)), octets)
+    return [change_of(vocabulary, row) for row in rows]
 
 
 def first_after(vocabulary: Vocabulary, uuid: bytes, sequence: int) -> Change | None:
@@ -336,31 +341,36 @@ def first_after(vocabulary: Vocabulary, uuid: bytes, sequence: int) -> Change | 
     return next(iter(changes_of(vocabulary, uuid, sequence, 1, 0)), None)
 
 
-def _read(vocabulary: Vocabulary, rows: Iterator[_Row], octets: int) -> list[Change]:
-    found: list[Change] = []
-    entry = vocabulary.entry
-    for sequence, uuid, kind, origin, stored_at, old_dn, new_dn, old, new, difference in rows:
-        after = new if difference is None else _version_after(vocabulary.connection, uuid, sequence)
-        before = old if difference is None or after is None else differences.undo(after, difference)
-        # To look it up takes a tenth of what the enumeration takes.
-        provenance = Provenance(_ORIGINS[origin], sequence, stored_at)
-        if before is not None and after is not None:
-            kind_of_change = Renamed if kind == RENAMED else Modified
-            found.append(
-                kind_of_change(
-                    entry(uuid, old_dn or new_dn or "", before), entry(uuid, new_dn or "", after), provenance
-                )
-            )
-        elif after is not None:
-            found.append(Added(entry(uuid, new_dn or "", after), provenance))
-        elif before is not None:
-            found.append(Deleted(entry(uuid, old_dn or new_dn or "", before), provenance))
-        else:
-            raise DBError(f"the change {sequence} has no entry", hint="the data file is damaged")
+def _read(connection: sqlite3.Connection, rows: Iterator[Row], octets: int) -> list[Row]:
+    """Read rows, and make whole what is stored as a difference."""
+    found: list[Row] = []
+    for row in rows:
+        before, after, difference = row[-3:]
+        if difference is not None:
+            after = _version_after(connection, row[1], row[0])
+            before = differences.undo(after, difference)
+            row = (*row[:-3], before, after, None)  # noqa: PLW2901 - the same row, whole
+        elif before is None and after is None:
+            raise DBError(f"the change {row[0]} has no entry", hint="the data file is damaged")
+        found.append(row)
         octets -= len(before or b"") + len(after or b"")
         if octets <= 0:
             break
     return found
+
+
+def change_of(vocabulary: Vocabulary, row: Row) -> Change:
+    """Make a change of what was logged."""
+    sequence, uuid, kind, origin, stored_at, old_dn, new_dn, before, after, _ = row
+    entry = vocabulary.entry
+    # To look it up takes a tenth of what the enumeration takes.
+    provenance = Provenance(_ORIGINS[origin], sequence, stored_at)
+    if after is None:
+        return Deleted(entry(uuid, old_dn or new_dn or "", before or b""), provenance)
+    if before is None:
+        return Added(entry(uuid, new_dn or "", after), provenance)
+    kind_of_change = Renamed if kind == RENAMED else Modified
+    return kind_of_change(entry(uuid, old_dn or new_dn or "", before), entry(uuid, new_dn or "", after), provenance)
 
 
 def _version_after(connection: sqlite3.Connection, uuid: bytes, sequence: int) -> bytes:

@@ -28,7 +28,7 @@ from syncrepl_client.exceptions import (
     SchemaVersionError,
 )
 from syncrepl_client.log_fields import fields
-from syncrepl_client.store import tables
+from syncrepl_client.store import staging, tables
 from syncrepl_client.store.files import connect, inode, make_file, resolved
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class Database:
         self.path = path = resolved(path)
         self._stopping = stopping
         self._key = str(path)
+        self._closed = False
+        # Whether there is a place for a refresh over a copy.
+        self._staging = False
         # Whether a step is at work, which a stop may interrupt; who merely reads is not.
         self._working = False
         # Inside a callback: what the authorizer refused last.
@@ -96,6 +99,8 @@ class Database:
         self._lock_path = path.with_name(path.name + "-lock")
         self._lock = self._take_lock()
         try:
+            # What a crash has left, whatever it is that may be in it.
+            staging.remove(path)
             self._create_file()
             self.connection = connect(path, timeout=0)
             self._prepare()
@@ -178,6 +183,8 @@ class Database:
             execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         execute("PRAGMA journal_mode = WAL").fetchone()
         self.expect(streaming=False)
+        # Some builds overwrite what is deleted by themselves, and then to delete is to write.
+        execute("PRAGMA secure_delete = FAST").fetchone()
         execute("PRAGMA temp_store = FILE")
         execute("PRAGMA synchronous = FULL")
         self._durable = True
@@ -190,9 +197,16 @@ class Database:
                 execute(f"PRAGMA user_version = {number}")
 
     def close(self) -> None:
-        """Close the connection and give up the ownership."""
+        """Close the connection and give up the ownership; a second time that does nothing."""
+        if self._closed:
+            return
+        # The number of the lock's descriptor is soon that of another file.
+        self._closed = True
         self.connection.close()
-        os.close(self._lock)
+        try:
+            staging.remove(self.path)
+        finally:
+            os.close(self._lock)
 
     @property
     def in_callback(self) -> bool:
@@ -234,7 +248,7 @@ class Database:
         """Run a block in one transaction: it is committed whole, or nothing of it happened.
 
         Args:
-            durable: whether the commit must survive a power cut; staging need not.
+            durable: whether the commit must survive a power cut; a first load need not before it is whole.
 
         Raises:
             Interrupted: a stop was asked for while waiting or in the middle of a statement.
@@ -243,9 +257,29 @@ class Database:
         if durable is not self._durable:
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
-        self._begin()
-        try:
+        self._begin("BEGIN IMMEDIATE")
+        with self._to_its_end():
             yield self.connection
+
+    @contextmanager
+    def staging(self) -> Iterator[sqlite3.Connection]:
+        """Run a block in one transaction that writes what is staged, and nothing else; see `staging`.
+
+        Raises:
+            Interrupted: a stop was asked for in the middle of a statement.
+            DBError: the disk is full or read-only.
+        """
+        if not self._staging:
+            staging.attach(self.connection, self.path)
+            self._staging = True
+        self._begin("BEGIN")
+        with self._to_its_end():
+            yield self.connection
+
+    @contextmanager
+    def _to_its_end(self) -> Iterator[None]:
+        try:
+            yield
             self.connection.commit()
         except sqlite3.DatabaseError as error:
             self._roll_back()
@@ -254,9 +288,9 @@ class Database:
             self._roll_back()
             raise
 
-    def _begin(self) -> None:
+    def _begin(self, statement: str) -> None:
         try:
-            self._patiently(lambda: self.connection.execute("BEGIN IMMEDIATE"))
+            self._patiently(lambda: self.connection.execute(statement))
         except sqlite3.OperationalError as error:
             raise self.translated(error) from error
 

@@ -40,8 +40,8 @@ _ERASED: Final = "UPDATE syncrepl_redaction SET erased = 1"
 _HOLDS_ANYTHING: Final = "SELECT 1 FROM syncrepl_state WHERE fingerprint IS NOT NULL"
 _ROWS: Final = "SELECT id, attrs FROM syncrepl_entry WHERE id > ? ORDER BY id LIMIT ?"
 _REPLACE: Final = "UPDATE syncrepl_entry SET attrs = ? WHERE id = ?"
-# What an interrupted refresh has left, and checksums of attribute lists.
-_CLEAR: Final = ("DELETE FROM syncrepl_diff", "DELETE FROM syncrepl_marker")
+# Checksums of attribute lists.
+_CLEAR: Final = "DELETE FROM syncrepl_marker"
 
 
 class Erasure:
@@ -83,7 +83,7 @@ class Erasure:
             with self._database.transaction() as connection:
                 self._replace(connection, redaction)
                 changelog.clear(connection)
-                for statement in (*_CLEAR, _DROP, _CREATE):
+                for statement in (_CLEAR, _DROP, _CREATE):
                     connection.execute(statement)
                 connection.execute(_STORE, (redaction.fingerprint, not self.pending))
         self.finish()

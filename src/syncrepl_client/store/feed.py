@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client.exceptions import ChangesLost, UsageError
 from syncrepl_client.model import Added, Origin, Provenance
 from syncrepl_client.store import changelog
+from syncrepl_client.store.page import NOTHING, Page
 from syncrepl_client.store.past import Past
-from syncrepl_client.store.position import BEGINNING, Position, at_changes
+from syncrepl_client.store.position import BEGINNING, Position, at_change
 from syncrepl_client.store.visiting import reading, translated, visit
 from syncrepl_client.store.vocabulary import Vocabulary
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-    from syncrepl_client.model import Change
-    from syncrepl_client.store.position import Start
+    from syncrepl_client.model import Change, Entry
+    from syncrepl_client.store.changelog import Row
+    from syncrepl_client.store.position import Place, Start
 
 __all__ = ["Feed", "begin_at"]
 
@@ -89,7 +91,7 @@ class Feed:
             self._snapshot.close()
             self._snapshot = None
 
-    def read(self, limit: int = _PAGE) -> list[tuple[Change, Position]]:
+    def read(self, limit: int = _PAGE) -> Page:
         """Read on; each change comes with the position of who has it.
 
         Args:
@@ -105,13 +107,11 @@ class Feed:
             # It counts what others have committed.
             (version,) = self._connection.execute("PRAGMA data_version").fetchone()
             if version == self._seen:
-                return []
+                return NOTHING
             if self.position is None:
                 self._begin()
             self._complete = False
             found = self._read_snapshot(limit) or self._read_log(limit)
-        if found:
-            self.position = found[-1][1]
         if self._complete or not found:
             # What is committed after that gives the file another version.
             self._seen = version
@@ -122,25 +122,28 @@ class Feed:
         if changelog.extent(self._connection).whole:
             self.position = begin_at(self._connection, "snapshot", self._path)
 
-    def _read_snapshot(self, limit: int) -> list[tuple[Change, Position]]:
+    def _read_snapshot(self, limit: int) -> Page:
         sequence, place = self.position or (0, None)
         if place is None:
-            return []
+            return NOTHING
         if self._snapshot is None:
             self._snapshot = self._past(sequence)
         page = self._snapshot.page(place, limit)
         if not page:
             self._end_snapshot()
             self.position = Position(sequence)
-            return []
+            return NOTHING
         usual = Provenance(Origin.SNAPSHOT, sequence, self._time_of(sequence))
         told = [usual] * len(page)
         told[0] = usual._replace(first=place == BEGINNING)
         told[-1] = told[-1]._replace(last=page[-1][0] == self._snapshot.end())
-        return [
-            (Added(entry, provenance), Position(sequence, at))
-            for (at, entry), provenance in zip(page, told, strict=True)
-        ]
+        self.position = Position(sequence, page[-1][0])
+
+        def make(row: tuple[tuple[Place, Entry], Provenance]) -> tuple[Change, Position]:
+            (at, entry), provenance = row
+            return Added(entry, provenance), Position(sequence, at)
+
+        return Page(zip(page, told, strict=True), make)
 
     def _past(self, sequence: int) -> Past:
         try:
@@ -151,9 +154,9 @@ class Feed:
     def _time_of(self, sequence: int) -> int | None:
         return changelog.time_of(self._connection, sequence)
 
-    def _read_log(self, limit: int) -> list[tuple[Change, Position]]:
+    def _read_log(self, limit: int) -> Page:
         if self.position is None:
-            return []
+            return NOTHING
         sequence = self.position.sequence
         with reading(self._connection) as connection:
             now = changelog.extent(connection)
@@ -162,8 +165,14 @@ class Feed:
             if not kept or not now.floor <= sequence <= now.sequence:
                 raise ChangesLost(sequence, now.floor, now.sequence, self._reader)
             if sequence == now.sequence:
-                return []
+                return NOTHING
             self._vocabulary.look()
-            changes = changelog.read_after(self._vocabulary, sequence, limit, _OCTETS)
-            self._complete = bool(changes) and changes[-1].sequence == now.sequence
-        return list(zip(changes, at_changes(change.provenance.sequence or 0 for change in changes), strict=True))
+            rows = changelog.rows_after(connection, sequence, limit, _OCTETS)
+        if rows:
+            last = rows[-1][0]
+            self.position = Position(last)
+            self._complete = last == now.sequence
+        return Page(rows, self._logged)
+
+    def _logged(self, row: Row) -> tuple[Change, Position]:
+        return changelog.change_of(self._vocabulary, row), at_change(row[0])

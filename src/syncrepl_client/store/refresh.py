@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
-from syncrepl_client.store import differences, lookup, tables
+from syncrepl_client.store import differences, lookup, staging
 from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, Some, apply_untold
 from syncrepl_client.store.entries import children
@@ -23,7 +23,7 @@ from syncrepl_client.store.unknown import Unknown
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from syncrepl_client.contentsync.events import SentEntry
     from syncrepl_client.store.base import Counts
@@ -38,54 +38,48 @@ GONE: Final = 2
 # Sent with all it has: its name is known, so it does not follow a parent that was renamed.
 SENT: Final = 3
 
-# How many of an entry that only has other attributes are staged; of others there are more.
-_CHANGED_VALUES: Final = 4
-
 _SWEEP: Final = bytes((GONE, SEEN, GONE)) + bytes(range(3, 256))
 
 _MAX_ID: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_entry"
 # A rename may have changed attributes too.
-_DIFFERENCES: Final = """
-    SELECT count(*) FILTER (WHERE entry IS NULL), count(*) FILTER (WHERE NOT (entry IS NULL OR renamed)),
-        count(*) FILTER (WHERE renamed)
-    FROM syncrepl_diff
-"""
-_STAGED_ENTRIES: Final = "SELECT count(*) FROM syncrepl_diff"
+_NAMED: Final = "SELECT count(*) - count(entry), count(entry) FROM syncrepl_named"
+_CHANGED: Final = "SELECT count(*) FROM syncrepl_changed"
 _COUNT: Final = "SELECT count(*) FROM syncrepl_entry"
 _FIND: Final = "SELECT id, dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _FIND_ID: Final = "SELECT id FROM syncrepl_entry WHERE uuid = ?"
 _NAME: Final = "SELECT uuid, dn FROM syncrepl_entry WHERE id = ?"
-_STAGED: Final = "SELECT dn FROM syncrepl_diff WHERE uuid = ?"
-_STAGED_ATTRS: Final = "SELECT attrs FROM syncrepl_diff WHERE uuid = ?"
-_STAGE: Final = """
-    INSERT INTO syncrepl_diff (uuid, entry, renamed, old_key, new_key, dn, attrs) VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (uuid) DO UPDATE SET
-        entry = excluded.entry, renamed = excluded.renamed, old_key = excluded.old_key, new_key = excluded.new_key,
-        dn = excluded.dn, attrs = excluded.attrs
+_STAGED: Final = """
+    SELECT dn, attrs FROM syncrepl_named WHERE uuid = ?1
+    UNION ALL SELECT e.dn, d.attrs FROM syncrepl_entry e JOIN syncrepl_changed d ON d.entry = e.id WHERE e.uuid = ?1
 """
-# Nobody looks for it by a name: that stays as it is.
-_STAGE_CHANGED: Final = _STAGE.replace("(?, ?, ?, ?, ?, ?, ?)", "(?, ?, 0, NULL, 0, ?, ?)")
+_STAGE: Final = """
+    INSERT INTO syncrepl_named (uuid, entry, old_key, new_key, dn, attrs) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (uuid) DO UPDATE SET
+        entry = excluded.entry, old_key = excluded.old_key, new_key = excluded.new_key, dn = excluded.dn,
+        attrs = excluded.attrs
+"""
+_STAGE_CHANGED: Final = "INSERT OR REPLACE INTO syncrepl_changed VALUES (?, ?)"
 _KEPT_NAMES: Final = """
     SELECT id, uuid, dn FROM syncrepl_entry e
-    WHERE key = ? AND NOT EXISTS (SELECT 1 FROM syncrepl_diff WHERE uuid = e.uuid AND renamed)
+    WHERE key = ? AND NOT EXISTS (SELECT 1 FROM syncrepl_named WHERE uuid = e.uuid AND entry IS NOT NULL)
 """
-_UNSTAGE: Final = "DELETE FROM syncrepl_diff WHERE uuid = ?"
-_CLEAR: Final = "DELETE FROM syncrepl_diff"
-_NEW: Final = "SELECT id, uuid, dn FROM syncrepl_diff WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
+_UNSTAGE: Final = "DELETE FROM syncrepl_named WHERE uuid = ?"
+_UNSTAGE_CHANGED: Final = "DELETE FROM syncrepl_changed WHERE entry = ?"
+_NEW: Final = "SELECT id, uuid, dn FROM syncrepl_named WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
 _PLACED: Final = """
-    SELECT new_key, id, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND id > ? ORDER BY id LIMIT 500
+    SELECT new_key, id, dn FROM syncrepl_named WHERE id > ? ORDER BY id LIMIT 500
 """
 # Few keys have more than one, if any.
 _DOUBLES: Final = """
-    SELECT new_key, uuid, dn FROM syncrepl_diff WHERE (entry IS NULL OR renamed) AND new_key IN (
-        SELECT new_key FROM syncrepl_diff WHERE entry IS NULL OR renamed GROUP BY new_key HAVING count(*) > 1
+    SELECT new_key, uuid, dn FROM syncrepl_named WHERE new_key IN (
+        SELECT new_key FROM syncrepl_named GROUP BY new_key HAVING count(*) > 1
     ) ORDER BY new_key
 """
 _RENAMED: Final = """
-    SELECT d.id, e.dn, d.dn FROM syncrepl_diff d JOIN syncrepl_entry e ON e.id = d.entry
-    WHERE d.renamed AND d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
+    SELECT d.id, e.dn, d.dn FROM syncrepl_named d JOIN syncrepl_entry e ON e.id = d.entry
+    WHERE d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
 """
-_LAST_DIFF: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_diff"
+_LAST_DIFF: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_named"
 
 
 class Update:
@@ -99,9 +93,8 @@ class Update:
     def __init__(self, database: Database, brought: Iterable[SentEntry] = ()) -> None:
         self._database = database
         self._brought = Brought(brought)
-        with database.transaction(durable=False) as connection:
-            for statement in (*tables.DROP_DIFF_INDEXES, _CLEAR):
-                connection.execute(statement)
+        with database.staging() as connection:
+            staging.clear(connection)
             (last,) = connection.execute(_MAX_ID).fetchone()
             # UUIDs that were named as present but are not here.
             self.unknown = Unknown(connection)
@@ -112,6 +105,8 @@ class Update:
         self._swept = False
         # Whether anything is, or was.
         self._staged = False
+        # Whether names of entries are that nobody sent.
+        self._followed = False
         # What may be among what is staged.
         self._some = Some()
         self.received = 0
@@ -122,40 +117,49 @@ class Update:
         """Compare entries with the copy and stage those that differ."""
         marks = self.marks
         known = lookup.rows(self._connection, [uuid for uuid, _, _ in rows])
-        # By UUID, so that the last of two messages in one batch wins; empty where the copy needs no change.
-        outcome: dict[bytes, tuple[object, ...]] = {}
+        # By UUID and by row, so that the last of two messages in one batch wins.
+        named: dict[bytes, tuple[object, ...]] = {}
+        changed: dict[int, bytearray] = {}
+        again: list[tuple[bytes, int]] = []
         dns = texts([dn for _, dn, _ in rows])
         for name, (uuid, _, attrs) in zip(dns, rows, strict=True):
             found = known.get(uuid)
             if found is None:
-                outcome[uuid] = (uuid, None, 0, None, names.key(name), name, attrs)
+                named[uuid] = (uuid, None, None, names.key(name), name, attrs)
                 continue
             row, old_name, old_attrs = found
+            if marks[row] == SENT or self._followed:
+                again.append((uuid, row))
+                named.pop(uuid, None)
+                changed.pop(row, None)
             marks[row] = SENT
             if old_name != name:
-                outcome[uuid] = (uuid, row, 1, names.key(old_name), names.key(name), name, attrs)
+                named[uuid] = (uuid, row, names.key(old_name), names.key(name), name, attrs)
             elif old_attrs != attrs:
-                # See `lookup` for why it is a bytearray: with that and four values it takes 4.8 µs and not 6.6.
-                outcome[uuid] = (bytearray(uuid), row, name, bytearray(attrs))
+                # See `lookup` for why it is a bytearray.
+                changed[row] = bytearray(attrs)
                 if not differences.are_small(old_attrs, attrs):
                     self._some.large = True
-            else:
-                outcome[uuid] = ()
         self.received += len(rows)
-        self._stage(outcome)
+        if changed or named or again:
+            self._stage(named, changed, again)
 
-    def _stage(self, outcome: dict[bytes, tuple[object, ...]]) -> None:
-        changed = [row for row in outcome.values() if len(row) == _CHANGED_VALUES]
-        named = [row for row in outcome.values() if len(row) > _CHANGED_VALUES]
-        if not (changed or named or self._staged):
-            return
-        with self._database.transaction(durable=False) as connection:
-            connection.executemany(_UNSTAGE, ((uuid,) for uuid, row in outcome.items() if not row))
-            connection.executemany(_STAGE_CHANGED, changed)
-            self._name(connection, named)
+    def _stage(
+        self, named: dict[bytes, tuple[object, ...]], changed: dict[int, bytearray], again: list[tuple[bytes, int]]
+    ) -> None:
+        with self._database.staging() as connection:
+            # What was said of them before counts no longer.
+            self._unstage(connection, again)
+            connection.executemany(_STAGE_CHANGED, changed.items())
+            self._name(connection, list(named.values()))
             # Servers name what they are about to send in present phases too.
-            self.unknown.discard(outcome)
+            self.unknown.discard(named)
         self._staged = True
+
+    @staticmethod
+    def _unstage(connection: sqlite3.Connection, entries: Sequence[tuple[bytes, int]]) -> None:
+        connection.executemany(_UNSTAGE, [(uuid,) for uuid, _ in entries])
+        connection.executemany(_UNSTAGE_CHANGED, [(row,) for _, row in entries])
 
     def _name(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
         """Stage entries that are new or renamed."""
@@ -173,20 +177,23 @@ class Update:
         if self._staged:
             unknown = [uuid for uuid in unknown if self._staged_name(uuid) is None]
         if unknown:
-            with self._database.transaction(durable=False):
+            with self._database.staging():
                 self.unknown.add(unknown)
         self.received += len(uuids)
 
     def deleted(self, uuids: tuple[bytes, ...]) -> None:
         """Mark entries that are gone; one that was never here is none of our business (log replays name many)."""
         self._brought.deleted(uuids)
+        rows = []
         for uuid in uuids:
             found = self._connection.execute(_FIND_ID, (uuid,)).fetchone()
             if found:
                 self.marks[found[0]] = GONE
+                rows.append(found)
         if self._staged or self.unknown:
-            with self._database.transaction(durable=False) as connection:
+            with self._database.staging() as connection:
                 connection.executemany(_UNSTAGE, ((uuid,) for uuid in uuids))
+                connection.executemany(_UNSTAGE_CHANGED, rows)
                 self.unknown.discard(uuids)
 
     def present_phase_ended(self) -> None:
@@ -206,7 +213,7 @@ class Update:
 
     def settle(self) -> None:
         """Complete the difference by new names below entries that were renamed, and by what was brought."""
-        with self._database.transaction(durable=False) as connection:
+        with self._database.staging() as connection:
             last = 0
             (end,) = connection.execute(_LAST_DIFF).fetchone()
             while self._some.named and (rows := connection.execute(_RENAMED, (last, end)).fetchall()):
@@ -216,21 +223,26 @@ class Update:
             known = {uuid for uuid in self._brought if connection.execute(_FIND_ID, (uuid,)).fetchone()}
             brought = self._brought.settled(self.outcome, known)
             self.unknown.discard(uuid for uuid, _, _ in brought)
-            self._name(connection, [(uuid, None, 0, None, names.key(dn), dn, attrs) for uuid, dn, attrs in brought])
-            for statement in tables.CREATE_DIFF_INDEXES if self._some.named else ():
+            self._name(connection, [(uuid, None, None, names.key(dn), dn, attrs) for uuid, dn, attrs in brought])
+            for statement in staging.CREATE_INDEXES if self._some.named else ():
                 connection.execute(statement)
 
+    def _staged_as(self, uuid: bytes) -> tuple[str, bytes | None] | None:
+        found: tuple[str, bytes | None] | None = self._connection.execute(_STAGED, (uuid,)).fetchone()
+        return found
+
     def _staged_name(self, uuid: bytes) -> str | None:
-        found = self._connection.execute(_STAGED, (uuid,)).fetchone()
-        return None if found is None else str(found[0])
+        found = self._staged_as(uuid)
+        return None if found is None else found[0]
 
     def _rename_below(self, connection: sqlite3.Connection, old: str, new: str) -> None:
         """Stage new names of unsent entries below a renamed one: servers tell of it alone (RFC 4533 section 4.1)."""
         for row, uuid, dn in children(connection, old):
-            if self.marks[row] in {GONE, SENT} or connection.execute(_STAGED, (uuid,)).fetchone():
+            if self.marks[row] in {GONE, SENT} or self._staged_as(uuid):
                 continue
             renamed = names.rebase(dn, old, new)
-            connection.execute(_STAGE, (uuid, row, 1, names.key(dn), names.key(renamed), renamed, None))
+            self._followed = True
+            connection.execute(_STAGE, (uuid, row, names.key(dn), names.key(renamed), renamed, None))
             self._rename_below(connection, dn, renamed)
 
     # --- what the server did not say ----------------------------------------------------------------------------------
@@ -306,9 +318,9 @@ class Update:
         name = self.outcome(uuid)
         if name is None:
             return None
-        staged = self._connection.execute(_STAGED_ATTRS, (uuid,)).fetchone()
-        if staged is not None and staged[0] is not None:
-            return name, staged[0]
+        staged = self._staged_as(uuid)
+        if staged is not None and staged[1] is not None:
+            return name, staged[1]
         return name, self._connection.execute(_FIND, (uuid,)).fetchone()[2]
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -320,11 +332,8 @@ class Update:
 
     def counts(self) -> Counts:
         """Count what the settled difference does."""
-        if self._some.named:
-            added, modified, renamed = self._connection.execute(_DIFFERENCES).fetchone()
-        else:
-            added, renamed = 0, 0
-            (modified,) = self._connection.execute(_STAGED_ENTRIES).fetchone()
+        added, renamed = self._connection.execute(_NAMED).fetchone()
+        (modified,) = self._connection.execute(_CHANGED).fetchone()
         return {"added": added, "modified": modified, "renamed": renamed, "deleted": self.gone_count()}
 
     def gone_count(self) -> int:
@@ -347,6 +356,5 @@ class Update:
             Delivery(connection, telling, self.marks, self._some).run()
         else:
             apply_untold(connection, self.marks, self._some)
-        for statement in (*tables.DROP_DIFF_INDEXES, _CLEAR):
-            connection.execute(statement)
+        staging.clear(connection)
         self.unknown.clear()

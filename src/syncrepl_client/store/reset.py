@@ -21,7 +21,6 @@ _START: Final = "UPDATE syncrepl_state SET url = NULL, cookie = NULL, visible = 
 _EMPTY: Final = (
     *tables.DROP_INDEXES,
     "DELETE FROM syncrepl_entry",
-    "DELETE FROM syncrepl_diff",
     "DELETE FROM syncrepl_marker",
     "DELETE FROM syncrepl_request",
 )

@@ -53,7 +53,6 @@ _ROW: Final = "SELECT dn, attrs FROM syncrepl_entry WHERE uuid = ?"
 _ASKED_FOR: Final = "SELECT 1 FROM syncrepl_request LIMIT 1"
 _SOME: Final = "SELECT uuid FROM syncrepl_entry ORDER BY id DESC LIMIT ?"
 _CLEAR: Final = "DELETE FROM syncrepl_entry"
-_CLEAR_DIFF: Final = "DELETE FROM syncrepl_diff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Store:
         connection = self.database.connection
         if connection.execute("SELECT 1 FROM syncrepl_entry LIMIT 1").fetchone():
             with self.database.transaction(durable=False):
-                for statement in (*tables.DROP_INDEXES, _CLEAR, _CLEAR_DIFF):
+                for statement in (*tables.DROP_INDEXES, _CLEAR):
                     connection.execute(statement)
 
     @property

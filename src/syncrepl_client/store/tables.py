@@ -2,7 +2,6 @@
 
 ========================  =============================================================================================
 ``syncrepl_entry``        the copy: one row for each entry, keyed by UUID; a first load in progress stands here too
-``syncrepl_diff``         what a refresh over a copy has brought so far and differs from it
 ``syncrepl_state``        one row: cookie, fingerprint, whether the copy is whole
 ``syncrepl_held``         what a refresh that is held would delete, while somebody decides
 ``syncrepl_marker``       the change marker under which an entry was last found equal to the server's
@@ -15,6 +14,8 @@
 ``syncrepl_copy``         a view: the entries, if the copy is whole
 ========================  =============================================================================================
 
+What a refresh over a copy has brought so far stands in another file; see `staging`.
+
 `key` is a 64-bit number made of a hash of the parent's name and a hash of the first RDN (`ldap.dn.key`), so that one
 index finds an entry by its name and the children of an entry.  It is not unique: names may be held twice for a moment
 while changes are applied, and hashes may collide, so whoever looks up by it compares the name itself.
@@ -26,10 +27,8 @@ from typing import Final
 
 __all__ = [
     "APPLICATION_ID",
-    "CREATE_DIFF_INDEXES",
     "CREATE_KEY_INDEX",
     "CREATE_UUID_INDEX",
-    "DROP_DIFF_INDEXES",
     "DROP_INDEXES",
     "MIGRATIONS",
     "NEW_FILE_ID",
@@ -123,7 +122,10 @@ _VERSION_4: Final = (
     NEW_FILE_ID,
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# What a refresh brings stands in a file of its own.
+_VERSION_5: Final = ("DROP TABLE syncrepl_diff",)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """The statements that lead from each version to the next; version 0 is an empty file."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -133,9 +135,3 @@ SCHEMA_VERSION: Final = len(MIGRATIONS)
 CREATE_UUID_INDEX: Final = "CREATE UNIQUE INDEX syncrepl_entry_uuid ON syncrepl_entry (uuid)"
 CREATE_KEY_INDEX: Final = "CREATE INDEX syncrepl_entry_key ON syncrepl_entry (key)"
 DROP_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_entry_uuid", "DROP INDEX IF EXISTS syncrepl_entry_key")
-
-CREATE_DIFF_INDEXES: Final = (
-    "CREATE INDEX IF NOT EXISTS syncrepl_diff_old ON syncrepl_diff (old_key) WHERE renamed AND NOT done",
-    "CREATE INDEX IF NOT EXISTS syncrepl_diff_new ON syncrepl_diff (new_key) WHERE renamed AND NOT done",
-)
-DROP_DIFF_INDEXES: Final = ("DROP INDEX IF EXISTS syncrepl_diff_old", "DROP INDEX IF EXISTS syncrepl_diff_new")
