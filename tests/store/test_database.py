@@ -393,6 +393,30 @@ def test_a_path_that_leads_back_to_itself_is_an_error_of_the_file(path: Path) ->
     assert caught.value.hint
 
 
+def test_where_there_is_no_room_to_stage_it_is_tried_again(database: Database) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(DBError, match="the data file") as caught, database.staging():
+            pytest.fail("there was room")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.hint
+
+    with database.staging() as connection:
+        connection.execute("INSERT INTO syncrepl_changed VALUES (1, x'00')")
+    assert database.connection.execute("SELECT entry FROM syncrepl_changed").fetchall() == [(1,)]
+
+
+def test_a_name_that_is_taken_where_a_refresh_is_staged_is_an_error(database: Database, path: Path) -> None:
+    taken = path.with_name(f"{path.name}-staged")
+    taken.mkdir()
+    with pytest.raises(DBError, match=r"cannot remove .*-staged") as caught, database.staging():
+        pytest.fail("there was room")
+    assert caught.value.hint
+    taken.rmdir()
+
+
 def test_an_error_of_sqlite_in_a_step_is_one_of_the_file(database: Database) -> None:
     with pytest.raises(DBError, match="no such table"), database.working():
         database.connection.execute("SELECT * FROM no_table")

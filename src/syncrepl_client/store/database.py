@@ -270,7 +270,10 @@ class Database:
             DBError: the disk is full or read-only.
         """
         if not self._staging:
-            staging.attach(self.connection, self.path)
+            try:
+                staging.attach(self.connection, self.path)
+            except sqlite3.Error as error:
+                raise self.translated(error) from error
             self._staging = True
         self._begin("BEGIN")
         with self._to_its_end():

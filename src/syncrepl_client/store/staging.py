@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CREATE_INDEXES", "attach", "clear", "remove"]
 
 _ATTACH: Final = "ATTACH ? AS staged"
+_DETACH: Final = "DETACH staged"
 _SETTINGS: Final = (
     "page_size = 8192",
     # What is taken out of it makes it smaller at once.
@@ -74,6 +75,7 @@ def attach(connection: sqlite3.Connection, path: Path) -> None:
 
     Raises:
         DBError: the file cannot be made.
+        sqlite3.Error: there is no room in it.
     """
     remove(path)
     file = _file(path)
@@ -82,10 +84,14 @@ def attach(connection: sqlite3.Connection, path: Path) -> None:
     except OSError as error:
         raise DBError(f"cannot create {file}: {error.strerror}", hint="check its folder and permissions") from error
     connection.execute(_ATTACH, (f"{file.as_uri()}?mode=rw",))
-    for setting in _SETTINGS:
-        connection.execute(f"PRAGMA staged.{setting}").fetchone()
-    for statement in _TABLES:
-        connection.execute(statement)
+    try:
+        for setting in _SETTINGS:
+            connection.execute(f"PRAGMA staged.{setting}").fetchone()
+        for statement in _TABLES:
+            connection.execute(statement)
+    except BaseException:
+        connection.execute(_DETACH)
+        raise
 
 
 def clear(connection: sqlite3.Connection) -> None:
