@@ -6,8 +6,17 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from syncrepl_client.testing import wire
+from syncrepl_client.testing.connection import read_message
 from tests.between import SIZE, Between, shut
+from tests.network.lies import is_listening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.network.lies import Lie
 
 __all__ = ["Cable"]
 
@@ -27,6 +36,11 @@ class Cable(Between):
         self.trickle: tuple[int, float] | None = None
         # How many more bytes come through before the connections are reset; None for all.
         self.reset_after: int | None = None
+        # What connections that begin are told in the place of the truth, and how often that was.
+        self.lie: Callable[[int], Lie] | None = None
+        self.lied = 0
+        # The connections to which that happens, each with the ids of the searches by which it listens.
+        self._lies: dict[socket.socket, tuple[Callable[[int], Lie], set[int]]] = {}
         super().__init__(port)
 
     def pull(self, *, to_server: bool = True, to_client: bool = True) -> None:
@@ -38,7 +52,16 @@ class Cable(Between):
         """Pass on what comes again."""
         self.to_server = self.to_client = True
 
+    def greet(self, client: socket.socket) -> socket.socket:
+        if self.lie is not None:
+            self._lies[client] = self.lie, set()
+        return client
+
     def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
+        if client in self._lies:
+            with suppress(OSError):
+                self._listen(client, server)
+            return shut(client, server)
         with suppress(OSError):
             while data := client.recv(SIZE):
                 if not self.to_server:
@@ -47,6 +70,10 @@ class Cable(Between):
         return shut(client, server)
 
     def pass_answers(self, server: socket.socket, client: socket.socket) -> None:
+        if client in self._lies:
+            with suppress(OSError):
+                self._lie(server, client)
+            return shut(client, server)
         with suppress(OSError):
             while data := server.recv(self.trickle[0] if self.trickle else SIZE):
                 if not self.to_client:
@@ -57,6 +84,28 @@ class Cable(Between):
                 if self.trickle:
                     time.sleep(self.trickle[1])
         return shut(client, server)
+
+    def _listen(self, client: socket.socket, server: socket.socket) -> None:
+        """Remember who listens, whose answer is a lie."""
+        _, listening = self._lies[client]
+        with client.makefile("rb") as stream:
+            while message := read_message(stream):
+                if is_listening(message):
+                    listening.add(wire.message_id(message))
+                server.sendall(message)
+
+    def _lie(self, server: socket.socket, client: socket.socket) -> None:
+        """Lie to who listens, and say nothing more to him; all else that is asked is answered."""
+        (lie, listening), told = self._lies[client], set[int]()
+        with server.makefile("rb") as stream:
+            while message := read_message(stream):
+                number = wire.message_id(message)
+                if number not in listening:
+                    client.sendall(message)
+                elif number not in told:
+                    told.add(number)
+                    self.lied += 1
+                    client.sendall(b"".join(lie(number)))
 
     def _resets(self, data: bytes, sink: socket.socket) -> bool:
         """Reset the connection in the middle of what is sent, if it is time."""

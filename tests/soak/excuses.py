@@ -32,6 +32,8 @@ class Excuse(Flag):
     """A receiver was in trouble."""
     CLOCK = auto()
     """Its clock was wrong."""
+    LIE = auto()
+    """A server said what is not true."""
     UNTOLD = auto()
     """Its server does not tell everything, so that it compares: 389 Directory Server does not, at any time, and slapd
     does not of what is moved while everything is read."""
@@ -52,6 +54,9 @@ _LINES: Final = (
     ),
     # A slapd that was killed right after a deletion does not know any more how new it was.
     (Excuse.CONNECTION, r"^the refresh reads everything: consumer state is newer than provider!$"),
+    # What it was would quote the server.
+    (Excuse.LIE, rf"^[^ ]+: ProtocolError{_TRY}"),
+    (Excuse.LIE, r"^the session ended: ProtocolError$"),
     (Excuse.SIZE_LIMIT, r"LDAPResultError: .* failed: sizeLimitExceeded \(4\)"),
     (Excuse.FORGOTTEN, r"^the refresh reads everything: the changelog holds changes "),
     (Excuse.DISK, rf"DBError: .*{_DISK}"),

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 from syncrepl_client.cli.exits import ExitCode
 from tests.cli.command import COMMAND, environment
 from tests.convergence.mirror import look
+from tests.network.lies import LIES, half_of_them
 from tests.server import Server, free_port
+from tests.soak.examination import held
 from tests.soak.excuses import Excuse
 from tests.soak.stage import CLIENTS, LINES, SERVICE, SESSION_LOG, Stage
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.network.cable import Cable
+    from tests.network.lies import Lie
 
 __all__ = ["TROUBLES", "Trouble"]
 
@@ -203,10 +206,18 @@ def _of_line(name: str) -> dict[str, Trouble]:
     users = [SERVICE] if name.startswith(SERVICE) else [user for user in _USERS[LINES[name]] if user != SERVICE]
     make = partial(Trouble, parts=frozenset({name}), excused=dict.fromkeys(users, Excuse.CONNECTION))
 
+    lied_to = dict.fromkeys(users, Excuse.CONNECTION | Excuse.LIE)
+
     def with_line(act: Callable[[Cable], object]) -> Callable[[Stage], object]:
         return lambda stage: act(stage.lines[name])
 
-    return {
+    table = {
+        f"{name}: {what}": make(
+            begin=partial(_lie, name=name, lie=lie), end=with_line(_tell_the_truth), excused=lied_to
+        )
+        for what, lie in (*LIES.items(), ("half of them are there", None))
+    }
+    return table | {
         f"{name}: cut": make(begin=with_line(_cut), end=lambda stage: _mend(stage, name)),
         f"{name}: the cable is pulled": make(begin=with_line(lambda line: line.pull()), end=with_line(_plug)),
         f"{name}: nothing comes to the server": make(
@@ -224,6 +235,18 @@ def _of_line(name: str) -> dict[str, Trouble]:
             end=with_line(lambda line: setattr(line, "trickle", None)),
         ),
     }
+
+
+def _lie(stage: Stage, *, name: str, lie: Callable[[int], Lie] | None) -> None:
+    """Let a server lie; without a lie it says that half of the entries are not there."""
+    line = stage.lines[name]
+    line.lie = lie or half_of_them([*held(stage.servers[LINES[name]])][::2])
+    line.cut()
+
+
+def _tell_the_truth(line: Cable) -> None:
+    line.lie = None
+    line.cut()
 
 
 def _cut(line: Cable) -> None:

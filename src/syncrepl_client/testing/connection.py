@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BufferedReader
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "read_message"]
 
 _LONG_FORM: Final = 0x80
 _LARGEST_REQUEST: Final = 1 << 24
@@ -80,7 +80,7 @@ class Connection:
     def _read(self, received: Callable[[bytes], None], closed: Callable[[], None]) -> None:
         try:
             with self._sock.makefile("rb") as stream, contextlib.suppress(OSError):
-                while (data := _read_message(stream)) is not None:
+                while (data := read_message(stream)) is not None:
                     received(data)
         finally:
             closed()
@@ -108,7 +108,7 @@ class Connection:
                 break
 
 
-def _read_message(stream: BufferedReader) -> bytes | None:
+def read_message(stream: BufferedReader) -> bytes | None:
     """Read one LDAPMessage; None at the end of the stream, or where none begins."""
     head = stream.read(2)
     if len(head) < 2:  # noqa: PLR2004 - a tag and the first octet of a length

@@ -30,6 +30,7 @@ __all__ = [
     "info",
     "intermediate",
     "message",
+    "message_id",
     "new_cookie",
     "operation_tag",
     "phase_end",
@@ -186,6 +187,17 @@ def split(stream: bytes) -> tuple[bytes, ...]:
         pieces.append(stream[pos:end])
         pos = end
     return tuple(pieces)
+
+
+def message_id(data: bytes) -> int:
+    """Return the id of a message.
+
+    Raises:
+        ProtocolError: it is malformed.
+    """
+    _, start, end = ber.read(data, 0, len(data))
+    _, id_start, id_end = ber.read(data, start, end)
+    return ber.read_integer(data, id_start, id_end)
 
 
 def operation_tag(data: bytes) -> int:
