@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 from syncrepl_client.testing import wire
 from syncrepl_client.testing.connection import read_message
+from syncrepl_client.testing.requests import decode_request
 from tests.between import SIZE, Between, shut
-from tests.network.lies import is_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.network.lies import Lie
 
 __all__ = ["Cable"]
@@ -37,10 +35,10 @@ class Cable(Between):
         # How many more bytes come through before the connections are reset; None for all.
         self.reset_after: int | None = None
         # What connections that begin are told in the place of the truth, and how often that was.
-        self.lie: Callable[[int], Lie] | None = None
+        self.lie: Lie | None = None
         self.lied = 0
-        # The connections to which that happens, each with the ids of the searches by which it listens.
-        self._lies: dict[socket.socket, tuple[Callable[[int], Lie], set[int]]] = {}
+        # The connections to which that happens, each with the ids of the requests that it answers.
+        self._lies: dict[socket.socket, tuple[Lie, set[int]]] = {}
         super().__init__(port)
 
     def pull(self, *, to_server: bool = True, to_client: bool = True) -> None:
@@ -60,7 +58,7 @@ class Cable(Between):
     def pass_requests(self, client: socket.socket, server: socket.socket) -> None:
         if client in self._lies:
             with suppress(OSError):
-                self._listen(client, server)
+                self._ask(client, server)
             return shut(client, server)
         with suppress(OSError):
             while data := client.recv(SIZE):
@@ -85,27 +83,28 @@ class Cable(Between):
                     time.sleep(self.trickle[1])
         return shut(client, server)
 
-    def _listen(self, client: socket.socket, server: socket.socket) -> None:
-        """Remember who listens, whose answer is a lie."""
-        _, listening = self._lies[client]
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        """Remember which requests are answered by the lie."""
+        lie, lied_to = self._lies[client]
         with client.makefile("rb") as stream:
             while message := read_message(stream):
-                if is_listening(message):
-                    listening.add(wire.message_id(message))
+                request = decode_request(message)
+                if lie.to(request):
+                    lied_to.add(request.message_id)
                 server.sendall(message)
 
     def _lie(self, server: socket.socket, client: socket.socket) -> None:
-        """Lie to who listens, and say nothing more to him; all else that is asked is answered."""
-        (lie, listening), told = self._lies[client], set[int]()
+        """Lie, once to each request, and say nothing more to it; the others are answered."""
+        (lie, lied_to), told = self._lies[client], set[int]()
         with server.makefile("rb") as stream:
             while message := read_message(stream):
                 number = wire.message_id(message)
-                if number not in listening:
+                if number not in lied_to:
                     client.sendall(message)
                 elif number not in told:
                     told.add(number)
                     self.lied += 1
-                    client.sendall(b"".join(lie(number)))
+                    client.sendall(b"".join(lie.says(number)))
 
     def _resets(self, data: bytes, sink: socket.socket) -> bool:
         """Reset the connection in the middle of what is sent, if it is time."""

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from syncrepl_client import Backoff, Heartbeat, Retention, Syncrepl, SyncreplMode, awatch, subscribe, watch
+from syncrepl_client import Backoff, Heartbeat, MaxDeletes, Retention, Syncrepl, SyncreplMode, awatch, subscribe, watch
 from syncrepl_client.connection.access import Timeouts
 from syncrepl_client.exceptions import SyncreplError
 from tests.convergence.mirror import Mirror, dump
@@ -39,7 +39,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "heartbeat": Heartbeat(1.0, 2.0),
     "timeouts": Timeouts(connect=2, tls=2, bind=2, answer=5),
     "patience": 5.0,
-    # Trees are deleted whole.
+    # Trees are deleted whole; one of them asks before.
     "max_deletes": None,
     "changelog": _KEPT,
     # Asked for by 389 Directory Server.
@@ -90,7 +90,8 @@ def watcher(data: str, told: Path, url: str, *providers: str) -> None:
     stopped = threading.Event()
     _on_term(stopped.set)
     teller = Teller(told)
-    for change in watch(url, data, subscription="watcher", stop_event=stopped, providers=providers, **_OPTIONS):
+    options = _OPTIONS | {"max_deletes": MaxDeletes()}
+    for change in watch(url, data, subscription="watcher", stop_event=stopped, providers=providers, **options):
         teller.tell(change)
 
 

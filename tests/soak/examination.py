@@ -13,6 +13,7 @@ from tests.convergence.mirror import Content, content_of, contradicts_itself, lo
 from tests.sinks.folding import folded, same_values
 from tests.soak.chapters import BASE, FILTER
 from tests.soak.clients import digest
+from tests.soak.deletions import decide
 from tests.soak.stage import SINKS
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def come_to_rest(stage: Stage) -> str:
         if time.monotonic() >= reload_at:
             stage.reload_service()
             reload_at = time.monotonic() + _RELOAD_EVERY
+        decide(stage, pair)
         wrong = _unequal(stage, contents) or _undelivered(stage)
         if not wrong or time.monotonic() > deadline:
             break

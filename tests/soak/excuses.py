@@ -34,6 +34,10 @@ class Excuse(Flag):
     """Its clock was wrong."""
     LIE = auto()
     """A server said what is not true."""
+    MANY = auto()
+    """So many entries are gone that it asks before it deletes them; the watcher does, at any time."""
+    PASSWORD = auto()
+    """A server has refused its password."""
     UNTOLD = auto()
     """Its server does not tell everything, so that it compares: 389 Directory Server does not, at any time, and slapd
     does not of what is moved while everything is read."""
@@ -57,6 +61,9 @@ _LINES: Final = (
     # What it was would quote the server.
     (Excuse.LIE, rf"^[^ ]+: ProtocolError{_TRY}"),
     (Excuse.LIE, r"^the session ended: ProtocolError$"),
+    (Excuse.MANY, r"^a refresh that would delete \d+ of \d+ entries is held; nothing was changed$"),
+    (Excuse.MANY, r"MassDeletionHeld: "),
+    (Excuse.PASSWORD, r"InvalidCredentials: "),
     (Excuse.SIZE_LIMIT, r"LDAPResultError: .* failed: sizeLimitExceeded \(4\)"),
     (Excuse.FORGOTTEN, r"^the refresh reads everything: the changelog holds changes "),
     (Excuse.DISK, rf"DBError: .*{_DISK}"),
@@ -95,4 +102,6 @@ def excused(program: str, line: str, excuse: Excuse) -> bool:
         return True
     if program == "asynchronous" or _OTHER in record.get("url", ""):
         excuse |= Excuse.UNTOLD
+    if program == "watcher":
+        excuse |= Excuse.MANY
     return any(need & excuse and re.search(pattern, record["message"]) for need, pattern in _LINES)

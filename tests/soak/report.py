@@ -27,6 +27,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield f"told to {name}: {told['changes']} changes, {told['repeats']} of them again"
     for name, count in outcome.received.items():
         yield f"sink {name}: {count} events"
+    decided = ", ".join(f"{count} {what}" for what, count in sorted(outcome.decided.items()))
+    yield f"lies told: {outcome.lies}; decisions about refreshes that were held: {decided or 'none'}"
     for name, samples in outcome.vitals.items():
         yield f"{name}: {outcome.lives[name]} lives" + (
             f"; in the last one, in {len(samples)} moments of rest, from {samples[0]} to {samples[-1]}"

@@ -55,6 +55,8 @@ class Outcome:
     troubles: Counter[str] = field(default_factory=Counter)
     received: Counter[str] = field(default_factory=Counter)
     told: dict[str, Counter[str]] = field(default_factory=dict)
+    lies: int = 0
+    decided: Counter[str] = field(default_factory=Counter)
     lives: dict[str, int] = field(default_factory=dict)
     vitals: dict[str, list[Vitals]] = field(default_factory=dict)
     seconds: float = 0.0
@@ -185,6 +187,8 @@ class _Run:
         stage, outcome = self._stage, self._outcome
         complaints, received = check_sinks(stage)
         outcome.received.update(received)
+        outcome.lies += sum(line.lied for line in stage.lines.values())
+        outcome.decided.update(stage.decided.values())
         for name, told in self._told.items():
             outcome.told[name] = outcome.told.get(name, Counter()) + Counter(changes=told.changes, repeats=told.repeats)
         for name, program in stage.programs.items():

@@ -79,6 +79,8 @@ class Stage:
         self.disks: dict[str, Disk] = {}
         self.receivers: dict[str, Receiver] = {}
         self.programs: dict[str, Program] = {}
+        # What became of the refreshes that were held, by their numbers.
+        self.decided: dict[int, str] = {}
 
     # --- how it begins and ends ---------------------------------------------------------------------------------------
 

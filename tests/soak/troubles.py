@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.cli.exits import ExitCode
-from tests.cli.command import COMMAND, environment
 from tests.convergence.mirror import look
 from tests.network.lies import LIES, half_of_them
 from tests.server import Server, free_port
+from tests.soak.deletions import WATCHER, command, lose_many
 from tests.soak.examination import held
 from tests.soak.excuses import Excuse
 from tests.soak.stage import CLIENTS, LINES, SERVICE, SESSION_LOG, Stage
@@ -78,6 +77,13 @@ def _all() -> dict[str, Trouble]:
     for name in _OWN_FILES:
         table |= _of_file(name)
     table |= _of_receivers()
+    table["many are deleted while watcher is away"] = Trouble(
+        begin=lose_many,
+        parts=frozenset({WATCHER, "first", "second"}),
+        lasts=(0.0, 0.1),
+        excused={WATCHER: Excuse.MANY},
+        ends_program=True,
+    )
     return table
 
 
@@ -206,7 +212,7 @@ def _of_line(name: str) -> dict[str, Trouble]:
     users = [SERVICE] if name.startswith(SERVICE) else [user for user in _USERS[LINES[name]] if user != SERVICE]
     make = partial(Trouble, parts=frozenset({name}), excused=dict.fromkeys(users, Excuse.CONNECTION))
 
-    lied_to = dict.fromkeys(users, Excuse.CONNECTION | Excuse.LIE)
+    lied_to = dict.fromkeys(users, Excuse.CONNECTION | Excuse.LIE | Excuse.PASSWORD)
 
     def with_line(act: Callable[[Cable], object]) -> Callable[[Stage], object]:
         return lambda stage: act(stage.lines[name])
@@ -237,7 +243,7 @@ def _of_line(name: str) -> dict[str, Trouble]:
     }
 
 
-def _lie(stage: Stage, *, name: str, lie: Callable[[int], Lie] | None) -> None:
+def _lie(stage: Stage, *, name: str, lie: Lie | None) -> None:
     """Let a server lie; without a lie it says that half of the entries are not there."""
     line = stage.lines[name]
     line.lie = lie or half_of_them([*held(stage.servers[LINES[name]])][::2])
@@ -321,15 +327,9 @@ def _of_file(name: str) -> dict[str, Trouble]:
     }
 
 
-def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60, env=environment()
-    )
-
-
 def _second_owner(stage: Stage, name: str) -> None:
     """Start a second consumer on a file that has one; it must be refused."""
-    done = _command("sync", f"ldap://127.0.0.1:{free_port()}/dc=nowhere", str(stage.data(name)))
+    done = command("sync", f"ldap://127.0.0.1:{free_port()}/dc=nowhere", str(stage.data(name)))
     refused = done.returncode not in {ExitCode.OK, ExitCode.USAGE}
     assert refused, f"a second consumer of {name} was not refused: {done.returncode} {done.stderr[-1000:]}"
 
@@ -338,7 +338,7 @@ def _backup(stage: Stage, name: str) -> None:
     """Copy a data file while it is in use; the copy must be sound, and the same inside."""
     target = stage.folder / f"{name}.backup"
     target.unlink(missing_ok=True)
-    done = _command("backup", str(stage.data(name)), str(target))
+    done = command("backup", str(stage.data(name)), str(target))
     assert done.returncode == ExitCode.OK, f"no backup of {name}: {done.returncode} {done.stderr[-1000:]}"
     with closing(sqlite3.connect(target)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
