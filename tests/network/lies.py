@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from uuid import UUID
 
-__all__ = ["LIES", "Lie", "half_of_them"]
+__all__ = ["LIES", "WRONG_PASSWORD", "Lie", "half_of_them"]
 
 _BUSY: Final = 51
 _UNAVAILABLE: Final = 52
@@ -79,6 +79,8 @@ LIES: Final = {
     "everything must be read again": Lie(lambda number: [wire.done(number, _REFRESH_REQUIRED)]),
     "the server is busy": Lie(lambda number: [wire.done(number, _BUSY)]),
     "the server says good-bye": Lie(lambda _: [wire.disconnection(_UNAVAILABLE)]),
-    "the password is wrong": Lie(lambda number: [_refused(number)], to=_is_bind),
 }
-"""The lies, by what they say."""
+"""The lies about the content, by what they say."""
+
+WRONG_PASSWORD: Final = Lie(lambda number: [_refused(number)], to=_is_bind)
+"""The lie that a password is wrong."""

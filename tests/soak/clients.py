@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from syncrepl_client import Change, Entry
 
-__all__ = ["digest", "main"]
+__all__ = ["digest", "main", "state_of"]
 
 # Small, so that old changes are taken away while there are new ones.
 _KEPT: Final = Retention(octets=4 << 20)
@@ -61,12 +61,12 @@ class Teller:
 
     def tell(self, change: Change) -> None:
         """Write a change down."""
-        before, after = _state(change.before), _state(change.after)
+        before, after = state_of(change.before), state_of(change.after)
         line = json.dumps([change.sequence, str(change.uuid), type(change).__name__, before, after])
         self._file.write(line.encode() + b"\n")
 
 
-def _state(entry: Entry | None) -> list[str] | None:
+def state_of(entry: Entry | None) -> list[str] | None:
     return None if entry is None else [entry.dn, digest(entry.attributes)]
 
 

@@ -12,7 +12,6 @@ from syncrepl_client.envelope.plain import Plain
 from tests.convergence.mirror import Content, content_of, contradicts_itself, look, respelled
 from tests.sinks.folding import folded, same_values
 from tests.soak.chapters import BASE, FILTER
-from tests.soak.clients import digest
 from tests.soak.deletions import decide
 from tests.soak.stage import SINKS
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from tests.server import Server
     from tests.soak.stage import Stage
 
-__all__ = ["Apart", "Damaged", "Told", "check_sinks", "come_to_rest", "held"]
+__all__ = ["Apart", "Damaged", "check_sinks", "come_to_rest", "held"]
 
 # A server that says nothing is given up after a minute.
 _PATIENCE: Final = 120.0
@@ -116,61 +115,6 @@ def _undelivered(stage: Stage) -> str:
 
 
 # --- what leads to it -------------------------------------------------------------------------------------------------
-
-
-class Told:
-    """What a client was told, in the file that it writes; read on after each round."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read = 0
-        self._last: dict[str, int] = {}
-        self.state: dict[str, tuple[str, str]] = {}
-        self.changes = self.repeats = 0
-
-    def read(self) -> None:
-        """Follow what is new; each change fits what was there before it."""
-        octets = self._path.read_bytes()[self._read :]
-        whole = octets[: octets.rfind(b"\n") + 1]
-        self._read += len(whole)
-        lines = whole.splitlines()
-        for number, line in enumerate(lines):
-            try:
-                said = json.loads(line) if line else "begin"
-            except ValueError:
-                # The client died in the middle of it, and another one has begun.
-                assert b'"begin"' in lines[number + 1 : number + 3], line
-                continue
-            if said != "begin":
-                self._follow(*said)
-
-    def _follow(self, sequence: int, uuid: str, kind: str, before: Any, after: Any) -> None:
-        if sequence <= self._last.get(uuid, -1):
-            self.repeats += 1
-            return
-        self.changes += 1
-        self._last[uuid] = sequence
-        told = (sequence, uuid, kind, before, after)
-        was = self.state.pop(uuid, None)
-        assert was == (before and tuple(before)), f"{told} does not fit {was}"
-        if after is not None:
-            self.state[uuid] = tuple(after)
-
-    def check(self, path: Path) -> str:
-        """Compare what it leads to with a copy."""
-        copy = look(path).copy
-        expected = {str(uuid): (dn, _digest(values)) for uuid, (dn, values) in copy.items()}
-        wrong = [uuid for uuid in expected.keys() | self.state.keys() if expected.get(uuid) != self.state.get(uuid)]
-        return (
-            f"{len(wrong)} entries are not what was told: "
-            + "; ".join(f"{uuid}: {expected.get(uuid)}, told {self.state.get(uuid)}" for uuid in wrong[:3])
-            if wrong
-            else ""
-        )
-
-
-def _digest(values: dict[str, list[str]]) -> str:
-    return digest({name: [bytes.fromhex(value) for value in of_it] for name, of_it in values.items()})
 
 
 def check_sinks(stage: Stage) -> tuple[list[str], dict[str, int]]:

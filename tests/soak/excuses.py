@@ -36,6 +36,8 @@ class Excuse(Flag):
     """A server said what is not true."""
     MANY = auto()
     """So many entries are gone that it asks before it deletes them; the watcher does, at any time."""
+    OVERTAKEN = auto()
+    """A reader of its changelog was away for too long; that of the callbacks has one, at any time."""
     PASSWORD = auto()
     """A server has refused its password."""
     UNTOLD = auto()
@@ -63,6 +65,10 @@ _LINES: Final = (
     (Excuse.LIE, r"^the session ended: ProtocolError$"),
     (Excuse.MANY, r"^a refresh that would delete \d+ of \d+ entries is held; nothing was changed$"),
     (Excuse.MANY, r"MassDeletionHeld: "),
+    (
+        Excuse.OVERTAKEN,
+        r"^the subscription 'laggard' has not read the changes up to number \d+, ",
+    ),
     (Excuse.PASSWORD, r"InvalidCredentials: "),
     (Excuse.SIZE_LIMIT, r"LDAPResultError: .* failed: sizeLimitExceeded \(4\)"),
     (Excuse.FORGOTTEN, r"^the refresh reads everything: the changelog holds changes "),
@@ -102,6 +108,8 @@ def excused(program: str, line: str, excuse: Excuse) -> bool:
         return True
     if program == "asynchronous" or _OTHER in record.get("url", ""):
         excuse |= Excuse.UNTOLD
+    if program == "callbacks":
+        excuse |= Excuse.OVERTAKEN
     if program == "watcher":
         excuse |= Excuse.MANY
     return any(need & excuse and re.search(pattern, record["message"]) for need, pattern in _LINES)

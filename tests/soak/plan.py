@@ -17,7 +17,7 @@ from tests.soak.chapters import Operation, operations
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.soak.troubles import Trouble
+    from tests.soak.trouble import Trouble
 
 __all__ = ["Due", "Happening", "Plan", "Round", "make_plan"]
 

@@ -1,4 +1,4 @@
-"""`Program`: one of the processes whose package this is, with a disk and a clock that are its own; and its log."""
+"""`Program`: one of the processes whose package this is, with a disk and a system that are its own; and its log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Sequence
 
-__all__ = ["Clock", "Disk", "Ended", "Program", "build_clock"]
+__all__ = ["Disk", "Ended", "Program", "System", "build_system"]
 
 ROOT: Final = Path(__file__).parent.parent.parent
 _STOP: Final = 20.0
+# How far the clock is off, and whether no host is found.
+_TOLD: Final = struct.Struct("qq")
 _AGAIN: Final = 0.3
 _YOUNG: Final = 10.0
 
@@ -68,27 +71,35 @@ class Disk:
         self._run("umount", "--lazy", str(self.point))
 
 
-def build_clock(folder: Path) -> Path:
-    """Compile the clock that can be put forward and back."""
-    library = folder / "clock.so"
-    source = Path(__file__).parent / "clock.c"
+def build_system(folder: Path) -> Path:
+    """Compile what stands between programs and their system."""
+    library = folder / "system.so"
+    source = Path(__file__).parent / "system.c"
     subprocess.run([find_program("gcc", "gcc"), "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     return library
 
 
-class Clock:
-    """The clock of a program."""
+class System:
+    """What a program is told by its system: the time of the day, and where hosts are."""
 
     def __init__(self, file: Path, library: Path) -> None:
         self._file = file
-        self.set(0)
-        self.environment = {"LD_PRELOAD": str(library), "SOAK_CLOCK": str(file)}
+        file.write_bytes(_TOLD.pack(0, 0))
+        self.environment = {"LD_PRELOAD": str(library), "SOAK_SYSTEM": str(file)}
 
-    def set(self, seconds: int) -> None:
-        """Let it be so much fast, or slow if it is negative."""
+    def set_clock(self, seconds: int) -> None:
+        """Let the clock be so much fast, or slow if it is negative."""
+        self._put(0, seconds)
+
+    def set_names(self, *, known: bool) -> None:
+        """Let hosts be found by their names, or not."""
+        self._put(1, int(not known))
+
+    def _put(self, place: int, number: int) -> None:
         # In place: it is mapped.
-        with self._file.open("r+b" if self._file.exists() else "wb") as file:
-            file.write(struct.pack("q", seconds))
+        with self._file.open("r+b") as file:
+            file.seek(8 * place)
+            file.write(number.to_bytes(8, sys.byteorder, signed=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +117,16 @@ class Program:
     Args:
         name: in reports.
         command: what is run.
-        folder: where its log and its clock are.
-        clock: what tells it the time of the day.
+        folder: where its log is.
+        system: what tells it the time of the day, and where hosts are.
         variables: of its environment.
     """
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, clock: Clock, **variables: str) -> None:
+    def __init__(self, name: str, command: Sequence[str], folder: Path, system: System, **variables: str) -> None:
         self.name = name
-        self.clock = clock
+        self.system = system
         self._command = command
-        self._environment = environment(**clock.environment, **variables)
+        self._environment = environment(**system.environment, **variables)
         self._environment["PYTHONPATH"] += f":{ROOT}"
         self._log = folder / f"{name}.log"
         self._read = 0

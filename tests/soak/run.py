@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tests.convergence.mirror import look
-from tests.soak.examination import Apart, Damaged, Told, check_sinks, come_to_rest
+from tests.soak.examination import Apart, Damaged, check_sinks, come_to_rest
 from tests.soak.excuses import Excuse, excused, unexplained
 from tests.soak.pen import Gate, Pen, Writer
 from tests.soak.stage import CLIENTS, Stage
+from tests.soak.told import Told
 from tests.soak.troubles import TROUBLES
 from tests.soak.vitals import Vitals, grown
 
@@ -191,6 +192,11 @@ class _Run:
         outcome.decided.update(stage.decided.values())
         for name, told in self._told.items():
             outcome.told[name] = outcome.told.get(name, Counter()) + Counter(changes=told.changes, repeats=told.repeats)
+        stage.laggard.read()
+        outcome.told["laggard"] = outcome.told.get("laggard", Counter()) + Counter(
+            changes=stage.laggard.changes, repeats=stage.laggard.repeats, lost=stage.laggard.lost
+        )
+        complaints += [f"laggard: {wrong}" for wrong in [stage.laggard.check(stage.data("callbacks"))] if wrong]
         for name, program in stage.programs.items():
             outcome.lives[name] = outcome.lives.get(name, 0) + len(program.lives)
             for life in program.lives:

@@ -22,7 +22,8 @@ from tests.sinks.postgresql_server import stop_shared
 from tests.sinks.receivers import Rotated
 from tests.soak.chapters import BASE, FILTER, begin
 from tests.soak.pen import Gate, Pen
-from tests.soak.programs import Clock, Disk, Program, build_clock
+from tests.soak.programs import Disk, Program, System, build_system
+from tests.soak.told import Laggard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,7 +110,7 @@ class Stage:
         self._stack.callback(self.gate.close)
         for name, server in LINES.items():
             self.lines[name] = self._stack.enter_context(Cable(self.servers[server].port))
-        self._library = build_clock(self.folder)
+        self._library = build_system(self.folder)
         for name in (SERVICE, "callbacks", "watcher", "asynchronous", "files"):
             self.disks[name] = disk = Disk(self.folder / name, _MEGABYTES)
             self._stack.callback(disk.close)
@@ -119,6 +120,7 @@ class Stage:
         for program in self.programs.values():
             self._stack.callback(program.kill)
             program.start()
+        self.laggard = Laggard(self.data("callbacks"))
         self._keeper.start()
 
     def _make_receivers(self) -> None:
@@ -168,8 +170,8 @@ class Stage:
         self._add(name, [sys.executable, "-m", "tests.soak.clients", name, str(path), str(self.told(name)), *urls])
 
     def _add(self, name: str, command: list[str], **variables: str) -> None:
-        clock = Clock(self.folder / f"{name}.clock", self._library)
-        self.programs[name] = Program(name, command, self.folder, clock, **variables)
+        system = System(self.folder / f"{name}.system", self._library)
+        self.programs[name] = Program(name, command, self.folder, system, **variables)
 
     def _keep(self) -> None:
         """Start again whoever ends by itself."""

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from tests.soak.chapters import Operation
-from tests.soak.examination import Told
 from tests.soak.excuses import Excuse, unexplained
 from tests.soak.plan import Due, Happening, Plan, Round, make_plan
 from tests.soak.smaller import smaller
+from tests.soak.told import Told
 from tests.soak.troubles import TROUBLES
 from tests.soak.vitals import Vitals, grown
 

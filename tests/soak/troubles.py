@@ -11,56 +11,26 @@ import signal
 import sqlite3
 import time
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.cli.exits import ExitCode
 from tests.convergence.mirror import look
-from tests.network.lies import LIES, half_of_them
 from tests.server import Server, free_port
 from tests.soak.deletions import WATCHER, command, lose_many
-from tests.soak.examination import held
 from tests.soak.excuses import Excuse
+from tests.soak.line_troubles import of_line, of_names
 from tests.soak.stage import CLIENTS, LINES, SERVICE, SESSION_LOG, Stage
+from tests.soak.trouble import USERS, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from tests.network.cable import Cable
-    from tests.network.lies import Lie
 
-__all__ = ["TROUBLES", "Trouble"]
+__all__ = ["TROUBLES"]
 
-# Who asks which server, by the lines, and who reads the file of another.
-_USERS: Final = {
-    "first": (SERVICE, "callbacks", "watcher"),
-    "second": (SERVICE, "watcher"),
-    "other": (SERVICE, "asynchronous"),
-}
 _OWN_FILES: Final = ("callbacks", "watcher", "asynchronous")
 _DAY: Final = 86_400
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """Something that goes wrong.
-
-    Args:
-        begin: lets it go wrong.
-        end: puts it right.
-        parts: what nobody else may trouble meanwhile.
-        lasts: how many seconds, from and to.
-        excused: what may be in the logs, by program.
-        ends_program: whether a program ends by it whose growth is measured.
-    """
-
-    begin: Callable[[Stage], object]
-    end: Callable[[Stage], object] = lambda _: None
-    parts: frozenset[str]
-    lasts: tuple[float, float] = (0.3, 3.0)
-    excused: Mapping[str, Excuse]
-    ends_program: bool = False
 
 
 def _all() -> dict[str, Trouble]:
@@ -70,13 +40,20 @@ def _all() -> dict[str, Trouble]:
     for name in (SERVICE, *CLIENTS):
         table |= _of_program(name)
     for name in LINES:
-        table |= _of_line(name)
+        table |= of_line(name)
     for name in (SERVICE, *_OWN_FILES):
         table |= _of_disk(name)
         table |= _of_clock(name)
+        table |= of_names(name)
     for name in _OWN_FILES:
         table |= _of_file(name)
     table |= _of_receivers()
+    table["laggard reads on"] = Trouble(
+        begin=lambda stage: stage.laggard.read(),
+        parts=frozenset({"callbacks", "laggard"}),
+        lasts=(0.0, 0.1),
+        excused={},
+    )
     table["many are deleted while watcher is away"] = Trouble(
         begin=lose_many,
         parts=frozenset({WATCHER, "first", "second"}),
@@ -91,7 +68,7 @@ def _all() -> dict[str, Trouble]:
 
 
 def _of_server(name: str) -> dict[str, Trouble]:
-    make = partial(Trouble, parts=frozenset({name}), excused=dict.fromkeys(_USERS[name], Excuse.CONNECTION))
+    make = partial(Trouble, parts=frozenset({name}), excused=dict.fromkeys(USERS[name], Excuse.CONNECTION))
 
     def with_server(act: Callable[[Any], object]) -> Callable[[Stage], object]:
         def gated(stage: Stage) -> None:
@@ -118,7 +95,7 @@ def _of_server(name: str) -> dict[str, Trouble]:
         table["other forgets its changelog"] = make(
             begin=with_server(lambda server: _set(server, changelog_max_age="1s", changelog_trim_interval=1)),
             end=with_server(lambda server: _set(server, changelog_max_age=None, changelog_trim_interval=None)),
-            excused=dict.fromkeys(_USERS[name], Excuse.CONNECTION | Excuse.FORGOTTEN),
+            excused=dict.fromkeys(USERS[name], Excuse.CONNECTION | Excuse.FORGOTTEN),
         )
         return table
     table[f"{name} forgets what was deleted"] = make(
@@ -128,7 +105,7 @@ def _of_server(name: str) -> dict[str, Trouble]:
     table[f"{name} gives only so many entries"] = make(
         begin=with_server(lambda server: _set(server, sizelimit="20")),
         end=with_server(lambda server: _set(server, sizelimit="unlimited")),
-        excused=dict.fromkeys(_USERS[name], Excuse.CONNECTION | Excuse.SIZE_LIMIT),
+        excused=dict.fromkeys(USERS[name], Excuse.CONNECTION | Excuse.SIZE_LIMIT),
     )
     if name == "second":
         table["second lags behind"] = make(
@@ -205,71 +182,6 @@ def _kill_often(stage: Stage, name: str) -> None:
     stage.programs[name].start()
 
 
-# --- lines ------------------------------------------------------------------------------------------------------------
-
-
-def _of_line(name: str) -> dict[str, Trouble]:
-    users = [SERVICE] if name.startswith(SERVICE) else [user for user in _USERS[LINES[name]] if user != SERVICE]
-    make = partial(Trouble, parts=frozenset({name}), excused=dict.fromkeys(users, Excuse.CONNECTION))
-
-    lied_to = dict.fromkeys(users, Excuse.CONNECTION | Excuse.LIE | Excuse.PASSWORD)
-
-    def with_line(act: Callable[[Cable], object]) -> Callable[[Stage], object]:
-        return lambda stage: act(stage.lines[name])
-
-    table = {
-        f"{name}: {what}": make(
-            begin=partial(_lie, name=name, lie=lie), end=with_line(_tell_the_truth), excused=lied_to
-        )
-        for what, lie in (*LIES.items(), ("half of them are there", None))
-    }
-    return table | {
-        f"{name}: cut": make(begin=with_line(_cut), end=lambda stage: _mend(stage, name)),
-        f"{name}: the cable is pulled": make(begin=with_line(lambda line: line.pull()), end=with_line(_plug)),
-        f"{name}: nothing comes to the server": make(
-            begin=with_line(lambda line: line.pull(to_client=False)), end=with_line(_plug)
-        ),
-        f"{name}: nothing comes from the server": make(
-            begin=with_line(lambda line: line.pull(to_server=False)), end=with_line(_plug)
-        ),
-        f"{name}: reset in the middle of a message": make(
-            begin=with_line(lambda line: setattr(line, "reset_after", 333)),
-            end=with_line(lambda line: setattr(line, "reset_after", None)),
-        ),
-        f"{name}: a few bytes at a time": make(
-            begin=with_line(lambda line: setattr(line, "trickle", (50, 0.005))),
-            end=with_line(lambda line: setattr(line, "trickle", None)),
-        ),
-    }
-
-
-def _lie(stage: Stage, *, name: str, lie: Lie | None) -> None:
-    """Let a server lie; without a lie it says that half of the entries are not there."""
-    line = stage.lines[name]
-    line.lie = lie or half_of_them([*held(stage.servers[LINES[name]])][::2])
-    line.cut()
-
-
-def _tell_the_truth(line: Cable) -> None:
-    line.lie = None
-    line.cut()
-
-
-def _cut(line: Cable) -> None:
-    line.server_port = free_port()
-    line.cut()
-
-
-def _mend(stage: Stage, name: str) -> None:
-    stage.lines[name].server_port = stage.servers[LINES[name]].port
-
-
-def _plug(line: Cable) -> None:
-    line.plug()
-    # The service asks only each minute whether a silent server is there; a router that is back knows no connections.
-    line.cut()
-
-
 # --- disks, clocks and files ------------------------------------------------------------------------------------------
 
 
@@ -308,7 +220,7 @@ def _of_clock(name: str) -> dict[str, Trouble]:
     def put(seconds: int) -> Callable[[Stage], None]:
         def act(stage: Stage) -> None:
             for one in together:
-                stage.programs[one].clock.set(seconds)
+                stage.programs[one].system.set_clock(seconds)
 
         return act
 
