@@ -8,6 +8,7 @@ happens.  After each round everything comes to rest: then each copy is its direc
 nothing has grown.
 
 ``chapters``, ``plan``: what will happen, made of a seed alone.  ``stage``, ``programs``, ``clients``: who takes part.
-``pen``, ``troubles``: what is done to them.  ``examination``, ``vitals``, ``excuses``: what must be so afterwards.
+``pen``, ``troubles``, ``line_troubles``, ``deletions``: what is done to them.  ``examination``, ``told``, ``vitals``,
+``excuses``: what must be so afterwards.
 ``run`` does all of that, ``smaller`` looks for less that fails as well.
 """

@@ -74,12 +74,18 @@ def _on_term(act: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: act())
 
 
-def callbacks(data: str, _told: Path, url: str, *providers: str) -> None:
+def _traced(told: Path) -> dict[str, Any]:
+    """Return the options of a client that keeps what goes over its line, for who looks for a failure."""
+    trace = told.with_suffix(".trace").open("a", buffering=1)
+    return _OPTIONS | {"trace": lambda line: trace.write(f"{time.time():.4f} {line}\n")}
+
+
+def callbacks(data: str, told: Path, url: str, *providers: str) -> None:
     """Keep a table."""
     # Also while it is opened.
     _on_term(lambda: sys.exit(0))
     mode = SyncreplMode.REFRESH_AND_PERSIST
-    with Syncrepl(data, Mirror, mode, url, reconnect=True, providers=providers, **_OPTIONS) as client:
+    with Syncrepl(data, Mirror, mode, url, reconnect=True, providers=providers, **_traced(told)) as client:
         _on_term(client.please_stop)
         while client.poll(0.5):
             pass
@@ -90,7 +96,7 @@ def watcher(data: str, told: Path, url: str, *providers: str) -> None:
     stopped = threading.Event()
     _on_term(stopped.set)
     teller = Teller(told)
-    options = _OPTIONS | {"max_deletes": MaxDeletes()}
+    options = _traced(told) | {"max_deletes": MaxDeletes()}
     for change in watch(url, data, subscription="watcher", stop_event=stopped, providers=providers, **options):
         teller.tell(change)
 
@@ -115,7 +121,7 @@ async def _asynchronous(data: str, told: Path, url: str, *providers: str) -> Non
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     teller = Teller(told)
     # What the stream of 389 Directory Server does not tell is found by comparison alone.
-    options = _OPTIONS | {"verify_every": 2.0}
+    options = _traced(told) | {"verify_every": 2.0}
     async with awatch(
         url, data, subscription="asynchronous", stop_event=stopped, providers=providers, **options
     ) as changes:

@@ -39,8 +39,15 @@ def of_line(name: str) -> dict[str, Trouble]:
         f"{name}: {what}": make(
             begin=partial(_lie, name=name, lie=lie), end=with_line(_tell_the_truth), excused=lied_to
         )
-        for what, lie in (*LIES.items(), ("half of them are there", None))
+        for what, lie in LIES.items()
     }
+    table[f"{name}: half of them are there"] = make(
+        begin=partial(_lie, name=name),
+        end=with_line(_tell_the_truth),
+        # It has to tell who is there.
+        parts=frozenset({name, LINES[name]}),
+        excused=lied_to,
+    )
     if LINES[name] == "other":
         # With the first servers nobody has one.
         table[f"{name}: the password is wrong"] = make(
@@ -69,7 +76,7 @@ def of_line(name: str) -> dict[str, Trouble]:
     }
 
 
-def _lie(stage: Stage, *, name: str, lie: Lie | None) -> None:
+def _lie(stage: Stage, *, name: str, lie: Lie | None = None) -> None:
     """Let a server lie; without a lie it says that half of the entries are not there."""
     line = stage.lines[name]
     line.lie = lie or half_of_them([*held(stage.servers[LINES[name]])][::2])
