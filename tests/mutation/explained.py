@@ -38,11 +38,10 @@ _SLOWER: Final = (
 _NO_CSN: Final = "Neither text has a CSN in it."
 _BEGINNING: Final = "No controls begin like that, as none begin like nothing."
 _ALL_KNOWN: Final = "If all are known, to look for those that are not takes longer and finds nobody."
-_NOT_DURABLE: Final = "``None`` is as little durable as ``False``; SQLite is told so once more."
 _HOLE: Final = "One more row that nobody has is like those that were deleted before, which are marked and not counted."
 _ONE_EACH: Final = "Each name has one text, so that no row is left over."
 _INDEXES: Final = "Indexes make it faster to look something up, and what is found is the same."
-_TRUE: Final = "SQLite takes every number but 0 for true, and asks for nothing else."
+_NOTHING_THERE: Final = "It takes back, or looks for, what is not there, which takes longer and changes nothing."
 
 _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     _NEVER: (
@@ -68,6 +67,7 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ),
         ("store.refresh: Update.__init__", "self._swept = False", "self._swept = None"),
         ("store.refresh: Update.__init__", "self._staged = False", "self._staged = None"),
+        ("store.refresh: Update.__init__", "self._followed = False", "self._followed = None"),
         ("consumer.pump: Consumer._end_refresh", "forget = False", "forget = None"),
     ),
     _SLOWER: (
@@ -123,25 +123,9 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
             "unknown = [uuid for uuid in uuids if uuid not in known] if len(known) <= len(uuids) else []",
         ),
     ),
-    _NOT_DURABLE: (
-        (
-            "store.refresh: Update.__init__",
-            "with database.transaction(durable=False) as connection:",
-            "with database.transaction(durable=None) as connection:",
-        ),
-        *(
-            (
-                f"store.refresh: Update.{name}",
-                f"with self._database.transaction(durable=False){end}:",
-                f"with self._database.transaction(durable=None){end}:",
-            )
-            for name, end in (
-                ("_stage", " as connection"),
-                ("present", ""),
-                ("deleted", " as connection"),
-                ("settle", " as connection"),
-            )
-        ),
+    _NOTHING_THERE: tuple(
+        ("store.refresh: Update.__init__", f"self.{name} = False", f"self.{name} = True")
+        for name in ("_staged", "_followed")
     ),
     _HOLE: (
         ("store.refresh: Update.__init__", "self.marks = bytearray(last + 1)", "self.marks = bytearray(last + 2)"),
@@ -157,22 +141,10 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     _INDEXES: tuple(
         (
             "store.refresh: Update.settle",
-            "for statement in tables.CREATE_DIFF_INDEXES if self._some.named else ():",
-            f"for statement in tables.CREATE_DIFF_INDEXES if (self._some.named) {change} else ():",
+            "for statement in staging.CREATE_INDEXES if self._some.named else ():",
+            f"for statement in staging.CREATE_INDEXES if (self._some.named) {change} else ():",
         )
         for change in ("and False", "or True")
-    ),
-    _TRUE: (
-        (
-            "store.refresh: Update._rename_below",
-            "connection.execute(_STAGE, (uuid, row, 1, names.key(dn), names.key(renamed), renamed, None))",
-            "connection.execute(_STAGE, (uuid, row, 2, names.key(dn), names.key(renamed), renamed, None))",
-        ),
-        (
-            "store.refresh: Update.sent",
-            "outcome[uuid] = (uuid, row, 1, names.key(old_name), names.key(name), name, attrs)",
-            "outcome[uuid] = (uuid, row, 2, names.key(old_name), names.key(name), name, attrs)",
-        ),
     ),
 }
 

@@ -676,6 +676,18 @@ def test_a_refresh_may_be_settled_again_after_more_is_known(store: Store, mirror
     assert set(mirror.content()) == {C, f"cn=1,{C}", f"cn=2,cn=1,{C}", B, f"cn=1,{B}"}
 
 
+def test_what_followed_a_name_follows_the_one_that_is_told_later(store: Store, mirror: Mirror, staged: Update) -> None:
+    staged.sent([row(1, C)])
+    staged.settle()
+    assert staged.outcome(uuid(3)) == f"cn=2,cn=1,{C}"
+    staged.sent([row(1, "cn=d,dc=x")])
+    staged.settle()
+    store.finish_refresh(staged, Ending("fingerprint", None), mirror)
+
+    assert mirror.content() == dict(copy_of(store).values())
+    assert set(mirror.content()) == {"cn=d,dc=x", "cn=1,cn=d,dc=x", "cn=2,cn=1,cn=d,dc=x", "cn=3,cn=d,dc=x", B}
+
+
 # --- entries that came along ------------------------------------------------------------------------------------------
 
 BROUGHT = [row(2, B, "top"), row(3, f"cn=1,{B}", "1"), row(4, f"cn=2,cn=1,{B}", "2")]
@@ -738,6 +750,15 @@ def test_who_came_along_follows_in_whatever_order_it_was_found(store: Store, mir
     refresh(store, sent(4, C, "top"), listener=mirror, brought=found)
 
     assert {A: "", C: "top", f"cn=1,{C}": "1", f"cn=2,cn=1,{C}": "2"} == mirror.content()
+
+
+def test_who_came_along_is_there_whoever_left_before(store: Store, mirror: Mirror) -> None:
+    load(store, mirror, A)
+    left = [row(5, "cn=left,dc=x"), row(6, "cn=6,cn=gone,dc=x"), row(7, "cn=gone,dc=x")]
+
+    refresh(store, sent(2, B, "top"), gone(7), listener=mirror, brought=[*left, *BROUGHT])
+
+    assert {A: "", B: "top", f"cn=1,{B}": "1", f"cn=2,cn=1,{B}": "2"} == mirror.content()
 
 
 @pytest.mark.parametrize("named", [True, False])

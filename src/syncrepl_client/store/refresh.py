@@ -76,7 +76,7 @@ _DOUBLES: Final = """
     ) ORDER BY new_key
 """
 _RENAMED: Final = """
-    SELECT d.id, e.dn, d.dn FROM syncrepl_named d JOIN syncrepl_entry e ON e.id = d.entry
+    SELECT d.id, d.entry, e.dn, d.dn FROM syncrepl_named d JOIN syncrepl_entry e ON e.id = d.entry
     WHERE d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
 """
 _LAST_DIFF: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_named"
@@ -218,8 +218,10 @@ class Update:
             (end,) = connection.execute(_LAST_DIFF).fetchone()
             while self._some.named and (rows := connection.execute(_RENAMED, (last, end)).fetchall()):
                 last = rows[-1][0]
-                for _, old, new in rows:
-                    self._rename_below(connection, old, new)
+                for _, entry, old, new in rows:
+                    # Who followed another one, before this is settled again, does so with that one.
+                    if self.marks[entry] == SENT:
+                        self._rename_below(connection, old, new)
             known = {uuid for uuid in self._brought if connection.execute(_FIND_ID, (uuid,)).fetchone()}
             brought = self._brought.settled(self.outcome, known)
             self.unknown.discard(uuid for uuid, _, _ in brought)
@@ -238,7 +240,7 @@ class Update:
     def _rename_below(self, connection: sqlite3.Connection, old: str, new: str) -> None:
         """Stage new names of unsent entries below a renamed one: servers tell of it alone (RFC 4533 section 4.1)."""
         for row, uuid, dn in children(connection, old):
-            if self.marks[row] in {GONE, SENT} or self._staged_as(uuid):
+            if self.marks[row] in {GONE, SENT}:
                 continue
             renamed = names.rebase(dn, old, new)
             self._followed = True
