@@ -65,6 +65,28 @@ def test_who_has_a_name_that_two_were_sent_with_is_asked(
     )
 
 
+def test_who_has_the_name_that_another_one_was_found_with_is_asked(syncrepl_provider: Provider, tmp_path: Path) -> None:
+    """One entry is sent, and renamed; another one gets its name, and so it was not there when its turn came."""
+    syncrepl_provider.add(f"cn=old,{SUFFIX}", PERSON, uuid=FIRST)
+    refresh(syncrepl_provider, tmp_path / "data")
+    syncrepl_provider.add(OTHER, PERSON, uuid=SECOND)
+    syncrepl_provider.rename(f"cn=old,{SUFFIX}", NAME)
+    syncrepl_provider.script(script.search_done(53, "consumer state is newer than provider!"))
+    [suffix] = [entry for dn, entry in syncrepl_provider.search().items() if dn == SUFFIX]
+    syncrepl_provider.script(
+        script.entry(SUFFIX, suffix, suffix_uuid(tmp_path / "data")),
+        script.entry(NAME, PERSON, SECOND),
+        script.search_done(0, "", script.sync_done(syncrepl_provider.cookie, deletes=False)),
+    )
+
+    refresh(syncrepl_provider, tmp_path / "data")
+
+    sight = look(tmp_path / "data")
+    sight.check("the copy")
+    names = {uuid: dn for uuid, (dn, _) in sight.copy.items() if dn != SUFFIX}
+    assert names == {FIRST: NAME, SECOND: OTHER}
+
+
 def suffix_uuid(path: Path) -> UUID:
     [found] = [uuid for uuid, (dn, _) in look(path).copy.items() if dn == SUFFIX]
     return found

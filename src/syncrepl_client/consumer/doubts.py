@@ -67,9 +67,7 @@ class Unfinished(Exception):
 # --- a refresh --------------------------------------------------------------------------------------------------------
 
 
-def settle_refresh(
-    staged: Update, store: Store, search: Search, inquiry: Inquiry, *, swept: bool, last_word: bool
-) -> None:
+def settle_refresh(staged: Update, store: Store, search: Search, inquiry: Inquiry, *, swept: bool) -> None:
     """Settle what a refresh from a cookie leaves open.
 
     Args:
@@ -78,7 +76,6 @@ def settle_refresh(
         search: what is asked for.
         inquiry: answers questions.
         swept: whether what was not mentioned is gone.  Then everything in the content was named.
-        last_word: whether nothing will come after the refresh.
 
     Raises:
         Unsettled: another round is needed.
@@ -92,8 +89,7 @@ def settle_refresh(
         staged.settle()
         if search.scope == SUBTREE:
             _settle_subtrees(staged, found, inquiry)
-    if last_word:
-        _check_parents(staged, search, inquiry)
+    _check_parents(staged, search, inquiry)
 
 
 def settle_names(staged: Update, store: Store, inquiry: Inquiry) -> None:
@@ -154,8 +150,9 @@ def _settle_entries(
 def _check_parents(staged: Update, search: Search, inquiry: Inquiry) -> None:
     """Make sure that new names fit those of the entries above.
 
-    slapd withholds from a refreshOnly what changed while it ran, a renamed container too, but sends what is below by
-    its new name.  If the copy kept both like that, the next renaming of the container would miss those entries.
+    Who is sent or found has the name of now, and the one above may have come or been renamed since.  slapd tells of
+    that after the refresh, or not at all if the search ends with it (refreshOnly).  If the copy kept what is below
+    without what is above, and that left again before it was told of, nobody would ask for those entries.
     """
     # Where the filter hides the containers nobody is found.
     parents = list(islice((dn for dn in staged.new_parents() if search.holds(dn)), _MOST_SUBTREES))

@@ -297,7 +297,11 @@ class Consumer:
             if not self._settled(staged, swept=swept):
                 return
             doubtful = end.sweep is Sweep.DOUBTFUL or self._may_have_left_out
+            told = staged.received
             known = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            if staged.received > told:
+                # Who was found has the name of now, which the refresh may have told of another one.
+                doubts.settle_names(staged, self._store, self._asking())
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             lags = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
             forget = lags or not known
@@ -344,9 +348,8 @@ class Consumer:
         if self._session.sent_cookie is None:
             doubts.settle_names(staged, self._store, self._asking())
             return True
-        last_word = self._mode is Mode.REFRESH_ONLY
         try:
-            doubts.settle_refresh(staged, self._store, self._search, self._asking(), swept=swept, last_word=last_word)
+            doubts.settle_refresh(staged, self._store, self._search, self._asking(), swept=swept)
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False
