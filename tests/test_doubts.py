@@ -216,6 +216,15 @@ def test_a_new_name_must_fit_those_above(store: Store) -> None:
     assert hidden.settle_refresh(store, sent(2, below)) == {1: A, 2: below}
 
 
+def test_who_is_sent_below_one_that_came_back_waits_for_it(store: Store) -> None:
+    child = f"cn=c,{A}"
+    refresh(store, EntriesSent([row(3, child)]))
+
+    with pytest.raises(doubts.Unsettled):
+        Server(row(1, A), row(3, child, "new")).settle_refresh(store, sent(3, child, "new"), gone(1, A))
+    assert Server(row(3, child, "new")).settle_refresh(store, sent(3, child, "new"), gone(1, A)) == {3: child, 1: None}
+
+
 def test_who_is_found_below_one_that_came_back_waits_for_it(store: Store) -> None:
     child, now = f"cn=c,{A}", "cn=c,cn=new,dc=x"
     refresh(store, EntriesSent([row(3, child)]))

@@ -9,7 +9,7 @@ is remembered what cannot be among it, and nobody looks for that.
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -101,6 +101,8 @@ class Update:
         self._connection = database.connection
         # One byte for each row id of the copy: UNMENTIONED, SEEN, GONE or SENT.
         self.marks = bytearray(last + 1)
+        # The names of entries that are gone, and somebody below them was sent.
+        self._above_sent: set[str] = set()
         # A sweep also marks ids that no row has.
         self._swept = False
         # Whether anything is, or was.
@@ -261,7 +263,9 @@ class Update:
         yield from self._brought.orphans(self.outcome)
         for _, dn in self.gone():
             for child, uuid, _ in children(self._connection, dn):
-                if self.marks[child] not in {GONE, SENT}:
+                if self.marks[child] == SENT:
+                    self._above_sent.add(dn)
+                elif self.marks[child] != GONE:
                     yield uuid
 
     def displaced(self) -> Iterator[bytes]:
@@ -280,10 +284,12 @@ class Update:
                     yield uuid
 
     def new_parents(self) -> Iterator[str]:
-        """Iterate over the names above entries that are new or renamed, without those that the copy will hold."""
+        """Iterate over the names above entries that are new or renamed, without those that the copy will hold.
+
+        So are those of entries that are gone although somebody below them was sent, as `orphans` has found.
+        """
         above: dict[int, str] = {}
-        for _, _, dn in self._placed():
-            parent = names.parent(dn)
+        for parent in chain((names.parent(dn) for _, _, dn in self._placed()), self._above_sent):
             key = names.key(parent)
             if key not in above and parent and not self._keeps(parent):
                 above[key] = parent
