@@ -34,6 +34,6 @@ _new: Final = tuple.__new__
 def at_change(sequence: int) -> Position:
     """Make the position of who has all changes up to a number.
 
-    Each change that is read gets one, and to call `Position` takes twice as long.
+    Each change that is read gets one, and to call `Position` takes half as long again.
     """
     return _new(Position, (sequence, None))
