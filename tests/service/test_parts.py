@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from syncrepl_client.backoff import Backoff
+from syncrepl_client.exceptions import InvalidCredentials
 from syncrepl_client.service.attempts import Attempts, Phase
 from syncrepl_client.service.claim import Claim, is_claimed
 from syncrepl_client.testing import Provider
@@ -139,6 +140,43 @@ def test_work_that_leaves_its_thread_is_tried_again() -> None:
         attempts.stop()
     assert attempts.join(10)
     assert attempts.phase is Phase.STOPPED
+
+
+class Refused:
+    """Work that goes well until it is let go, and is refused from then on."""
+
+    def __init__(self) -> None:
+        self.attempts = Attempts("work", self, Backoff(0.01, 0.01), random=lambda: 0.5)
+        self.at_work, self.lets_go, self.came_back = threading.Event(), threading.Event(), threading.Event()
+
+    def attempt(self) -> None:
+        if self.at_work.is_set():
+            self.came_back.set()
+        self.at_work.set()
+        self.lets_go.wait(10)
+        self.attempts.beat()
+        raise InvalidCredentials("bind", 49, "invalidCredentials")
+
+    def interrupt(self) -> None:
+        self.lets_go.set()
+
+    def failed(self, error: Exception, delay: float | None) -> None:
+        assert delay is None
+
+
+def test_a_reload_while_all_goes_well_tries_no_wrong_password_again_later() -> None:
+    work = Refused()
+    work.attempts.start()
+    assert work.at_work.wait(10)
+    work.attempts.again()
+    work.lets_go.set()
+    try:
+        assert not work.came_back.wait(0.3)
+        work.attempts.again()
+        assert work.came_back.wait(10)
+    finally:
+        work.attempts.stop()
+    assert work.attempts.join(10)
 
 
 @pytest.mark.parametrize("command", [["sinks"], ["dead", "list"], ["run", "--dry-run"], ["replay"]], ids=" ".join)

@@ -114,6 +114,8 @@ class Attempts:
 
     def beat(self) -> None:
         """Say that the thread is at work; for the work itself."""
+        # Who was told to try again while all went well has been heard: what fails later is not tried again for that.
+        self._again.clear()
         self._beaten = self._clock()
 
     @property
@@ -129,7 +131,6 @@ class Attempts:
     def _run(self) -> None:
         while not self.stopping:
             began = self._clock()
-            self._again.clear()
             self.beat()
             try:
                 self._work.attempt()
