@@ -154,8 +154,9 @@ def _check_parents(staged: Update, search: Search, inquiry: Inquiry) -> None:
     that after the refresh, or not at all if the search ends with it (refreshOnly).  If the copy kept what is below
     without what is above, and that left again before it was told of, nobody would ask for those entries.
     """
-    # Where the filter hides the containers nobody is found.
-    parents = list(islice((dn for dn in staged.new_parents() if search.holds(dn)), _MOST_SUBTREES))
+    # Where the filter hides the containers nobody is found; the base stays what it is.
+    others = (dn for dn in staged.new_parents() if search.holds(dn) and not names.same(dn, search.base))
+    parents = list(islice(others, _MOST_SUBTREES))
     if not all(_same(staged.outcome(row[0]), row) for row in inquiry.named(parents)):
         raise Unsettled
 

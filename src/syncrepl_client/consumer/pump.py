@@ -86,6 +86,7 @@ class Consumer:
         patience: seconds that the server may be silent in the middle of a refresh.
         heartbeat: when it is asked in the persist stage whether it is still there; None for never.
         lag: is told how far the copy is behind; None if nobody wants to know.
+        meanwhile: knows whether the copy has to be compared, from one connection to the next; None if there is one.
         renew: puts another connection, bound as well, in place of the client's.
         stopping: tells whether everything is to be dropped at once.
         progress: is called with the number of entries of a refresh so far, a few times each second.
@@ -105,6 +106,7 @@ class Consumer:
         patience: float = 300.0,
         heartbeat: Heartbeat | None = None,
         lag: Lag | None = None,
+        meanwhile: Meanwhile | None = None,
         renew: Callable[[], None],
         stopping: Callable[[], bool],
         progress: Callable[[int], None] | None = None,
@@ -136,7 +138,7 @@ class Consumer:
         )
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
-        self._meanwhile = Meanwhile()
+        self._meanwhile = meanwhile or Meanwhile()
         self._finishing = False
         self.finished = False
         # What the refresh that was completed last has changed.
@@ -209,6 +211,7 @@ class Consumer:
         if not self.refreshing and not self._stream.cancelling:
             if self._upkeep.wanted:
                 self.verify(repair=True)
+                self._meanwhile.compared()
             self._question.look(self._session.dialect)
             timeout = min(timeout, self._upkeep.look_in)
         heard = self._stream.heard
@@ -310,6 +313,7 @@ class Consumer:
         staged.settle()
         counts = staged.counts()
         self._dialect = self._session.dialect
+        rounds = self._restarts.rounds
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
@@ -318,7 +322,7 @@ class Consumer:
         self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
-        self._meanwhile.refreshed(everything=swept)
+        self._meanwhile.refreshed(everything=swept, received=staged.received, rounds=rounds)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             self._finish_upkeep()
             self._finish()

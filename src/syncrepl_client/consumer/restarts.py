@@ -61,6 +61,11 @@ class Restarts:
             )
         return self._rounds > _MOST_ROUNDS
 
+    @property
+    def rounds(self) -> int:
+        """How many rounds left something open since the copy came further."""
+        return self._rounds
+
     def progressed(self) -> None:
         """Note that the copy came further."""
         self._rounds = 0

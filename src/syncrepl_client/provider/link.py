@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from syncrepl_client.connection import subschema
 from syncrepl_client.consumer import journal
 from syncrepl_client.consumer.lag import Lag
+from syncrepl_client.consumer.meanwhile import Meanwhile
 from syncrepl_client.consumer.pump import Consumer
 from syncrepl_client.consumer.resumption import read_server
 from syncrepl_client.contentsync.search import Search
@@ -103,6 +104,7 @@ class Link:
         self._leaving = leaving
         self._waker = Waker()
         self.lag = Lag(terms.lag_every)
+        self._meanwhile = Meanwhile()
         # The way into the provider that was chosen last.
         self._there = access
         self._client: Client | None = None
@@ -212,6 +214,7 @@ class Link:
             patience=terms.patience,
             heartbeat=terms.heartbeat,
             lag=self.lag,
+            meanwhile=self._meanwhile,
             progress=terms.progress,
         )
 
