@@ -42,7 +42,7 @@ class Excuse(Flag):
     """A server has refused its password."""
     UNTOLD = auto()
     """Its server does not tell everything, so that it compares: 389 Directory Server does not, at any time, and slapd
-    does not of what is moved while everything is read."""
+    does not of what is moved while everything is read, or while it is asked."""
 
 
 _TRY = r"(; the next try is in [0-9.]+ s|; another provider is tried)$"
@@ -83,14 +83,17 @@ _LINES: Final = (
 )
 # Where the other server is told by the line itself.
 _OTHER: Final = "Directory%20Manager"
-_EVERYTHING: Final = "a refresh of everything begins"
+# Of many moments, or of answers that came while somebody wrote: so it is compared afterwards.
+_COMPARED: Final = (
+    "a refresh of everything begins",
+    "the search begins again: what the server told and what it answered do not fit together yet",
+)
 
 
 def unexplained(program: str, lines: Iterable[str], excuse: Excuse) -> list[str]:
     """Return the lines that nothing excuses."""
     lines = list(lines)
-    if any(_EVERYTHING in line for line in lines):
-        # It is of many moments, so it is compared afterwards.
+    if any(reason in line for line in lines for reason in _COMPARED):
         excuse |= Excuse.UNTOLD
     return [line for line in lines if not excused(program, line, excuse)]
 
