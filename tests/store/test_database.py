@@ -408,6 +408,16 @@ def test_where_there_is_no_room_to_stage_it_is_tried_again(database: Database) -
     assert database.connection.execute("SELECT entry FROM syncrepl_changed").fetchall() == [(1,)]
 
 
+def test_a_folder_that_is_gone_is_no_place_to_stage(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with closing(Database(folder / "data", lambda: False)) as database:
+        folder.rename(tmp_path / "elsewhere")
+        with pytest.raises(DBError, match=r"cannot create .*-staged: No such file") as caught, database.staging():
+            pytest.fail("there was room")
+    assert caught.value.hint
+
+
 def test_a_name_that_is_taken_where_a_refresh_is_staged_is_an_error(database: Database, path: Path) -> None:
     taken = path.with_name(f"{path.name}-staged")
     taken.mkdir()
