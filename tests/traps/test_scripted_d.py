@@ -353,3 +353,25 @@ def test_two_entries_may_have_one_name_at_the_end_of_a_refresh(lab: Laboratory, 
     lab.provider.script(script.id_set([lab.uuid(11)], deletes=True), refresh_end(mode, None, deletes=True))
     lab.run(mode)
     lab.converges()
+
+
+@pytest.mark.trap("D4", "A3", server="scripted")
+def test_who_came_with_a_subtree_that_left_and_came_back_while_deletions_were_confirmed_is_found(
+    make: MakeLaboratory,
+) -> None:
+    """The copy keeps the top, so what the server tells of it afterwards looks like any other change."""
+    lab = make(OPENLDAP, entries=0, scope="sub")
+    unit = f"ou=unit,{SUFFIX}"
+    gone = [
+        lab.provider.add(unit, {}),
+        *(lab.provider.add(f"cn=e{number},{unit}", {"sn": "x"}) for number in range(60)),
+    ]
+    lab.run()
+    lab.provider.add(f"cn=new,{unit}", {"sn": "x"})
+    # As it was before the unit came back.
+    lab.provider.script(script.id_set(gone, deletes=True), script.refresh_delete(lab.provider.cookie))
+
+    with lab.replica(FOLLOW) as replica:
+        replica.refresh()
+        assert set(replica.entries) == set(lab.provider.search())
+    lab.converges()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_names", "settle_refresh"]
+__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_found", "settle_names", "settle_refresh"]
 
 _MOST_SUBTREES: Final = 10_000
 _MOST_ENTRIES: Final = 5000
@@ -90,6 +90,33 @@ def settle_refresh(staged: Update, store: Store, search: Search, inquiry: Inquir
         if search.scope == SUBTREE:
             _settle_subtrees(staged, found, inquiry)
     _check_parents(staged, search, inquiry)
+
+
+def settle_found(
+    staged: Update, found: Iterable[bytes], store: Store, search: Search, inquiry: Inquiry, *, swept: bool
+) -> None:
+    """Settle what is open about entries that a refresh told to be gone, and that a later search has found.
+
+    They are kept.  One may have left the content and come back in between, to a name that the refresh knows as somebody
+    else's.  And the server tells of it after the refresh, as of an entry that the copy holds; who came along and was
+    never here would be missed.
+
+    Args:
+        staged: the refresh.
+        found: their UUIDs.
+        store: the copy.
+        search: what is asked for.
+        inquiry: answers questions.
+        swept: whether what was not mentioned is gone.  Then everything in the content was named.
+
+    Raises:
+        Unsettled: another round is needed.
+        TooMuchToAsk: only a refresh of everything can tell.
+    """
+    settle_names(staged, store, inquiry)
+    if search.scope == SUBTREE and not swept:
+        staged.settle()
+        _settle_subtrees(staged, [(uuid, name) for uuid in found if (name := staged.outcome(uuid))], inquiry)
 
 
 def settle_names(staged: Update, store: Store, inquiry: Inquiry) -> None:

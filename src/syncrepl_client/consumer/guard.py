@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["MaxDeletes", "check", "is_bulk"]
+__all__ = ["Confirmed", "MaxDeletes", "check", "is_bulk"]
 
 _log = logging.getLogger("syncrepl_client.guard")
 
@@ -69,6 +69,20 @@ class MaxDeletes:
         return deletions > self.number and deletions > self.share * entries
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What an independent search had to say of the deletions of a refresh.
+
+    Args:
+        known: whether the refresh told of everything that is there; where so many were left out that their attributes
+            were not fetched, only another refresh can tell.
+        found: the UUIDs of entries that were to be deleted, and are there.
+    """
+
+    known: bool = True
+    found: frozenset[bytes] = frozenset()
+
+
 def is_bulk(events: Iterable[Event], store: Store, limit: MaxDeletes | None, in_content: Callable[[str], bool]) -> bool:
     """Tell whether a batch of the persist stage deletes too much by a few messages, or everything.
 
@@ -85,15 +99,12 @@ def is_bulk(events: Iterable[Event], store: Store, limit: MaxDeletes | None, in_
     return deletions >= entries or (limit or MaxDeletes()).exceeded(deletions, entries)
 
 
-def _confirm(staged: Update, inquiry: Inquiry) -> bool:
+def _confirm(staged: Update, inquiry: Inquiry) -> Confirmed:
     """Take off the deletions of a refresh whatever an independent search finds.
 
     Who is found was left out of the refresh, so its attributes may have been, too: they are fetched.
-
-    Returns:
-        Whether they are known; where so many were left out, only another refresh can tell.
     """
-    gone = {uuid for uuid, _ in islice(staged.gone(), _MOST_LEFT_OUT)}
+    gone = frozenset(uuid for uuid, _ in islice(staged.gone(), _MOST_LEFT_OUT))
     before = staged.gone_count()
     for uuids in inquiry.listing():
         staged.still_there(uuids)
@@ -101,11 +112,12 @@ def _confirm(staged: Update, inquiry: Inquiry) -> bool:
         for uuids in inquiry.listing_of_withheld():
             staged.still_there(uuids)
     left_out = before - staged.gone_count()
+    found = gone.difference(uuid for uuid, _ in staged.gone()) if left_out else frozenset[bytes]()
     if before > len(gone):
-        return not left_out
-    if left_out:
-        staged.sent(inquiry.withheld(gone.difference(uuid for uuid, _ in staged.gone())))
-    return True
+        return Confirmed(not left_out, found)
+    if found:
+        staged.sent(inquiry.withheld(set(found)))
+    return Confirmed(found=found)
 
 
 def check(
@@ -116,7 +128,7 @@ def check(
     *,
     doubtful: bool = False,
     origin: Origin = Origin.REFRESH,
-) -> bool:
+) -> Confirmed:
     """Confirm what a refresh would delete, and hold it if that is too much.
 
     Args:
@@ -128,21 +140,20 @@ def check(
         origin: what found them.
 
     Returns:
-        Whether the refresh told of everything that is there; where so many were left out that their attributes were not
-        fetched, only another refresh can tell.
+        What that search had to say; without one, that all is known.
 
     Raises:
         MassDeletionHeld: nothing of the refresh was applied.
     """
     deletions, entries = staged.gone_count(), staged.entries()
-    known = True
+    confirmed = Confirmed()
     if deletions and (doubtful or deletions == entries or (limit or MaxDeletes()).exceeded(deletions, entries)):
         extra = fields(what="deletions-doubted", url=store.state().url or "", deleted=deletions, entries=entries)
         _log.info("%d of %d entries would be deleted: asking for all that are there", deletions, entries, extra=extra)
-        known = _confirm(staged, inquiry)
+        confirmed = _confirm(staged, inquiry)
         deletions = staged.gone_count()
     if limit is None or not deletions or not limit.exceeded(store.not_approved(staged), entries):
-        return known
+        return confirmed
     store.hold(staged, entries, origin)
     extra = fields(what="refresh-held", url=store.state().url or "", deleted=deletions, entries=entries)
     _log.error(

@@ -300,14 +300,12 @@ class Consumer:
             if not self._settled(staged, swept=swept):
                 return
             doubtful = end.sweep is Sweep.DOUBTFUL or self._may_have_left_out
-            told = staged.received
-            known = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
-            if staged.received > told:
-                # Who was found has the name of now, which the refresh may have told of another one.
-                doubts.settle_names(staged, self._store, self._asking())
+            confirmed = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+            if confirmed.found and not self._settled_found(staged, confirmed.found, swept=swept):
+                return
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             lags = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
-            forget = lags or not known
+            forget = lags or not confirmed.known
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
@@ -352,8 +350,18 @@ class Consumer:
         if self._session.sent_cookie is None:
             doubts.settle_names(staged, self._store, self._asking())
             return True
+        inquiry = self._asking()
+        return self._keeps(lambda: doubts.settle_refresh(staged, self._store, self._search, inquiry, swept=swept))
+
+    def _settled_found(self, staged: Update, found: Iterable[bytes], *, swept: bool) -> bool:
+        """Settle what is open about entries that were found again; tells whether the refresh may be kept."""
+        inquiry = self._asking()
+        return self._keeps(lambda: doubts.settle_found(staged, found, self._store, self._search, inquiry, swept=swept))
+
+    def _keeps(self, settle: Callable[[], None]) -> bool:
+        """Settle something; tells whether the refresh may be kept, or else another search has begun."""
         try:
-            doubts.settle_refresh(staged, self._store, self._search, self._asking(), swept=swept)
+            settle()
         except doubts.Unsettled as unsettled:
             self._again(unsettled.brought)
             return False
