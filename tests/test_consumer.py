@@ -302,6 +302,33 @@ def test_what_changes_right_after_everything_was_read_is_a_reason_to_compare(
     assert len(run.server.answers) == (0 if everything else 1)
 
 
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_what_takes_more_than_a_round_to_settle_is_a_reason_to_compare(
+    copy: Store, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """Who is above was renamed, of which the refresh does not tell yet."""
+    monkeypatch.setattr(upkeep, "_HINT_DELAY", 0.0)
+    child = f"cn=1,{C}"
+    unsettled = (
+        lambda stream: entry(stream, 3, child) + phase_end(stream, deletes=True, cookie=cookie_of(2)),
+        below((3, child)),
+        below((1, C)),
+    )
+    run = Run(
+        copy,
+        *unsettled * rounds,
+        lambda stream: entry(stream, 1, C) + entry(stream, 3, child) + phase_end(stream, deletes=True),
+        below((3, child)),
+        below((1, C), (2, B), (3, child), (KEPT, KEPT_DN)),
+        scope=SUBTREE,
+    )
+    for _ in range(rounds + 3):
+        run.step()
+
+    assert run.content() == {1: C, 2: B, 3: child}
+    assert len(run.server.answers) == (0 if rounds > 1 else 1)
+
+
 def test_a_delete_phase_without_a_cookie_is_no_sign_of_lagging(copy: Store) -> None:
     run = Run(copy, lambda stream: named(stream, 1, deletes=True) + phase_end(stream, deletes=True))
 

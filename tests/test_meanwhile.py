@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from syncrepl_client import Replica
+from syncrepl_client import Backoff, Replica
+from syncrepl_client.consumer.meanwhile import Meanwhile
 from syncrepl_client.testing import script
 from tests.following import until
 
@@ -44,3 +45,37 @@ def test_what_came_along_while_everything_was_read_is_found(
         until(lambda: replica.step(0.1) and CHILD in replica.entries)
 
         assert len([dn for dn in replica.entries if dn.startswith("cn=child,")]) == 1
+
+
+def test_what_came_along_is_found_also_where_the_connection_breaks_before_it_is_told_of(
+    syncrepl_provider: Provider, tmp_path: Path
+) -> None:
+    unit = syncrepl_provider.add(UNIT, CONTAINER)
+    read, early = syncrepl_provider.cookie, syncrepl_provider.search()[SUFFIX]
+    syncrepl_provider.add(CHILD, PERSON, uuid=UUID(int=2))
+    top = script.entry(SUFFIX, early, UUID(int=1)), script.entry(UNIT, CONTAINER, unit)
+    syncrepl_provider.script(*top, script.refresh_present(read), script.cut())
+    syncrepl_provider.script(script.entry(UNIT, CONTAINER, unit), script.refresh_delete(syncrepl_provider.cookie))
+
+    with Replica(f"{syncrepl_provider.url}/{SUFFIX}", tmp_path / "data", backoff=Backoff(0.01, 0.01)) as replica:
+        until(lambda: replica.follow_step(0.1) and len(syncrepl_provider.requests) > 1)
+        until(lambda: replica.follow_step(0.1) and CHILD in replica.entries)
+
+
+def test_once_a_refresh_had_nothing_to_tell_the_next_one_is_no_reason_to_compare() -> None:
+    meanwhile = Meanwhile()
+    meanwhile.refreshed(everything=True, received=9)
+    meanwhile.refreshed(everything=False, received=0)
+    meanwhile.refreshed(everything=False, received=9)
+
+    assert not meanwhile.is_doubtful(quiet=True)
+
+
+def test_a_doubt_lasts_until_the_copy_was_compared() -> None:
+    meanwhile = Meanwhile()
+    meanwhile.doubt()
+    meanwhile.refreshed(everything=False, received=9)
+
+    assert [meanwhile.is_doubtful(quiet=quiet) for quiet in (False, True, True)] == [False, True, True]
+    meanwhile.compared()
+    assert not meanwhile.is_doubtful(quiet=True)

@@ -6,7 +6,6 @@ refresh would delete more than that.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from syncrepl_client import Reader
 from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.exceptions import SyncreplError
-from tests.cli.command import COMMAND, environment
+from tests.cli.command import run
 from tests.convergence.mirror import look
 from tests.soak.chapters import BASE, Operation
 from tests.soak.pen import Pen
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tests.convergence.mirror import Content
     from tests.soak.stage import Stage
 
-__all__ = ["WATCHER", "command", "decide", "lose_many"]
+__all__ = ["WATCHER", "decide", "lose_many"]
 
 WATCHER: Final = "watcher"
 
@@ -31,13 +30,6 @@ _FLOCK: Final = f"ou=flock,{BASE}"
 # More than the limit allows, of whatever the copy holds besides.
 _MANY: Final = 80
 _ARRIVAL: Final = 10.0
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60, env=environment()
-    )
 
 
 def _flock() -> list[Operation]:
@@ -86,7 +78,7 @@ def decide(stage: Stage, content: Content) -> None:
         return
     if held is None or held.number in stage.decided:
         return
-    listed = command("deletes", "list", str(path))
+    listed = run("deletes", "list", str(path))
     uuids = {line.split()[0] for line in listed.stdout.splitlines()}
     if listed.returncode != ExitCode.HELD or not uuids:
         # Meanwhile it was found to be nothing.
@@ -94,6 +86,6 @@ def decide(stage: Stage, content: Content) -> None:
     copy = {str(uuid) for uuid in look(path).copy}
     assert uuids <= copy, f"{len(uuids - copy)} entries are not in the copy whose deletion is held"
     decision = "reject" if uuids & {str(uuid) for uuid in content} else "approve"
-    done = command("deletes", decision, str(path))
+    done = run("deletes", decision, str(path))
     assert done.returncode == ExitCode.OK, f"no decision to {decision}: {done}"
     stage.decided[held.number] = decision

@@ -65,10 +65,7 @@ _LINES: Final = (
     (Excuse.LIE, r"^the session ended: ProtocolError$"),
     (Excuse.MANY, r"^a refresh that would delete \d+ of \d+ entries is held; nothing was changed$"),
     (Excuse.MANY, r"MassDeletionHeld: "),
-    (
-        Excuse.OVERTAKEN,
-        r"^the subscription 'laggard' has not read the changes up to number \d+, ",
-    ),
+    (Excuse.OVERTAKEN, r"^the subscription 'laggard' has not read the changes up to number \d+, "),
     (Excuse.PASSWORD, r"InvalidCredentials: "),
     (Excuse.SIZE_LIMIT, r"LDAPResultError: .* failed: sizeLimitExceeded \(4\)"),
     (Excuse.FORGOTTEN, r"^the refresh reads everything: the changelog holds changes "),
@@ -81,6 +78,7 @@ _LINES: Final = (
     (Excuse.UNTOLD, r"^(\d+|many) entries were not as the server holds them$"),
     (Excuse.UNTOLD, r"^the copy was made what the server holds: \d+ entries changed$"),
 )
+_ALWAYS: Final = {"asynchronous": Excuse.UNTOLD, "callbacks": Excuse.OVERTAKEN, "watcher": Excuse.MANY}
 # Where the other server is told by the line itself.
 _OTHER: Final = "Directory%20Manager"
 # Of many moments, or of answers that came while somebody wrote: so it is compared afterwards.
@@ -109,10 +107,7 @@ def excused(program: str, line: str, excuse: Excuse) -> bool:
         record = {"level": "error", "message": line}
     if record["level"] not in {"warning", "error", "critical"}:
         return True
-    if program == "asynchronous" or _OTHER in record.get("url", ""):
+    excuse |= _ALWAYS.get(program, Excuse.NONE)
+    if _OTHER in record.get("url", ""):
         excuse |= Excuse.UNTOLD
-    if program == "callbacks":
-        excuse |= Excuse.OVERTAKEN
-    if program == "watcher":
-        excuse |= Excuse.MANY
     return any(need & excuse and re.search(pattern, record["message"]) for need, pattern in _LINES)

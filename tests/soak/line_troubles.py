@@ -27,6 +27,7 @@ def _users_of(line: str) -> list[str]:
 
 
 def of_line(name: str) -> dict[str, Trouble]:
+    """Return what may go wrong with a line, and with what comes through it."""
     users = _users_of(name)
     make = partial(Trouble, parts=frozenset({name}), excused=dict.fromkeys(users, Excuse.CONNECTION))
 

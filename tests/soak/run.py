@@ -196,7 +196,8 @@ class _Run:
         outcome.told["laggard"] = outcome.told.get("laggard", Counter()) + Counter(
             changes=stage.laggard.changes, repeats=stage.laggard.repeats, lost=stage.laggard.lost
         )
-        complaints += [f"laggard: {wrong}" for wrong in [stage.laggard.check(stage.data("callbacks"))] if wrong]
+        if wrong := stage.laggard.check(stage.data("callbacks")):
+            complaints.append(f"laggard: {wrong}")
         for name, program in stage.programs.items():
             outcome.lives[name] = outcome.lives.get(name, 0) + len(program.lives)
             for life in program.lives:

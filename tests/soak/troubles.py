@@ -15,9 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from syncrepl_client.cli.exits import ExitCode
+from tests.cli.command import run
 from tests.convergence.mirror import look
 from tests.server import Server, free_port
-from tests.soak.deletions import WATCHER, command, lose_many
+from tests.soak.deletions import WATCHER, lose_many
 from tests.soak.excuses import Excuse
 from tests.soak.line_troubles import of_line, of_names
 from tests.soak.stage import CLIENTS, LINES, SERVICE, SESSION_LOG, Stage
@@ -241,7 +242,7 @@ def _of_file(name: str) -> dict[str, Trouble]:
 
 def _second_owner(stage: Stage, name: str) -> None:
     """Start a second consumer on a file that has one; it must be refused."""
-    done = command("sync", f"ldap://127.0.0.1:{free_port()}/dc=nowhere", str(stage.data(name)))
+    done = run("sync", f"ldap://127.0.0.1:{free_port()}/dc=nowhere", str(stage.data(name)))
     refused = done.returncode not in {ExitCode.OK, ExitCode.USAGE}
     assert refused, f"a second consumer of {name} was not refused: {done.returncode} {done.stderr[-1000:]}"
 
@@ -250,7 +251,7 @@ def _backup(stage: Stage, name: str) -> None:
     """Copy a data file while it is in use; the copy must be sound, and the same inside."""
     target = stage.folder / f"{name}.backup"
     target.unlink(missing_ok=True)
-    done = command("backup", str(stage.data(name)), str(target))
+    done = run("backup", str(stage.data(name)), str(target))
     assert done.returncode == ExitCode.OK, f"no backup of {name}: {done.returncode} {done.stderr[-1000:]}"
     with closing(sqlite3.connect(target)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -2,8 +2,8 @@
 
 A refresh of everything is of many moments.  Of a container that is moved or renamed meanwhile the server tells
 afterwards, as of an entry that is here already; what is below it may have been read before that, or not at all.  The
-same goes for the answers that settle what a refresh leaves open, where it took more than a round: what is below a
-container was asked for while that was away, and nobody tells that it came back.
+same goes for answers that contradict a refresh: what is below a container was asked for while that was away, or the
+container was away when the refresh told of it, and nobody tells that it came back.
 
 A connection that breaks takes nothing of that away.
 """
@@ -20,8 +20,6 @@ __all__ = ["Meanwhile"]
 _SOON: Final = 1.0
 # Where the connection broke meanwhile, it is told by the next refresh, so many seconds later at most.
 _LATE: Final = 60.0
-# From how many rounds on somebody writes: in the first it is seen who came along with others.
-_ROUNDS: Final = 2
 # How long a stream that never rests is waited for, in seconds.
 _LONGEST: Final = 20.0
 
@@ -34,25 +32,26 @@ class Meanwhile:
         self._read_at = -math.inf
         self._doubtful_since = math.inf
 
-    def refreshed(self, *, everything: bool, received: int, rounds: int) -> None:
+    def refreshed(self, *, everything: bool, received: int) -> None:
         """Note the end of a refresh.
 
         Args:
             everything: whether it told of all that is there.
             received: of how many entries it told.
-            rounds: how many before it left something open.
         """
         now = time.monotonic()
-        told_late = received and not everything and now < self._read_at + _LATE
-        if told_late or rounds >= _ROUNDS or (everything and rounds):
-            self._doubtful_since = now
+        if received and not everything and now < self._read_at + _LATE:
+            self.doubt()
         self._read_at = now if everything else -math.inf
+
+    def doubt(self) -> None:
+        """Note that answers were of another moment than what was told."""
+        self._doubtful_since = time.monotonic()
 
     def changed(self) -> None:
         """Note that the server has told of a change."""
-        now = time.monotonic()
-        if now < self._read_at + _SOON:
-            self._doubtful_since = now
+        if time.monotonic() < self._read_at + _SOON:
+            self.doubt()
             self._read_at = -math.inf
 
     def is_doubtful(self, *, quiet: bool) -> bool:

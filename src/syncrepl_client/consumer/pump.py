@@ -37,6 +37,7 @@ from syncrepl_client.contentsync.events import (
     RefreshRequired,
     SearchEnded,
 )
+from syncrepl_client.contentsync.search import SUBTREE
 from syncrepl_client.contentsync.selection import Selection
 from syncrepl_client.contentsync.session import Mode, Session
 from syncrepl_client.exceptions import ConnectionLost, Interrupted
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from syncrepl_client.connection.client import Client
-    from syncrepl_client.consumer.guard import MaxDeletes
+    from syncrepl_client.consumer.guard import Confirmed, MaxDeletes
     from syncrepl_client.consumer.heartbeat import Heartbeat
     from syncrepl_client.contentsync.dialects import Dialect
     from syncrepl_client.contentsync.events import Event, SentEntry
@@ -211,7 +212,6 @@ class Consumer:
         if not self.refreshing and not self._stream.cancelling:
             if self._upkeep.wanted:
                 self.verify(repair=True)
-                self._meanwhile.compared()
             self._question.look(self._session.dialect)
             timeout = min(timeout, self._upkeep.look_in)
         heard = self._stream.heard
@@ -297,11 +297,8 @@ class Consumer:
             staged.present_phase_ended()
         forget = False
         if isinstance(staged, Update):
-            if not self._settled(staged, swept=swept):
-                return
-            doubtful = end.sweep is Sweep.DOUBTFUL or self._may_have_left_out
-            confirmed = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
-            if confirmed.found and not self._settled_found(staged, confirmed.found, swept=swept):
+            confirmed = self._confirmed(staged, end.sweep)
+            if confirmed is None:
                 return
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             lags = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
@@ -311,7 +308,6 @@ class Consumer:
         staged.settle()
         counts = staged.counts()
         self._dialect = self._session.dialect
-        rounds = self._restarts.rounds
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
@@ -320,13 +316,33 @@ class Consumer:
         self._journal.refresh_ended(self._dialect, staged.received, counts)
         self._staged = None
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
-        self._meanwhile.refreshed(everything=swept, received=staged.received, rounds=rounds)
+        self._meanwhile.refreshed(everything=swept, received=staged.received)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
             self._finish_upkeep()
             self._finish()
 
+    def _confirmed(self, staged: Update, sweep: Sweep) -> Confirmed | None:
+        """Settle a refresh over a copy and confirm what it would delete; None if another search has begun instead."""
+        swept = sweep is not Sweep.NOTHING
+        # In the first round it is seen who came along with others; if that does not settle it, somebody writes.
+        if self._restarts.rounds > (0 if swept else 1):
+            self._meanwhile.doubt()
+        if not self._settled(staged, swept=swept):
+            return None
+        doubtful = sweep is Sweep.DOUBTFUL or self._may_have_left_out
+        confirmed = guard.check(staged, self._store, self._asking(), self._max_deletes, doubtful=doubtful)
+        if confirmed.found:
+            if self._search.scope == SUBTREE:
+                # Below who was away nobody is looked for; see `doubts.settle_found` for what is known at once.
+                self._meanwhile.doubt()
+            if not self._settled_found(staged, confirmed.found, swept=swept):
+                return None
+        return confirmed
+
     def _finish_upkeep(self) -> None:
         """Do what would be done later on: nobody looks again before the next refresh."""
+        if self._meanwhile.is_doubtful(quiet=True):
+            self._upkeep.doubt(at_once=True)
         if self._upkeep.wanted:
             self.verify(repair=True)
         while self._store.log.tidy() and not self._stopping():
@@ -406,6 +422,8 @@ class Consumer:
         self._inquiry.dialect = dialect
         persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._stream.begun and not self.finished
         report = self._upkeep.verify(dialect, repair=repair, live=self._let_live if persisting else None)
+        if repair:
+            self._meanwhile.compared()
         if persisting:
             self._upkeep.plan(dialect, resumed=False)
         return report

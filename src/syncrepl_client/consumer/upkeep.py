@@ -89,10 +89,15 @@ class Upkeep:
         if self._on:
             self._verify_at = min(self._verify_at, time.monotonic() + max(_HINT_DELAY, _REST * self._took))
 
-    def doubt(self) -> None:
-        """Plan a comparison for soon, also where none are made by themselves, unless there are to be none at all."""
+    def doubt(self, *, at_once: bool = False) -> None:
+        """Plan a comparison for soon, also where none are made by themselves, unless there are to be none at all.
+
+        Args:
+            at_once: whether there is no time to wait for what is on its way.
+        """
         if self._verify_every is None or self._verify_every > 0:
-            self._verify_at = min(self._verify_at, time.monotonic() + _HINT_DELAY)
+            delay = 0.0 if at_once else _HINT_DELAY
+            self._verify_at = min(self._verify_at, time.monotonic() + delay)
 
     @property
     def look_in(self) -> float:

@@ -12,7 +12,7 @@ from syncrepl_client.model import Added, Origin, Provenance
 from syncrepl_client.store import changelog
 from syncrepl_client.store.page import NOTHING, Page
 from syncrepl_client.store.past import Past
-from syncrepl_client.store.position import BEGINNING, Position, at_change
+from syncrepl_client.store.position import BEGINNING, Position
 from syncrepl_client.store.visiting import reading, translated, visit
 from syncrepl_client.store.vocabulary import Vocabulary
 
@@ -175,4 +175,4 @@ class Feed:
         return Page(rows, self._logged)
 
     def _logged(self, row: Row) -> tuple[Change, Position]:
-        return changelog.change_of(self._vocabulary, row), at_change(row[0])
+        return changelog.change_of(self._vocabulary, row), Position(row[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["BEGINNING", "Place", "Position", "Start", "at_change"]
+__all__ = ["BEGINNING", "Place", "Position", "Start"]
 
 Place = tuple[int, bytes]
 """Where an entry stands in the order of a snapshot: its depth and its UUID."""
@@ -26,14 +26,3 @@ class Position(NamedTuple):
 
     sequence: int
     place: Place | None = None
-
-
-_new: Final = tuple.__new__
-
-
-def at_change(sequence: int) -> Position:
-    """Make the position of who has all changes up to a number.
-
-    Each change that is read gets one, and to call `Position` takes half as long again.
-    """
-    return _new(Position, (sequence, None))

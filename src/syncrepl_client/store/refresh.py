@@ -66,9 +66,7 @@ _KEPT_NAMES: Final = """
 _UNSTAGE: Final = "DELETE FROM syncrepl_named WHERE uuid = ?"
 _UNSTAGE_CHANGED: Final = "DELETE FROM syncrepl_changed WHERE entry = ?"
 _NEW: Final = "SELECT id, uuid, dn FROM syncrepl_named WHERE entry IS NULL AND id > ? ORDER BY id LIMIT 500"
-_PLACED: Final = """
-    SELECT new_key, id, dn FROM syncrepl_named WHERE id > ? ORDER BY id LIMIT 500
-"""
+_PLACED: Final = "SELECT new_key, id, dn FROM syncrepl_named WHERE id > ? ORDER BY id LIMIT 500"
 # Few keys have more than one, if any.
 _DOUBLES: Final = """
     SELECT new_key, uuid, dn FROM syncrepl_named WHERE new_key IN (
@@ -79,7 +77,7 @@ _RENAMED: Final = """
     SELECT d.id, d.entry, e.dn, d.dn FROM syncrepl_named d JOIN syncrepl_entry e ON e.id = d.entry
     WHERE d.id > ? AND d.id <= ? ORDER BY d.id LIMIT 500
 """
-_LAST_DIFF: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_named"
+_LAST_NAMED: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_named"
 
 
 class Update:
@@ -217,7 +215,7 @@ class Update:
         """Complete the difference by new names below entries that were renamed, and by what was brought."""
         with self._database.staging() as connection:
             last = 0
-            (end,) = connection.execute(_LAST_DIFF).fetchone()
+            (end,) = connection.execute(_LAST_NAMED).fetchone()
             while self._some.named and (rows := connection.execute(_RENAMED, (last, end)).fetchall()):
                 last = rows[-1][0]
                 for _, entry, old, new in rows:

@@ -195,9 +195,7 @@ def message_id(data: bytes) -> int:
     Raises:
         ProtocolError: it is malformed.
     """
-    _, start, end = ber.read(data, 0, len(data))
-    _, id_start, id_end = ber.read(data, start, end)
-    return ber.read_integer(data, id_start, id_end)
+    return _head(data)[0]
 
 
 def operation_tag(data: bytes) -> int:
@@ -206,9 +204,8 @@ def operation_tag(data: bytes) -> int:
     Raises:
         ProtocolError: it is malformed.
     """
-    _, start, end = ber.read(data, 0, len(data))
-    _, _, id_end = ber.read(data, start, end)
-    return ber.read(data, id_end, end)[0]
+    _, start, end = _head(data)
+    return ber.read(data, start, end)[0]
 
 
 def renumber(data: bytes, message_id: int) -> bytes:
@@ -217,8 +214,12 @@ def renumber(data: bytes, message_id: int) -> bytes:
     Raises:
         ProtocolError: it is malformed.
     """
+    number, start, end = _head(data)
+    return ber.sequence(ber.integer(message_id), data[start:end]) if number else data
+
+
+def _head(data: bytes) -> tuple[int, int, int]:
+    """Return the id of a message, and where what follows it begins and ends."""
     _, start, end = ber.read(data, 0, len(data))
     _, id_start, id_end = ber.read(data, start, end)
-    if ber.read_integer(data, id_start, id_end) == 0:
-        return data
-    return ber.sequence(ber.integer(message_id), data[id_end:end])
+    return ber.read_integer(data, id_start, id_end), id_end, end
