@@ -38,6 +38,9 @@ GONE: Final = 2
 # Sent with all it has: its name is known, so it does not follow a parent that was renamed.
 SENT: Final = 3
 
+# How many new and renamed entries are staged in a transaction; see `staging` for the memory that it takes.
+_AT_A_TIME: Final = 500
+
 _SWEEP: Final = bytes((GONE, SEEN, GONE)) + bytes(range(3, 256))
 
 _MAX_ID: Final = "SELECT coalesce(max(id), 0) FROM syncrepl_entry"
@@ -151,9 +154,12 @@ class Update:
             # What was said of them before counts no longer.
             self._unstage(connection, again)
             connection.executemany(_STAGE_CHANGED, changed.items())
-            self._name(connection, list(named.values()))
             # Servers name what they are about to send in present phases too.
             self.unknown.discard(named)
+        rows = list(named.values())
+        for start in range(0, len(rows), _AT_A_TIME):
+            with self._database.staging() as connection:
+                self._name(connection, rows[start : start + _AT_A_TIME])
         self._staged = True
 
     @staticmethod

@@ -29,7 +29,10 @@ __all__ = ["CREATE_INDEXES", "attach", "clear", "remove"]
 _ATTACH: Final = "ATTACH ? AS staged"
 _DETACH: Final = "DETACH staged"
 _SETTINGS: Final = (
-    "page_size = 8192",
+    # Little is looked up in it.  The journal has in memory each page that a transaction finds and changes, and UUIDs
+    # of new entries go to pages everywhere: with larger ones a refresh takes some megabytes more.
+    "page_size = 4096",
+    "cache_size = -512",
     # What is taken out of it makes it smaller at once.
     "auto_vacuum = FULL",
     "journal_mode = MEMORY",
