@@ -34,6 +34,8 @@ __all__ = ["digest", "main", "state_of"]
 
 # Small, so that old changes are taken away while there are new ones.
 _KEPT: Final = Retention(octets=4 << 20)
+# So small that it does not wait for a reader who is away for some rounds.
+_OVERTAKING: Final = Retention(octets=2 << 20, largest=6 << 20)
 _OPTIONS: Final[dict[str, Any]] = {
     "backoff": Backoff(0.1, 1.0),
     "heartbeat": Heartbeat(1.0, 2.0),
@@ -85,7 +87,8 @@ def callbacks(data: str, told: Path, url: str, *providers: str) -> None:
     # Also while it is opened.
     _on_term(lambda: sys.exit(0))
     mode = SyncreplMode.REFRESH_AND_PERSIST
-    with Syncrepl(data, Mirror, mode, url, reconnect=True, providers=providers, **_traced(told)) as client:
+    options = _traced(told) | {"changelog": _OVERTAKING}
+    with Syncrepl(data, Mirror, mode, url, reconnect=True, providers=providers, **options) as client:
         _on_term(client.please_stop)
         while client.poll(0.5):
             pass

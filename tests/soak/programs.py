@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import threading
@@ -25,8 +24,6 @@ __all__ = ["Disk", "Ended", "Program", "System", "build_system"]
 
 ROOT: Final = Path(__file__).parent.parent.parent
 _STOP: Final = 20.0
-# How far the clock is off, and whether no host is found.
-_TOLD: Final = struct.Struct("qq")
 _AGAIN: Final = 0.3
 _YOUNG: Final = 10.0
 
@@ -84,7 +81,8 @@ class System:
 
     def __init__(self, file: Path, library: Path) -> None:
         self._file = file
-        file.write_bytes(_TOLD.pack(0, 0))
+        # How far the clock is off, and whether no host is found.
+        file.write_bytes(bytes(16))
         self.environment = {"LD_PRELOAD": str(library), "SOAK_SYSTEM": str(file)}
 
     def set_clock(self, seconds: int) -> None:

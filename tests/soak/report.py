@@ -24,7 +24,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     for name, written in outcome.written.items():
         yield f"written to {name}: " + ", ".join(f"{count} {what}" for what, count in sorted(written.items()))
     for name, told in outcome.told.items():
-        lost = f"; {told['lost']} times it had to begin anew" if told["lost"] else ""
+        lost = f"; {told['lost']} times it was overtaken and began anew" if "lost" in told else ""
         yield f"told to {name}: {told['changes']} changes, {told['repeats']} of them again{lost}"
     for name, count in outcome.received.items():
         yield f"sink {name}: {count} events"

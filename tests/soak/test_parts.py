@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from syncrepl_client import Replica, Retention
+from syncrepl_client.testing import Provider
+from tests.following import until
 from tests.soak.chapters import Operation
 from tests.soak.excuses import Excuse, unexplained
 from tests.soak.plan import Due, Happening, Plan, Round, make_plan
 from tests.soak.smaller import smaller
-from tests.soak.told import Told
+from tests.soak.told import Laggard, Told
 from tests.soak.troubles import TROUBLES
 from tests.soak.vitals import Vitals, grown
 
@@ -124,3 +127,27 @@ def test_a_change_that_does_not_fit_is_noticed(tmp_path: Path, hole: str) -> Non
 
     with pytest.raises(AssertionError):
         Told(path).read()
+
+
+def test_who_is_overtaken_begins_anew_and_follows_to_the_copy(tmp_path: Path) -> None:
+    path, base = tmp_path / "data", "dc=example,dc=com"
+    laggard, names = Laggard(path), [f"cn={number},{base}" for number in range(3)]
+
+    with Provider(base) as provider:
+
+        def follow_to(count: int) -> None:
+            kept = Retention(octets=0, largest=0)
+            with Replica(f"{provider.url}/{base}", path, changelog=kept) as replica:
+                until(lambda: replica.step(0.1) and len(replica.entries) > count)
+                # Once more, for it is idle when it looks whether there is too much.
+                replica.step(0.1)
+
+        follow_to(0)
+        laggard.read()
+        for number, name in enumerate(names, 1):
+            provider.add(name, {"objectClass": "person", "sn": "x"})
+            follow_to(number)
+
+    assert laggard.check(path)
+    laggard.read()
+    assert (laggard.check(path), laggard.lost) == ("", 1)
