@@ -28,9 +28,10 @@ BEHIND = ProviderBehind(b"csn=2", b"csn=1")
 class Line:
     """A connection that does what a test says, and the time that passes with it."""
 
-    # By host, what comes of each try: None for a connection, and what comes of each listening: whether to go on.
+    # By host, what comes of each try: None for a connection, and what comes of each listening: whether to go on, or
+    # how many seconds it takes.
     tries: dict[str, deque[Exception | None]] = field(default_factory=dict)
-    heard: deque[Exception | bool] = field(default_factory=deque)
+    heard: deque[Exception | bool | float] = field(default_factory=deque)
     connected: bool = False
     refreshing: bool = True
     decided: bool = False
@@ -55,7 +56,9 @@ class Line:
         if isinstance(outcome, Exception):
             raise outcome
         self.refreshing = False
-        return outcome
+        if isinstance(outcome, float):
+            self.now += outcome
+        return bool(outcome)
 
     def worth_another_try(self, error: Exception) -> bool:
         return verdict(error) is not Verdict.STOP
@@ -119,9 +122,10 @@ def test_a_step_waits_no_longer_than_it_may() -> None:
     assert waited == [1.5, 1.5, 1.0, 0.0]
 
 
-def test_a_refresh_that_comes_to_its_end_begins_the_waits_anew() -> None:
+@pytest.mark.parametrize(("seconds", "then"), [(4.5, 1), (3.5, 8)])
+def test_to_be_in_step_for_longer_than_the_wait_begins_the_waits_anew(seconds: float, then: int) -> None:
     line, heard = Line({"a": deque([ConnectionLost("x")] * 3 + [None, None])}), Heard()
-    line.heard.extend([True, ConnectionLost("broke"), True])
+    line.heard.extend([True, seconds, ConnectionLost("broke"), True])
 
     run(make(line, listed("a"), heard), line, 60)
 
@@ -130,9 +134,20 @@ def test_a_refresh_that_comes_to_its_end_begins_the_waits_anew() -> None:
         ("ConnectionLost", 2),
         ("ConnectionLost", 4),
         ("connected", 0),
-        ("ConnectionLost", 1),
+        ("ConnectionLost", then),
         ("connected", 0),
     ]
+    # Each complete refresh begins a new row of failures all the same.
+    assert [told[3] for told in heard.told if told[0] == "ConnectionLost"] == [1, 2, 3, 1]
+
+
+def test_a_server_that_breaks_after_each_refresh_is_not_asked_for_everything_again_and_again() -> None:
+    line, heard = Line({"a": deque([None] * 9)}), Heard()
+    line.heard.extend([True, 0.5, ConnectionLost("broke")] * 6)
+
+    run(make(line, listed("a"), heard), line, 60)
+
+    assert [told[2] for told in heard.told if told[0] == "ConnectionLost"] == [1, 2, 4, 8, 8, 8]
 
 
 def test_a_connection_alone_does_not_begin_them_anew() -> None:
@@ -168,7 +183,7 @@ def test_servers_that_drop_in_turn_are_not_tried_as_fast_as_the_network_carries_
 
     run(make(line, listed("a", "b")), line, 5)
 
-    assert line.log == [(second, host) for second in range(5) for host in "ab"]
+    assert line.log == [(second, host) for second in (0, 1, 3) for host in "ab"]
 
 
 def test_servers_are_looked_up_for_each_try() -> None:

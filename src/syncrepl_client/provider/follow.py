@@ -1,8 +1,10 @@
 """Staying connected: which provider to try next, and when.
 
 The first try after a failure goes to another provider at once, if there is one that was not tried since the last wait.
-When there is none left, the wait is longer with each row of failures; a refresh that comes to its end starts the row
-anew.  So whatever servers do, they are asked a few times in a minute and not as fast as the network carries it.
+When there is none left, the wait is longer with each row of failures; a connection that was in step for longer than
+the wait before it starts the row anew.  The end of a refresh alone does not: a server that breaks afterwards each time
+would send everything again and again.  So whatever servers do, they are asked a few times in a minute and not as fast
+as the network carries it.
 
 A refresh that is held because it would delete too much is no failure.  The copy serves as it is, and the connection is
 made again when somebody has decided, or after a while, for what would be deleted may have come back.
@@ -99,9 +101,12 @@ class Follower:
         self._backoff = backoff
         self._random = random
         self._clock = clock
-        # The waits of this row of failures, and how many failures it has.
+        # The waits of this row of failures, the last one, and how many failures there were since the last refresh.
         self._delays = backoff.delays(random)
+        self._waited = 0.0
         self._failures = 0
+        # Since when the copy follows the server; None before the refresh is complete.
+        self._in_step_since: float | None = None
         # When the next try is due.
         self._due = clock()
         # Which providers were tried since the last wait, which is the last one, and whether there are others.
@@ -171,10 +176,11 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - raised again if it is not worth another try
             self._failed(error)
             return True
-        if self._failures and not self._connection.refreshing:
-            journal.in_step_again(self._url, self._failures)
-            self._failures = 0
-            self._delays = self._backoff.delays(self._random)
+        if self._in_step_since is None and not self._connection.refreshing:
+            self._in_step_since = self._clock()
+            if self._failures:
+                journal.in_step_again(self._url, self._failures)
+                self._failures = 0
         return more
 
     def _try(self) -> None:
@@ -198,6 +204,9 @@ class Follower:
             raise error
         self._connection.disconnect()
         self._failures += 1
+        if self._lasted():
+            self._delays = self._backoff.delays(self._random)
+        self._in_step_since = None
         delay = self._delay(error)
         self._due = self._clock() + delay
         where = "" if self._url is None else self._url.address
@@ -205,10 +214,19 @@ class Follower:
         if self._told is not None:
             self._told.disconnected(error, url=where, delay=delay, attempt=self._failures)
 
+    def _lasted(self) -> bool:
+        """Tell whether the connection that has ended was worth the wait before it."""
+        if self._in_step_since is None:
+            return False
+        return self._clock() - self._in_step_since > max(self._waited, self._backoff.base)
+
     def _delay(self, error: Exception) -> float:
         """Return how long to wait after an error."""
         self._held = verdict(error) is Verdict.DECISION
         if self._more and not self._held:
             return 0.0
         self._tried.clear()
-        return _HELD_FOR if self._held else next(self._delays)
+        if self._held:
+            return _HELD_FOR
+        self._waited = next(self._delays)
+        return self._waited
