@@ -480,6 +480,30 @@ def test_a_stop_from_another_thread_ends_everything(slapd: Slapd, tmp_path: Path
     run(main())
 
 
+def test_another_try_need_not_be_waited_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        with Provider(SUFFIX) as provider:
+            slow = Backoff(base=3600, cap=3600)
+            async with AsyncReplica(where(provider), tmp_path / "data", backoff=slow) as replica:
+                following = asyncio.create_task(replica.follow())
+                changes = replica.subscribe("reader", start="snapshot")
+                loaded = await read(changes, 1)
+                provider.stop()
+                waiting = asyncio.create_task(anext(changes))
+                # The first try after it was lost has a wait before it as well.
+                await asyncio.sleep(0.1)
+                provider.start()
+                provider.add(f"cn=new,{SUFFIX}", {})
+                while not waiting.done():
+                    replica.retry()
+                    await asyncio.sleep(0.05)
+                assert names([*loaded, await waiting]) == [f"Added {SUFFIX.partition(',')[0]}", "Added cn=new"]
+                replica.stop()
+                await following
+
+    run(main())
+
+
 PROGRAM = """
 import asyncio, sys
 from syncrepl_client import AsyncReplica, awatch

@@ -108,6 +108,24 @@ def test_one_server_is_tried_again_after_longer_and_longer_waits() -> None:
     ]
 
 
+@pytest.mark.parametrize("error", [ConnectionLost("x"), HELD])
+def test_who_cannot_wait_has_the_next_try_at_once(error: Exception) -> None:
+    line = Line({"a": deque([None, None])})
+    line.heard.append(error)
+    follower = make(line, listed("a"))
+    follower.step(3)
+    # It is of no use to who is connected, now or later.
+    follower.hurry()
+    follower.step(3)
+    follower.step(0.5)
+    assert line.log == [(0, "a")]
+
+    follower.hurry()
+    follower.step(3)
+
+    assert line.log == [(0, "a"), (0.5, "a")]
+
+
 def test_a_step_waits_no_longer_than_it_may() -> None:
     line = Line()
     follower = make(line, listed("a"), backoff=Backoff(4, 8))

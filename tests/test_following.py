@@ -280,6 +280,17 @@ def test_finishing_lets_a_refresh_come_to_its_end(provider: Provider, tmp_path: 
     assert follower.heard.count("refresh done") == 1
 
 
+def test_who_hears_that_the_network_is_there_again_need_not_wait(provider: Provider, tmp_path: Path) -> None:
+    url = where(provider)
+    provider.stop()
+    with Follower(url, tmp_path / "data", backoff=SLOW) as follower:
+        follower.replica.retry()
+        follower.heard.wait_for("lost ConnectionFailed")
+        provider.start()
+        follower.replica.retry()
+        follower.heard.wait_for("refresh done")
+
+
 # --- what is held -----------------------------------------------------------------------------------------------------
 
 

@@ -49,8 +49,8 @@ __all__ = ["Replica"]
 class Replica:
     """A durable local copy of one LDAP search that stays in step with the server.
 
-    Use it as a context manager, or call `connect`, or `follow`, and `close`.  All calls but `stop`, `finish` and `wake`
-    belong to one thread.
+    Use it as a context manager, or call `connect`, or `follow`, and `close`.  All calls but `stop`, `finish`, `retry`
+    and `wake` belong to one thread.
 
     Args:
         url: the server and the search, as text or parsed (also by python-ldap's ``ldapurl``); None means the one
@@ -375,6 +375,16 @@ class Replica:
         """Make `step` return False at once and drop a refresh in progress; for any thread and for signal handlers."""
         self._stop_asked = True
         self.wake()
+
+    def retry(self) -> None:
+        """Let `follow` and `follow_step` connect at once if they wait before another try; otherwise nothing happens.
+
+        For any thread and for signal handlers.
+        """
+        opened = self._opened
+        if opened is not None:
+            opened.follower.hurry()
+            opened.link.wake()
 
     def wake(self) -> None:
         """Make a `step` that waits return; for any thread and for signal handlers."""

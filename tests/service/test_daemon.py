@@ -227,6 +227,9 @@ def test_deletions_that_are_held_are_told_with_the_command_that_shows_them(
         _, command = held["message"].split(": syncrepl-client ")
         shown = run(*shlex.split(command))
         assert sorted(line.partition(" ")[2] for line in shown.stdout.splitlines()) == [person(1), person(2)]
+        # By itself it would ask again after some minutes.
+        service.reload()
+        service.wait(lambda: len(service.logged("deletions-held")) == 2)
 
 
 def test_a_configuration_that_cannot_be_is_told_with_all_its_mistakes(tmp_path: Path) -> None:

@@ -144,6 +144,10 @@ class AsyncReplica:
         """Let everything that waits come to its end once a refresh in progress is complete; for any thread."""
         self.shared.replica.finish()
 
+    def retry(self) -> None:
+        """Let `follow` connect at once if it waits before another try; for any thread."""
+        self.shared.replica.retry()
+
     async def call(self, work: Callable[[Replica], T]) -> T:
         """Do anything with the replica, in its thread.
 

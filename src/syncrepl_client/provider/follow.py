@@ -170,6 +170,10 @@ class Follower:
             self._try()
         return True
 
+    def hurry(self) -> None:
+        """Let the next try be due, if one is waited for; for any thread."""
+        self._due = self._clock()
+
     def _listen(self, timeout: float) -> bool:
         try:
             more = self._connection.listen(timeout)

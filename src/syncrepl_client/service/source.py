@@ -157,8 +157,11 @@ class Source:
         return ThreadState(self.attempts.name, self.attempts.silent, _LONGEST_STEP)
 
     def again(self) -> None:
-        """Try again at once, if it waits."""
+        """Try again at once, if it waits; after a refresh that is held too."""
         self.attempts.again()
+        replica = self._replica
+        if replica is not None:
+            replica.retry()
 
     def close(self) -> None:
         """Close what `state` has opened; for the same thread."""
