@@ -324,9 +324,6 @@ class Consumer:
     def _confirmed(self, staged: Update, sweep: Sweep) -> Confirmed | None:
         """Settle a refresh over a copy and confirm what it would delete; None if another search has begun instead."""
         swept = sweep is not Sweep.NOTHING
-        # In the first round it is seen who came along with others; if that does not settle it, somebody writes.
-        if self._restarts.rounds > (0 if swept else 1):
-            self._meanwhile.doubt()
         if not self._settled(staged, swept=swept):
             return None
         doubtful = sweep is Sweep.DOUBTFUL or self._may_have_left_out
@@ -366,6 +363,9 @@ class Consumer:
         if self._session.sent_cookie is None:
             doubts.settle_names(staged, self._store, self._asking())
             return True
+        # In the first round it is seen who came along with others; if that does not settle it, somebody writes.
+        if self._restarts.rounds > (0 if swept else 1):
+            self._meanwhile.doubt()
         inquiry = self._asking()
         return self._keeps(lambda: doubts.settle_refresh(staged, self._store, self._search, inquiry, swept=swept))
 
