@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from syncrepl_client.exceptions import Interrupted
+from syncrepl_client.store.loading import FirstLoad
 from syncrepl_client.store.store import Ending, Store
 from tests.store.listeners import Noting, copy_of, refresh, row, sent, uuid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-A, B = "cn=a,dc=x", "cn=b,dc=x"
+A, B, C = "cn=a,dc=x", "cn=b,dc=x", "cn=c,dc=x"
 
 
 def said(store: Store) -> tuple[str | None, str | None, bytes | None, bool]:
@@ -62,6 +63,26 @@ def test_a_first_load_keeps_less_of_the_file_in_memory_than_what_follows(store: 
     staged.settle()
 
     assert while_loading < at_first == kept()
+
+
+def test_who_has_one_name_with_another_in_a_first_load_can_be_set_right(store: Store) -> None:
+    noting = Noting()
+    staged = store.begin_refresh(noting)
+    assert isinstance(staged, FirstLoad)
+    staged.sent([row(1, A), row(2, f"cn=1,{A}"), row(3, B), row(4, A.upper()), row(5, f"cn=5,{A}")])
+    staged.settle()
+    assert sorted(staged.doubles()) == [uuid(1), uuid(4)]
+
+    staged.sent([row(1, C, "renamed")])
+    staged.deleted((uuid(3), uuid(9)))
+    assert list(staged.doubles()) == []
+    assert staged.counts()["added"] == 4
+    store.finish_refresh(staged, Ending("fingerprint", b"cookie"), noting)
+
+    assert copy_of(store) == {1: (C, "renamed"), 2: (f"cn=1,{A}", ""), 4: (A.upper(), ""), 5: (f"cn=5,{A}", "")}
+    told = [dn for _, dn in noting.told]
+    assert sorted(told[:2]) == sorted([A.upper(), C])
+    assert sorted(told[2:]) == [f"cn=1,{A}", f"cn=5,{A}"]
 
 
 def test_a_refresh_without_a_cookie_keeps_the_former_one(store: Store) -> None:

@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from syncrepl_client.contentsync.events import Event, SentEntry
     from syncrepl_client.contentsync.search import Search
     from syncrepl_client.store.live import Doubts
+    from syncrepl_client.store.loading import FirstLoad
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_found", "settle_names", "settle_refresh"]
+__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_found", "settle_load", "settle_names", "settle_refresh"]
 
 _MOST_SUBTREES: Final = 10_000
 _MOST_ENTRIES: Final = 5000
@@ -46,6 +47,7 @@ _MOST_ENTRIES: Final = 5000
 _PATIENCE: Final = 0.1
 _PAUSE: Final = 0.01
 _T = TypeVar("_T")
+_S = TypeVar("_S", "FirstLoad", "Update")
 
 
 class Unsettled(Exception):
@@ -84,7 +86,7 @@ def settle_refresh(staged: Update, store: Store, search: Search, inquiry: Inquir
     staged.settle()
     if search.scope == SUBTREE and (not swept or staged.unknown):
         _settle_subtrees(staged, staged.new_names(), inquiry)
-    found = _settle_entries(staged, store, inquiry)
+    found = _settle_entries(staged, store, inquiry, _open)
     if found:
         staged.settle()
         if search.scope == SUBTREE:
@@ -138,6 +140,20 @@ def settle_names(staged: Update, store: Store, inquiry: Inquiry) -> None:
         return
 
 
+def settle_load(staged: FirstLoad, store: Store, inquiry: Inquiry) -> None:
+    """Settle who has a name that a first load told of two; see `settle_names`.
+
+    Args:
+        staged: the first load, settled.
+        store: what it is staged in.
+        inquiry: answers questions.
+    """
+    try:
+        _settle_entries(staged, store, inquiry, lambda load: (load.doubles(),))
+    except TooMuchToAsk:
+        return
+
+
 def _settle_subtrees(staged: Update, new: Iterable[tuple[bytes, str]], inquiry: Inquiry) -> None:
     """Look for entries that came along with others."""
     tops = _topmost(_at_most(new, _MOST_SUBTREES))
@@ -159,7 +175,7 @@ def _named_twice(staged: Update) -> tuple[Iterable[bytes], ...]:
 
 
 def _settle_entries(
-    staged: Update, store: Store, inquiry: Inquiry, who_is_open: Callable[[Update], tuple[Iterable[bytes], ...]] = _open
+    staged: _S, store: Store, inquiry: Inquiry, who_is_open: Callable[[_S], tuple[Iterable[bytes], ...]]
 ) -> list[tuple[bytes, str]]:
     """Ask for entries that leave something open, such as those whose parent is gone; returns who is there."""
     asked: set[bytes] = set()

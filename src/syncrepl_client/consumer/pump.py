@@ -306,6 +306,8 @@ class Consumer:
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
+        if not isinstance(staged, Update):
+            doubts.settle_load(staged, self._store, self._asking())
         counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:

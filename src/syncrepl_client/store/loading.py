@@ -7,12 +7,14 @@ load that did not come to its end is thrown away when the file is opened next.
 from __future__ import annotations
 
 import sqlite3
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.model import Added
 from syncrepl_client.store import tables
-from syncrepl_client.store.names import DepthOrder, texts
+from syncrepl_client.store.names import DepthOrder, of_one_name, texts
 
 if TYPE_CHECKING:
     from array import array
@@ -29,12 +31,19 @@ _PAGE: Final = 256
 _SPARSE: Final = 4
 
 _APPEND: Final = "INSERT INTO syncrepl_entry (id, uuid, key, dn, attrs) VALUES (?, ?, ?, ?, ?)"
+_REPLACE: Final = "INSERT OR REPLACE INTO syncrepl_entry (id, uuid, key, dn, attrs) VALUES (?, ?, ?, ?, ?)"
 _COUNT: Final = "SELECT count(*) FROM syncrepl_entry"
 _CLEAR: Final = "DELETE FROM syncrepl_entry"
 _DROP_REPEATED: Final = """
     DELETE FROM syncrepl_entry WHERE id NOT IN (SELECT max(id) FROM syncrepl_entry GROUP BY uuid)
 """
 _DROP_DELETED: Final = "DELETE FROM syncrepl_entry WHERE uuid = ? AND id <= ?"
+# The index on the keys tells; few have more than one entry, if any.
+_DOUBLES: Final = """
+    SELECT key, uuid, dn FROM syncrepl_entry WHERE key IN (
+        SELECT key FROM syncrepl_entry GROUP BY key HAVING count(*) > 1
+    ) ORDER BY key
+"""
 _RANGE: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_entry WHERE id BETWEEN ? AND ? ORDER BY id"
 _ONE: Final = "SELECT id, uuid, dn, attrs FROM syncrepl_entry WHERE id = ?"
 
@@ -55,6 +64,7 @@ class FirstLoad:
         self._order = DepthOrder() if ordered else None
         # UUIDs that were named as deleted after they may have been sent, with the last row at that time.
         self._deleted: dict[bytes, int] = {}
+        self._settled = False
         self.received = 0
         database.expect(streaming=True)
         with database.transaction(durable=False) as connection:
@@ -62,7 +72,7 @@ class FirstLoad:
                 connection.execute(statement)
 
     def sent(self, rows: list[SentEntry]) -> None:
-        """Append entries."""
+        """Append entries; once it is settled, what is sent of one takes the place of what was."""
         dns = texts([dn for _, dn, _ in rows])
         first = self._rows + 1
         self._rows += len(rows)
@@ -75,15 +85,20 @@ class FirstLoad:
             for number, key, dn, (uuid, _, attrs) in zip(numbers, names.keys(dns), dns, rows, strict=True)
         )
         with self._database.transaction(durable=False) as connection:
-            connection.executemany(_APPEND, batch)
+            connection.executemany(_REPLACE if self._settled else _APPEND, batch)
         self.received += len(rows)
 
     def present(self, uuids: tuple[bytes, ...]) -> None:
         """Ignore entries that the server takes to be known here: it was not told of any."""
 
     def deleted(self, uuids: tuple[bytes, ...]) -> None:
-        """Remember entries that are gone again."""
-        self._deleted.update(dict.fromkeys(uuids, self._rows))
+        """Take away entries that are gone again; before it is settled they are remembered for that."""
+        gone = dict.fromkeys(uuids, self._rows)
+        if self._settled:
+            with self._database.transaction(durable=False) as connection:
+                connection.executemany(_DROP_DELETED, gone.items())
+        else:
+            self._deleted.update(gone)
 
     def present_phase_ended(self) -> None:
         """Nothing was there before, so nothing is swept."""
@@ -99,7 +114,13 @@ class FirstLoad:
                 connection.execute(tables.CREATE_UUID_INDEX)
             connection.executemany(_DROP_DELETED, self._deleted.items())
             connection.execute(tables.CREATE_KEY_INDEX)
+        self._settled = True
         self._database.expect(streaming=False)
+
+    def doubles(self) -> Iterator[bytes]:
+        """Iterate over UUIDs of entries that were given the name of another one, once it is settled."""
+        for _, group in groupby(self._database.connection.execute(_DOUBLES), itemgetter(0)):
+            yield from of_one_name((uuid, dn) for _, uuid, dn in group)
 
     def counts(self) -> Counts:
         """Count what the settled load is."""

@@ -12,7 +12,7 @@ from syncrepl_client.ldap import dn as names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["DepthOrder", "text", "texts"]
+__all__ = ["DepthOrder", "of_one_name", "text", "texts"]
 
 
 def text(dn: bytes) -> str:
@@ -33,6 +33,14 @@ def texts(dns: list[bytes]) -> list[str]:
         return [dn.decode() for dn in dns]
     except UnicodeDecodeError:
         return [text(dn) for dn in dns]
+
+
+def of_one_name(entries: Iterable[tuple[bytes, str]]) -> Iterator[bytes]:
+    """Iterate over the UUIDs of those among a few entries that have the name of another one of them."""
+    found = list(entries)
+    for uuid, dn in found:
+        if any(other != uuid and names.same(name, dn) for other, name in found):
+            yield uuid
 
 
 class DepthOrder:

@@ -18,7 +18,7 @@ from syncrepl_client.store import differences, lookup, staging
 from syncrepl_client.store.brought import Brought
 from syncrepl_client.store.delivery import Delivery, Some, apply_untold
 from syncrepl_client.store.entries import children
-from syncrepl_client.store.names import texts
+from syncrepl_client.store.names import of_one_name, texts
 from syncrepl_client.store.unknown import Unknown
 
 if TYPE_CHECKING:
@@ -282,10 +282,7 @@ class Update:
         if not self._some.named:
             return
         for _, group in groupby(self._connection.execute(_DOUBLES), itemgetter(0)):
-            found = [(uuid, dn) for _, uuid, dn in group]
-            for uuid, dn in found:
-                if any(other != uuid and names.same(name, dn) for other, name in found):
-                    yield uuid
+            yield from of_one_name((uuid, dn) for _, uuid, dn in group)
 
     def new_parents(self) -> Iterator[str]:
         """Iterate over the names above entries that are new or renamed, without those that the copy will hold.
