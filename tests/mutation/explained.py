@@ -41,6 +41,7 @@ _ALL_KNOWN: Final = "If all are known, to look for those that are not takes long
 _HOLE: Final = "One more row that nobody has is like those that were deleted before, which are marked and not counted."
 _ONE_EACH: Final = "Each name has one text, so that no row is left over."
 _INDEXES: Final = "Indexes make it faster to look something up, and what is found is the same."
+_AGAIN: Final = "Each page has its rows and those after them, which are staged again, with the same result."
 _NOTHING_THERE: Final = "It takes back, or looks for, what is not there, which takes longer and changes nothing."
 
 _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
@@ -126,6 +127,13 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     _NOTHING_THERE: tuple(
         ("store.refresh: Update.__init__", f"self.{name} = False", f"self.{name} = True")
         for name in ("_staged", "_followed")
+    ),
+    _AGAIN: (
+        (
+            "store.refresh: Update._stage",
+            "for start in range(0, len(rows), _AT_A_TIME):",
+            "for start in range(0, len(rows), ):",
+        ),
     ),
     _HOLE: (
         ("store.refresh: Update.__init__", "self.marks = bytearray(last + 1)", "self.marks = bytearray(last + 2)"),
