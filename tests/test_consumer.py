@@ -13,6 +13,7 @@ from syncrepl_client.connection.client import Client
 from syncrepl_client.consumer import pump as consumers
 from syncrepl_client.consumer import upkeep, verification
 from syncrepl_client.consumer.guard import MaxDeletes
+from syncrepl_client.consumer.meanwhile import Meanwhile
 from syncrepl_client.consumer.pump import Consumer
 from syncrepl_client.contentsync.events import EntriesSent
 from syncrepl_client.contentsync.search import ONE_LEVEL, SUBTREE, Search
@@ -93,6 +94,7 @@ class Run:
         start: bool = True,
         progress: Callable[[int], None] | None = None,
         max_deletes: MaxDeletes | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> None:
         self.store = store
         self.stopping = False
@@ -112,6 +114,7 @@ class Run:
             renew=self.renew,
             stopping=lambda: self.stopping,
             progress=progress,
+            meanwhile=meanwhile,
         )
         if start:
             self.consumer.start()
@@ -300,6 +303,26 @@ def test_what_changes_right_after_everything_was_read_is_a_reason_to_compare(
 
     # Once, and not again: the script has no more.
     assert len(run.server.answers) == (0 if everything else 1)
+
+
+@pytest.mark.parametrize("something", [True, False])
+def test_what_is_told_late_of_the_time_when_everything_was_read_is_a_reason_to_compare(
+    copy: Store, monkeypatch: pytest.MonkeyPatch, *, something: bool
+) -> None:
+    """The connection broke right after it."""
+    monkeypatch.setattr(upkeep, "_HINT_DELAY", 0.0)
+    meanwhile = Meanwhile()
+    meanwhile.refreshed(everything=True, received=3)
+    run = Run(
+        copy,
+        lambda stream: (entry(stream, 1, A, "new") if something else b"") + phase_end(stream, deletes=True),
+        lambda number: entry(number, 1, A, "new") + entry(number, 2, B) + kept(number) + ended()(number),
+        meanwhile=meanwhile,
+    )
+    for _ in range(3):
+        run.step()
+
+    assert len(run.server.answers) == (0 if something else 1)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
