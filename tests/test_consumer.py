@@ -283,6 +283,60 @@ def test_who_has_a_name_that_everything_was_told_with_twice_is_asked_for(copy: S
     assert run.content() == {1: C, 2: D}
 
 
+def test_who_was_answered_what_the_cookie_does_not_cover_has_none_until_the_copy_was_compared(store: Store) -> None:
+    """If the program is killed before that, the next refresh is of everything."""
+    run = Run(
+        store,
+        lambda stream: (
+            entry(stream, 1, A)
+            + entry(stream, 2, A)
+            + kept(stream)
+            + phase_end(stream, deletes=True, cookie=cookie_of(1))
+        ),
+        below((1, B), (2, A), (KEPT, KEPT_DN)),
+        lambda number: entry(number, 1, B) + entry(number, 2, A) + kept(number) + ended()(number),
+    )
+    run.step()
+    assert (run.content(), store.state().cookie) == ({1: B, 2: A}, None)
+
+    run.say(entry(run.stream, 1, B, cookie=cookie_of(2)))
+    assert store.state().cookie is None
+
+    run.consumer.verify(repair=True)
+    run.say(entry(run.stream, 1, B, cookie=cookie_of(3)))
+    assert store.state().cookie == cookie_of(3)
+    assert not run.server.answers
+
+
+def test_what_comes_behind_the_last_refresh_is_not_taken_while_the_copy_is_compared(copy: Store) -> None:
+    """The first of it was read together with the end of the refresh; the rest alone would be more than the cookie."""
+    meanwhile = Meanwhile()
+    meanwhile.refreshed(everything=True, received=3)
+    run = Run(
+        copy,
+        lambda stream: (
+            entry(stream, 1, A, "new")
+            + phase_end(stream, deletes=True, cookie=cookie_of(2))
+            + entry(stream, 2, B, "new", cookie=cookie_of(3))
+        ),
+        lambda number: (
+            entry(2, 1, A, "newer", cookie=cookie_of(4))
+            + entry(number, 1, A, "new")
+            + entry(number, 2, B)
+            + kept(number)
+            + ended()(number)
+        ),
+        meanwhile=meanwhile,
+    )
+    assert run.stream == 2
+    run.consumer.finish()
+
+    assert not run.step()
+
+    assert copy.state().cookie == cookie_of(2)
+    assert not run.server.answers
+
+
 @pytest.mark.parametrize("everything", [True, False])
 def test_what_changes_right_after_everything_was_read_is_a_reason_to_compare(
     copy: Store, monkeypatch: pytest.MonkeyPatch, *, everything: bool

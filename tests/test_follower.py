@@ -126,6 +126,22 @@ def test_who_cannot_wait_has_the_next_try_at_once(error: Exception) -> None:
     assert line.log == [(0, "a"), (0.5, "a")]
 
 
+def test_who_comes_while_a_try_is_made_has_the_next_one_at_once() -> None:
+    """The network is there again, but the try had begun without it."""
+
+    class Hanging(Line):
+        def connect(self, url: LDAPUrl) -> None:
+            if not self.log:
+                follower.hurry()
+            super().connect(url)
+
+    line = Hanging()
+    follower = make(line, listed("a"))
+    run(follower, line, 4)
+
+    assert [when for when, _ in line.log] == [0, 0, 1, 3]
+
+
 def test_a_step_waits_no_longer_than_it_may() -> None:
     line = Line()
     follower = make(line, listed("a"), backoff=Backoff(4, 8))
@@ -140,8 +156,8 @@ def test_a_step_waits_no_longer_than_it_may() -> None:
     assert waited == [1.5, 1.5, 1.0, 0.0]
 
 
-@pytest.mark.parametrize(("seconds", "then"), [(4.5, 1), (3.5, 8)])
-def test_to_be_in_step_for_longer_than_the_wait_begins_the_waits_anew(seconds: float, then: int) -> None:
+@pytest.mark.parametrize(("seconds", "then"), [(40.5, 1), (39.5, 8)])
+def test_to_be_in_step_for_much_longer_than_the_wait_begins_the_waits_anew(seconds: float, then: int) -> None:
     line, heard = Line({"a": deque([ConnectionLost("x")] * 3 + [None, None])}), Heard()
     line.heard.extend([True, seconds, ConnectionLost("broke"), True])
 
@@ -161,7 +177,7 @@ def test_to_be_in_step_for_longer_than_the_wait_begins_the_waits_anew(seconds: f
 
 def test_a_server_that_breaks_after_each_refresh_is_not_asked_for_everything_again_and_again() -> None:
     line, heard = Line({"a": deque([None] * 9)}), Heard()
-    line.heard.extend([True, 0.5, ConnectionLost("broke")] * 6)
+    line.heard.extend([True, 2.5, ConnectionLost("broke")] * 6)
 
     run(make(line, listed("a"), heard), line, 60)
 

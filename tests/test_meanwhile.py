@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -72,10 +73,12 @@ def test_once_a_refresh_had_nothing_to_tell_the_next_one_is_no_reason_to_compare
 
 
 def test_a_doubt_lasts_until_the_copy_was_compared() -> None:
-    meanwhile = Meanwhile()
+    meanwhile, began = Meanwhile(), time.monotonic()
     meanwhile.doubt()
     meanwhile.refreshed(everything=False, received=9)
 
     assert [meanwhile.is_doubtful(quiet=quiet) for quiet in (False, True, True)] == [False, True, True]
-    meanwhile.compared()
+    meanwhile.compared(began)
+    assert meanwhile.is_doubtful(quiet=True)
+    meanwhile.compared(time.monotonic())
     assert not meanwhile.is_doubtful(quiet=True)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from syncrepl_client.connection.inquiry import TooMuchToAsk
 from syncrepl_client.contentsync.events import EntriesDeleted, EntriesSent
 from syncrepl_client.contentsync.search import SUBTREE
+from syncrepl_client.exceptions import LDAPResultError
 from syncrepl_client.ldap import dn as names
 from syncrepl_client.store.names import text
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from syncrepl_client.store.refresh import Update
     from syncrepl_client.store.store import Store
 
-__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_found", "settle_load", "settle_names", "settle_refresh"]
+__all__ = ["Unfinished", "Unsettled", "settle_batch", "settle_found", "settle_names", "settle_refresh"]
 
 _MOST_SUBTREES: Final = 10_000
 _MOST_ENTRIES: Final = 5000
@@ -47,7 +48,7 @@ _MOST_ENTRIES: Final = 5000
 _PATIENCE: Final = 0.1
 _PAUSE: Final = 0.01
 _T = TypeVar("_T")
-_S = TypeVar("_S", "FirstLoad", "Update")
+_S = TypeVar("_S", bound="FirstLoad | Update")
 
 
 class Unsettled(Exception):
@@ -86,7 +87,8 @@ def settle_refresh(staged: Update, store: Store, search: Search, inquiry: Inquir
     staged.settle()
     if search.scope == SUBTREE and (not swept or staged.unknown):
         _settle_subtrees(staged, staged.new_names(), inquiry)
-    found = _settle_entries(staged, store, inquiry, _open)
+    answers = _settle_entries(staged, store, inquiry, _open)
+    found = [(uuid, now) for uuid, (_, now) in answers.items() if now is not None]
     if found:
         staged.settle()
         if search.scope == SUBTREE:
@@ -94,19 +96,15 @@ def settle_refresh(staged: Update, store: Store, search: Search, inquiry: Inquir
     _check_parents(staged, search, inquiry)
 
 
-def settle_found(
-    staged: Update, found: Iterable[bytes], store: Store, search: Search, inquiry: Inquiry, *, swept: bool
-) -> None:
+def settle_found(staged: Update, found: Iterable[bytes], search: Search, inquiry: Inquiry, *, swept: bool) -> None:
     """Settle what is open about entries that a refresh told to be gone, and that a later search has found.
 
-    They are kept.  One may have left the content and come back in between, to a name that the refresh knows as somebody
-    else's.  And the server tells of it after the refresh, as of an entry that the copy holds; who came along and was
-    never here would be missed.
+    They are kept.  One may have left the content and come back in between.  The server tells of that after the refresh,
+    as of an entry that the copy holds; who came along and was never here would be missed.
 
     Args:
         staged: the refresh.
         found: their UUIDs.
-        store: the copy.
         search: what is asked for.
         inquiry: answers questions.
         swept: whether what was not mentioned is gone.  Then everything in the content was named.
@@ -115,43 +113,35 @@ def settle_found(
         Unsettled: another round is needed.
         TooMuchToAsk: only a refresh of everything can tell.
     """
-    settle_names(staged, store, inquiry)
     if search.scope == SUBTREE and not swept:
         staged.settle()
         _settle_subtrees(staged, [(uuid, name) for uuid in found if (name := staged.outcome(uuid))], inquiry)
 
 
-def settle_names(staged: Update, store: Store, inquiry: Inquiry) -> None:
+def settle_names(staged: FirstLoad | Update, store: Store, inquiry: Inquiry) -> bool:
     """Settle who has a name that a refresh of everything told of two: it is of many moments, if somebody writes.
 
     One of them has been renamed or deleted after it was sent, or before the other one was.  What the server will tell
     of that comes after the refresh; a program that knows entries by their names alone has lost one by then.
 
+    The answers are of now.  When the server tells how it came to that, there is nothing left to be renamed or deleted,
+    and so nobody looks below: entries there may keep the names that they were sent with.
+
     Args:
         staged: the refresh, whole.
         store: the copy.
         inquiry: answers questions.
+
+    Returns:
+        Whether an answer was another one than what was told, so that the copy is not that of its cookie.
     """
     staged.settle()
     try:
-        _settle_entries(staged, store, inquiry, _named_twice)
-    except TooMuchToAsk:
+        answers = _settle_entries(staged, store, inquiry, _named_twice)
+    except (TooMuchToAsk, LDAPResultError):
         # Names that differ by case alone may be those of two entries, for ever; who has many of them knows.
-        return
-
-
-def settle_load(staged: FirstLoad, store: Store, inquiry: Inquiry) -> None:
-    """Settle who has a name that a first load told of two; see `settle_names`.
-
-    Args:
-        staged: the first load, settled.
-        store: what it is staged in.
-        inquiry: answers questions.
-    """
-    try:
-        _settle_entries(staged, store, inquiry, lambda load: (load.doubles(),))
-    except TooMuchToAsk:
-        return
+        return False
+    return any(now is None or not names.same(told, now) for told, now in answers.values())
 
 
 def _settle_subtrees(staged: Update, new: Iterable[tuple[bytes, str]], inquiry: Inquiry) -> None:
@@ -170,24 +160,28 @@ def _open(staged: Update) -> tuple[Iterable[bytes], ...]:
     return staged.unknown, staged.orphans(), *_named_twice(staged)
 
 
-def _named_twice(staged: Update) -> tuple[Iterable[bytes], ...]:
+def _named_twice(staged: FirstLoad | Update) -> tuple[Iterable[bytes], ...]:
     return staged.displaced(), staged.doubles()
 
 
 def _settle_entries(
     staged: _S, store: Store, inquiry: Inquiry, who_is_open: Callable[[_S], tuple[Iterable[bytes], ...]]
-) -> list[tuple[bytes, str]]:
-    """Ask for entries that leave something open, such as those whose parent is gone; returns who is there."""
-    asked: set[bytes] = set()
-    there: list[tuple[bytes, str]] = []
-    while open_ones := {uuid for who in who_is_open(staged) for uuid in _at_most(who, _MOST_ENTRIES)} - asked:
-        asked |= open_ones
+) -> dict[bytes, tuple[str, str | None]]:
+    """Ask for entries that leave something open, such as those whose parent is gone.
+
+    Returns:
+        By their UUIDs, the name that each would have had, and the one that it has; nothing for who is unknown or gone.
+    """
+    answers: dict[bytes, tuple[str, str | None]] = {}
+    while open_ones := {uuid for who in who_is_open(staged) for uuid in _at_most(who, _MOST_ENTRIES)} - answers.keys():
+        told = {uuid: staged.outcome(uuid) or "" for uuid in open_ones}
         witnesses = store.some_uuids(exclude=open_ones)
         found = inquiry.entries(open_ones, witnesses=witnesses, name_of=store.name_of)
         staged.sent(found)
-        staged.deleted(tuple(open_ones - {row[0] for row in found}))
-        there += ((row[0], text(row[1])) for row in found)
-    return there
+        there = {row[0]: text(row[1]) for row in found}
+        staged.deleted(tuple(open_ones - there.keys()))
+        answers.update((uuid, (name, there.get(uuid))) for uuid, name in told.items())
+    return answers
 
 
 def _check_parents(staged: Update, search: Search, inquiry: Inquiry) -> None:

@@ -63,6 +63,11 @@ class Meanwhile:
         now = time.monotonic()
         return now >= self._doubtful_since and (quiet or now > self._doubtful_since + _LONGEST)
 
-    def compared(self) -> None:
-        """Note that the copy was compared."""
-        self._doubtful_since = math.inf
+    def compared(self, began: float) -> None:
+        """Note that the copy was compared.
+
+        Args:
+            began: when that was begun, on the monotonic clock; of what came later the next comparison tells.
+        """
+        if self._doubtful_since <= began:
+            self._doubtful_since = math.inf

@@ -140,6 +140,8 @@ class Consumer:
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
         self._meanwhile = meanwhile or Meanwhile()
+        # Whether the copy is ahead of what its cookie covers, by answers that were of now; then it gets none.
+        self._ahead = False
         self._finishing = False
         self.finished = False
         # What the refresh that was completed last has changed.
@@ -293,25 +295,27 @@ class Consumer:
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
         swept = end.sweep is not Sweep.NOTHING
         self._stage_what_was_left_out(staged)
+        self._ahead = lags = False
+        known = True
         if swept:
             staged.present_phase_ended()
-        forget = False
         if isinstance(staged, Update):
             confirmed = self._confirmed(staged, end.sweep)
             if confirmed is None:
                 return
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             lags = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
-            forget = lags or not confirmed.known
+            known = confirmed.known
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
         if not isinstance(staged, Update):
-            doubts.settle_load(staged, self._store, self._asking())
+            self._settle_names(staged)
         counts = staged.counts()
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
+        forget = lags or not known or self._ahead
         ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
         counts["modified"] -= self._store.finish_refresh(staged, ending, self._listener)
         self.counts = counts
@@ -320,8 +324,10 @@ class Consumer:
         self._upkeep.plan(self._dialect, resumed=self._session.sent_cookie is not None)
         self._meanwhile.refreshed(everything=swept, received=staged.received)
         if self._mode is Mode.REFRESH_ONLY or self._finishing:
-            self._finish_upkeep()
+            # What comes after it is for the next run, also while the copy is compared.
+            self._stream.abandon()
             self._finish()
+            self._finish_upkeep()
 
     def _confirmed(self, staged: Update, sweep: Sweep) -> Confirmed | None:
         """Settle a refresh over a copy and confirm what it would delete; None if another search has begun instead."""
@@ -363,7 +369,7 @@ class Consumer:
     def _settled(self, staged: Update, *, swept: bool) -> bool:
         """Settle what a refresh over a copy leaves open; tells whether it may be kept."""
         if self._session.sent_cookie is None:
-            doubts.settle_names(staged, self._store, self._asking())
+            self._settle_names(staged)
             return True
         # In the first round it is seen who came along with others; if that does not settle it, somebody writes.
         if self._restarts.rounds > (0 if swept else 1):
@@ -373,8 +379,17 @@ class Consumer:
 
     def _settled_found(self, staged: Update, found: Iterable[bytes], *, swept: bool) -> bool:
         """Settle what is open about entries that were found again; tells whether the refresh may be kept."""
+        self._settle_names(staged)
         inquiry = self._asking()
-        return self._keeps(lambda: doubts.settle_found(staged, found, self._store, self._search, inquiry, swept=swept))
+        return self._keeps(lambda: doubts.settle_found(staged, found, self._search, inquiry, swept=swept))
+
+    def _settle_names(self, staged: FirstLoad | Update) -> None:
+        """Settle who has a name that two were told with, for programs that know entries by their names alone."""
+        if self._listener is None or not self._listener.by_name:
+            return
+        if doubts.settle_names(staged, self._store, self._asking()):
+            self._ahead = True
+            self._meanwhile.doubt()
 
     def _keeps(self, settle: Callable[[], None]) -> bool:
         """Settle something; tells whether the refresh may be kept, or else another search has begun."""
@@ -423,9 +438,11 @@ class Consumer:
         dialect = self._dialect or dialect_of(self._store.state().cookie)
         self._inquiry.dialect = dialect
         persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._stream.begun and not self.finished
+        began = time.monotonic()
         report = self._upkeep.verify(dialect, repair=repair, live=self._let_live if persisting else None)
         if repair:
-            self._meanwhile.compared()
+            self._meanwhile.compared(began)
+            self._ahead = False
         if persisting:
             self._upkeep.plan(dialect, resumed=False)
         return report
@@ -466,6 +483,8 @@ class Consumer:
         try:
             changes = [EntriesSent(self._as_asked(e.rows)) if isinstance(e, EntriesSent) else e for e in changes]
             settled = doubts.settle_batch(changes, self._stream.pending, self._store, self._search, self._asking())
+            if self._ahead:
+                settled = [event for event in settled if not isinstance(event, CookieReceived)]
         except doubts.Unsettled as unsettled:
             self._resume(unsettled.brought)
         except TooMuchToAsk:

@@ -1,10 +1,10 @@
 """Staying connected: which provider to try next, and when.
 
 The first try after a failure goes to another provider at once, if there is one that was not tried since the last wait.
-When there is none left, the wait is longer with each row of failures; a connection that was in step for longer than
-the wait before it starts the row anew.  The end of a refresh alone does not: a server that breaks afterwards each time
-would send everything again and again.  So whatever servers do, they are asked a few times in a minute and not as fast
-as the network carries it.
+When there is none left, the wait is longer with each row of failures; a connection that was in step for much longer
+than the wait before it starts the row anew.  The end of a refresh alone does not: a server that breaks soon afterwards
+each time would send everything again and again.  So whatever servers do, they are asked a few times in a minute and not
+as fast as the network carries it.
 
 A refresh that is held because it would delete too much is no failure.  The copy serves as it is, and the connection is
 made again when somebody has decided, or after a while, for what would be deleted may have come back.
@@ -30,6 +30,8 @@ __all__ = ["Connection", "Follower", "Told"]
 # How often to look for a decision about what is held, and when to ask the server once more without one, in seconds.
 _LOOK_EVERY: Final = 1.0
 _HELD_FOR: Final = 600.0
+# A connection that lasts is in step for so many times the wait before it.
+_WORTH: Final = 10
 
 
 class Connection(Protocol):
@@ -115,6 +117,8 @@ class Follower:
         self._more = False
         # Whether a refresh is held, and nobody has decided.
         self._held = False
+        # Whether somebody who cannot wait has come while a try was made.
+        self._hurried = False
 
     # --- without waiting ----------------------------------------------------------------------------------------------
 
@@ -171,7 +175,8 @@ class Follower:
         return True
 
     def hurry(self) -> None:
-        """Let the next try be due, if one is waited for; for any thread."""
+        """Let the next try be due, if one is waited for; if one is made just now, the one after it; for any thread."""
+        self._hurried = True
         self._due = self._clock()
 
     def _listen(self, timeout: float) -> bool:
@@ -188,17 +193,17 @@ class Follower:
         return more
 
     def _try(self) -> None:
-        self._held = False
+        self._held = self._hurried = False
         try:
             url = self._next()
             self._connection.connect(url)
         except Exception as error:  # noqa: BLE001 - the same
-            self._failed(error)
+            self._failed(error, at_once=self._hurried)
             return
         if self._told is not None:
             self._told.connected(url.address)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, *, at_once: bool = False) -> None:
         """End the connection and plan the next try.
 
         Raises:
@@ -211,7 +216,7 @@ class Follower:
         if self._lasted():
             self._delays = self._backoff.delays(self._random)
         self._in_step_since = None
-        delay = self._delay(error)
+        delay = 0.0 if at_once else self._delay(error)
         self._due = self._clock() + delay
         where = "" if self._url is None else self._url.address
         journal.tried(self._url, error, delay=delay, attempt=self._failures)
@@ -222,7 +227,7 @@ class Follower:
         """Tell whether the connection that has ended was worth the wait before it."""
         if self._in_step_since is None:
             return False
-        return self._clock() - self._in_step_since > max(self._waited, self._backoff.base)
+        return self._clock() - self._in_step_since > _WORTH * max(self._waited, self._backoff.base)
 
     def _delay(self, error: Exception) -> float:
         """Return how long to wait after an error."""

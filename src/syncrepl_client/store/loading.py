@@ -33,6 +33,7 @@ _SPARSE: Final = 4
 _APPEND: Final = "INSERT INTO syncrepl_entry (id, uuid, key, dn, attrs) VALUES (?, ?, ?, ?, ?)"
 _REPLACE: Final = "INSERT OR REPLACE INTO syncrepl_entry (id, uuid, key, dn, attrs) VALUES (?, ?, ?, ?, ?)"
 _COUNT: Final = "SELECT count(*) FROM syncrepl_entry"
+_NAME: Final = "SELECT dn FROM syncrepl_entry WHERE uuid = ?"
 _CLEAR: Final = "DELETE FROM syncrepl_entry"
 _DROP_REPEATED: Final = """
     DELETE FROM syncrepl_entry WHERE id NOT IN (SELECT max(id) FROM syncrepl_entry GROUP BY uuid)
@@ -86,7 +87,8 @@ class FirstLoad:
         )
         with self._database.transaction(durable=False) as connection:
             connection.executemany(_REPLACE if self._settled else _APPEND, batch)
-        self.received += len(rows)
+        if not self._settled:
+            self.received += len(rows)
 
     def present(self, uuids: tuple[bytes, ...]) -> None:
         """Ignore entries that the server takes to be known here: it was not told of any."""
@@ -104,7 +106,9 @@ class FirstLoad:
         """Nothing was there before, so nothing is swept."""
 
     def settle(self) -> None:
-        """Make the staged rows a table like that of a copy: each UUID once, indexed."""
+        """Make the staged rows a table like that of a copy: each UUID once, indexed; once is enough."""
+        if self._settled:
+            return
         with self._database.transaction(durable=False) as connection:
             try:
                 connection.execute(tables.CREATE_UUID_INDEX)
@@ -121,6 +125,15 @@ class FirstLoad:
         """Iterate over UUIDs of entries that were given the name of another one, once it is settled."""
         for _, group in groupby(self._database.connection.execute(_DOUBLES), itemgetter(0)):
             yield from of_one_name((uuid, dn) for _, uuid, dn in group)
+
+    def displaced(self) -> Iterator[bytes]:
+        """Iterate over nobody: there is no copy yet, of which entries could be kept as they are."""
+        return iter(())
+
+    def outcome(self, uuid: bytes) -> str | None:
+        """Return the name that an entry will have, once it is settled; None if there is none."""
+        found = self._database.connection.execute(_NAME, (uuid,)).fetchone()
+        return None if found is None else str(found[0])
 
     def counts(self) -> Counts:
         """Count what the settled load is."""
