@@ -75,6 +75,15 @@ def test_an_unusable_url_is_refused_before_anything_happens(tmp_path: Path, text
     assert not list(tmp_path.iterdir())
 
 
+def test_a_base_that_was_mistyped_does_not_claim_the_data_file(slapd: Slapd, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchBase):
+        sync(f"{slapd.url}/dc=exmaple,dc=com", tmp_path / "data")
+
+    with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:
+        replica.refuse_another_search()
+        assert replica.refresh().added > 0
+
+
 def test_no_error_about_a_url_shows_its_password(tmp_path: Path) -> None:
     with pytest.raises(LDAPUrlParseError) as caught:
         sync("ldap://h/x????bindname=cn=a,X-BINDPW=geheim", tmp_path / "data")

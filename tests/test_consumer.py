@@ -502,7 +502,7 @@ def test_a_server_that_always_wants_a_refresh_is_an_error_and_the_copy_stays(cop
     run.step()
     run.step()
 
-    with pytest.raises(ProtocolError, match=f"again and again: {reason or 'it gives no reason'}$") as caught:
+    with pytest.raises(ProtocolError, match=f"(?m)again and again: {reason or 'it gives no reason'}$") as caught:
         run.step()
 
     assert caught.value.hint

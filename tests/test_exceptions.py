@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import traceback
 
 import pytest
 
@@ -33,3 +34,12 @@ def test_another_process_can_be_told(error: exceptions.SyncreplError) -> None:
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
         assert type(other) is type(error)
         assert (str(other), vars(other)) == (str(error), vars(error))
+
+
+def test_a_traceback_shows_what_to_do() -> None:
+    """Once, also where another process shows it."""
+    error = exceptions.UsageError("no", hint="do something else")
+
+    for one in (error, pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
+        shown = "".join(traceback.format_exception_only(one))
+        assert shown.endswith("UsageError: no\nhint: do something else\n")

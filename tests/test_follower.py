@@ -142,6 +142,18 @@ def test_who_comes_while_a_try_is_made_has_the_next_one_at_once() -> None:
     assert [when for when, _ in line.log] == [0, 0, 1, 3]
 
 
+def test_who_cannot_wait_does_not_make_the_later_waits_longer() -> None:
+    line, heard = Line(), Heard()
+    follower = make(line, listed("a"), heard)
+    for _ in range(4):
+        follower.step(3)
+        follower.hurry()
+
+    run(follower, line, 5)
+
+    assert [delay for _, _, delay, _ in heard.told] == [1, 1, 1, 1, 1, 2, 4]
+
+
 def test_a_step_waits_no_longer_than_it_may() -> None:
     line = Line()
     follower = make(line, listed("a"), backoff=Backoff(4, 8))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from syncrepl_client import Backoff, Replica, Syncrepl, SyncreplMode
+from syncrepl_client import Backoff, Deleted, Replica, Syncrepl, SyncreplMode, watch
 from syncrepl_client.cli.exits import ExitCode
 from syncrepl_client.exceptions import (
     CleartextPassword,
@@ -19,6 +19,7 @@ from syncrepl_client.exceptions import (
     ConnectionLost,
     InvalidCredentials,
     LDAPResultError,
+    MassDeletionHeld,
     NoSuchBase,
     ProtocolError,
     UsageError,
@@ -314,6 +315,16 @@ def test_what_was_rejected_is_read_anew_and_held_again(emptied: Provider, tmp_pa
 
         assert emptied.requests[-1].cookie is None
         assert len(dns(tmp_path / "data")) == 101
+
+
+def test_who_wants_one_refresh_is_told_that_it_is_held(emptied: Provider, tmp_path: Path) -> None:
+    with pytest.raises(MassDeletionHeld):
+        list(watch(where(emptied), tmp_path / "data", mode=ONCE))
+    assert run("deletes", "approve", str(tmp_path / "data")).returncode == ExitCode.OK
+
+    gone = list(watch(where(emptied), tmp_path / "data", mode=ONCE))
+
+    assert [type(change) for change in gone] == [Deleted] * 90
 
 
 def test_a_stop_ends_the_wait_for_a_decision(emptied: Provider, tmp_path: Path) -> None:

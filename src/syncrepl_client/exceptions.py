@@ -129,6 +129,9 @@ class SyncreplError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            # Who sees the error as a traceback sees it too.
+            self.add_note(f"hint: {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions are pickled by the arguments they were made with, which are not those of the base class here.

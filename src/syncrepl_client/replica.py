@@ -170,16 +170,17 @@ class Replica:
             self._since = store.end_of_log() if store.whole else None
 
     def refuse_another_search(self) -> None:
-        """Refuse a data file that holds another search than the URL names; by itself a replica reads it anew.
+        """Refuse a data file that holds a copy of another search than the URL names; by itself a replica reads it anew.
 
         Raises:
             LDAPUrlConflict: base, scope, filter or attributes differ.
         """
         from syncrepl_client.ldap import url as urls
 
-        stored = self.store.state().url
-        if stored is not None and urls.parse(stored).search_url() != self.url.search_url():
-            raise LDAPUrlConflict(stored, str(self.url))
+        state = self.store.state()
+        # Where there is no copy yet the former URL was mistyped, perhaps.
+        if state.whole and state.url is not None and urls.parse(state.url).search_url() != self.url.search_url():
+            raise LDAPUrlConflict(state.url, str(self.url))
 
     def close(self) -> None:
         """Disconnect and close the data file.  A refresh in progress is dropped."""

@@ -34,6 +34,19 @@ def test_what_is_left_out_has_a_default() -> None:
     ) == (636, "", (), Scope.SUB, "(objectClass=*)", None, None)
 
 
+@pytest.mark.parametrize(
+    "name", ["*", "+", "1.1", "@person", "2.5.4.3", "cn;lang-de;x-a", "under_score", "userCert;binary"]
+)
+def test_whatever_names_attributes_may_be_asked_for(name: str) -> None:
+    assert parse(f"ldap://h/dc=x?{name}").attributes == (name,)
+
+
+def test_an_extension_that_is_not_known_is_ignored() -> None:
+    url = parse("ldap://h/dc=x????bindname=cn=a,x-colour=red")
+
+    assert url.bind_name == "cn=a"
+
+
 def test_a_socket_is_named_by_its_path() -> None:
     assert parse("ldapi://%2Frun%2Fx%2Fldapi/dc=x").socket_path == "/run/x/ldapi"
     assert str(parse("ldapi://%2Frun%2Fx/dc=x")) == "ldapi://%2Frun%2Fx/dc=x??sub?(objectClass=*)"
@@ -108,6 +121,9 @@ def test_another_search_has_another_name(other: str) -> None:
         "ldap://[::1/",
         "ldap://h/dc=x?a?b",
         "ldap://h/dc=x????!x=1",
+        "ldap://h/dc=x?bindname=cn=a",
+        "ldap://h/dc=x?cn mail",
+        "ldap://h/dc=x????bindname=cn=a,dc=x",
         "ldap://h/dc=x?a?sub?(a=b)?e?f",
         "ldap://h/dc=x???(a",
         "ldap://h/xx",

@@ -70,6 +70,7 @@ _BY_REASON: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("store.refresh: Update.__init__", "self._staged = False", "self._staged = None"),
         ("store.refresh: Update.__init__", "self._followed = False", "self._followed = None"),
         ("consumer.pump: Consumer._end_refresh", "forget = False", "forget = None"),
+        ("consumer.pump: Consumer._end_refresh", "self._ahead = False", "self._ahead = None"),
     ),
     _SLOWER: (
         ("contentsync.session: Session._entries", "usual = self._usual", "usual = None"),

@@ -295,17 +295,17 @@ class Consumer:
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
         swept = end.sweep is not Sweep.NOTHING
         self._stage_what_was_left_out(staged)
-        self._ahead = lags = False
-        known = True
         if swept:
             staged.present_phase_ended()
+        self._ahead = False
+        forget = False
         if isinstance(staged, Update):
             confirmed = self._confirmed(staged, end.sweep)
             if confirmed is None:
                 return
             # A provider that lags sweeps what it has not got yet and gives no cookie: all will have to be read again.
             lags = swept and end.cookie is None and self._session.sent_cookie is not None and staged.gone_count() > 0
-            known = confirmed.known
+            forget = lags or not confirmed.known
         if self._progress is not None:
             self._progress(staged.received)
         staged.settle()
@@ -315,8 +315,7 @@ class Consumer:
         self._dialect = self._session.dialect
         if end.cookie not in {None, self._store.state().cookie}:
             self._restarts.progressed()
-        forget = lags or not known or self._ahead
-        ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget)
+        ending = Ending(self._search.fingerprint, end.cookie, self._dialect.name, forget or self._ahead)
         counts["modified"] -= self._store.finish_refresh(staged, ending, self._listener)
         self.counts = counts
         self._journal.refresh_ended(self._dialect, staged.received, counts)

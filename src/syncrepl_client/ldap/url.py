@@ -30,6 +30,10 @@ _USER: Final = re.compile(r"(//[^/?@:]*:)[^/?]*(@)")
 # What is in no name (RFC 3986 section 3.2.2); an LDAP URL has no place for a user before an '@' (RFC 4516 section 2).
 _NO_HOST: Final = frozenset('/?#@\\ "<>^`{|}')
 _KNOWN: Final = frozenset({"bindname", "x-bindpw"})
+# A description (RFC 4512 section 2.5) with the underscores that servers allow, or what stands for more than one.
+_ATTRIBUTE: Final = re.compile(r"@?[A-Za-z0-9][\w.-]*(?:;[\w-]+)*|\*|\+", re.ASCII)
+# The types that names of entries consist of (RFC 4514 section 3), but for those that nobody binds with.
+_TYPES_IN_NAMES: Final = frozenset({"cn", "c", "dc", "l", "o", "ou", "st", "street", "uid"})
 _MOST_PARTS: Final = 5
 
 _Given = TypeVar("_Given")
@@ -198,7 +202,7 @@ def parse(text: str) -> LDAPUrl:
         host,
         port,
         unquote(base),
-        tuple(unquote(name).strip() for name in attributes.split(",") if name.strip()),
+        _attributes(shown, attributes),
         _SCOPES[scope.lower()],
         unquote(filter_) or DEFAULT_FILTER,
         _extensions(shown, extensions),
@@ -240,13 +244,31 @@ def _host(shown: str, scheme: str, text: str) -> tuple[str, int]:
     return unquote(match["host"]).strip("[]"), int(match["port"] or _PORTS[scheme])
 
 
+def _attributes(shown: str, text: str) -> tuple[str, ...]:
+    names = tuple(name for part in text.split(",") if (name := unquote(part).strip()))
+    for name in names:
+        if not _ATTRIBUTE.fullmatch(name):
+            raise LDAPUrlParseError(
+                shown,
+                f"{name!r} is not the name of an attribute",
+                hint="the form is ldap://HOST/BASE?ATTRIBUTE,ATTRIBUTE?SCOPE?FILTER?EXTENSION,EXTENSION",
+            )
+    return names
+
+
 def _extensions(shown: str, text: str) -> tuple[tuple[bool, str, str | None], ...]:
-    found = []
+    found: list[tuple[bool, str, str | None]] = []
     for part in filter(None, text.split(",")):
         name, equals, value = part.partition("=")
         critical = name.startswith("!")
         name = unquote(name.removeprefix("!"))
         if critical and name.lower() not in _KNOWN:
             raise LDAPUrlParseError(shown, f"the critical extension {name!r} is not known")
+        if equals and found and found[-1][1].lower() == "bindname" and name.lower() in _TYPES_IN_NAMES:
+            raise LDAPUrlParseError(
+                shown,
+                f"{name!r} is no extension but seems to be a part of the DN in bindname",
+                hint="write each comma of that DN as %2C",
+            )
         found.append((critical, name, unquote(value) if equals else None))
     return tuple(found)

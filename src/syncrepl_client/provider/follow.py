@@ -193,6 +193,9 @@ class Follower:
         return more
 
     def _try(self) -> None:
+        if self._hurried:
+            # Things are different from what the last failures told; and nobody has waited.
+            self._delays, self._waited = self._backoff.delays(self._random), 0.0
         self._held = self._hurried = False
         try:
             url = self._next()

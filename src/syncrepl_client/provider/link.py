@@ -290,7 +290,10 @@ class Link:
             # Whatever it looks like, it is the program's own.
             return False
         what = verdict(error)
-        return what in {Verdict.AGAIN, Verdict.DECISION} or (what is Verdict.IF_IT_WORKED and self._worked)
+        if what is Verdict.DECISION:
+            # Who wants one refresh is told at once; a later run finds what was decided.
+            return self._terms.mode is SyncreplMode.REFRESH_AND_PERSIST
+        return what is Verdict.AGAIN or (what is Verdict.IF_IT_WORKED and self._worked)
 
     @property
     def decided(self) -> bool:
