@@ -76,7 +76,7 @@ def test_an_unusable_url_is_refused_before_anything_happens(tmp_path: Path, text
 
 
 def test_a_base_that_was_mistyped_does_not_claim_the_data_file(slapd: Slapd, tmp_path: Path) -> None:
-    with pytest.raises(NoSuchBase):
+    with pytest.raises(NoSuchBase, match="'dc=exmaple,dc=com'"):
         sync(f"{slapd.url}/dc=exmaple,dc=com", tmp_path / "data")
 
     with Replica(where(slapd), tmp_path / "data", mode=ONCE) as replica:

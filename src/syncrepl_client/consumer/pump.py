@@ -140,6 +140,8 @@ class Consumer:
         suffix = server.suffix_of(search.base)
         self._question = Question(client, search, suffix, lambda: store.state().cookie, lag or Lag(None))
         self._meanwhile = meanwhile or Meanwhile()
+        # For errors: who has mistyped the base sees it.
+        self._operation = f"sync search of {search.base!r}"
         # Whether the copy is ahead of what its cookie covers, by answers that were of now; then it gets none.
         self._ahead = False
         self._finishing = False
@@ -290,7 +292,7 @@ class Consumer:
             self._read_everything(result.diagnostic)
             self._refresh_again(None, result.diagnostic)
         else:
-            raise results.error_of("sync search", result)
+            raise results.error_of(self._operation, result)
 
     def _end_refresh(self, staged: FirstLoad | Update, end: RefreshEnded) -> None:
         swept = end.sweep is not Sweep.NOTHING
@@ -511,7 +513,7 @@ class Consumer:
         gone = {uuid for event in changes if isinstance(event, EntriesDeleted) for uuid in event.uuids}
         base = self._store.entries.entry(self._search.base) if gone and self._search.base else None
         if base is not None and base.uuid_octets in gone and not self._asking().exists(self._search.base):
-            raise results.error_of("sync search", Result(results.NO_SUCH_OBJECT, diagnostic="the base is gone"))
+            raise results.error_of(self._operation, Result(results.NO_SUCH_OBJECT, diagnostic="the base is gone"))
 
     def _as_asked(self, rows: list[SentEntry]) -> list[SentEntry]:
         """Fetch entries of an update again where a server sends other attributes than were asked for."""
@@ -535,7 +537,7 @@ class Consumer:
         elif self._finishing and end.result.code in {0, results.CANCELED}:
             self._finish()
         else:
-            results.check("sync search", end.result)
+            results.check(self._operation, end.result)
             raise ConnectionLost("the server ended the search", hint="start again: the client resumes where it was")
 
     # --- the end ------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_a_content_that_the_size_limit_cuts_is_none(server: NsSlapd, base: str, 
         names = copy.names()
         copy.bind_dn = size_limited(server, 2)
 
-        with pytest.raises(LDAPResultError, match=r"^sync search failed: sizeLimitExceeded"):
+        with pytest.raises(LDAPResultError, match=r"^sync search of .* failed: sizeLimitExceeded"):
             copy.run()
 
         assert (copy.names(), copy.news()) == (names, [])
