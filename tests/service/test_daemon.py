@@ -6,6 +6,7 @@ import io
 import re
 import shlex
 import signal
+import socket
 import threading
 import time
 from contextlib import closing
@@ -135,9 +136,11 @@ def test_a_sink_that_is_dead_does_not_keep_another_one(server: Slapd, kept: Path
 
 
 def test_a_sink_that_lacks_the_entries_that_were_there_is_not_ready(server: Slapd, kept: Path, tmp_path: Path) -> None:
-    with Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+    with socket.socket() as taken, Service(tmp_path, where(server), {"kept": to_file(kept)}) as service:
+        # Nobody else gets it meanwhile.
+        taken.bind(("127.0.0.1", 0))
         service.wait(lambda: service.ask("/readyz")[0] == 200)
-        service.tables["sinks.dead"] = {"url": f"http://127.0.0.1:{free_port()}/"}
+        service.tables["sinks.dead"] = {"url": f"http://127.0.0.1:{taken.getsockname()[1]}/"}
         service.reload()
         service.wait(lambda: "[-] sink dead from corp: the receiver is away" in service.ask("/readyz")[1])
         assert 'syncrepl_sink_lag_seconds{sink="dead"' not in service.ask("/metrics")[1]
