@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from syncrepl_client.exceptions import DBError, DBSchemaError
 from syncrepl_client.store import tables
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["is_there", "reading", "translated", "visit"]
+
+# How long a file may be empty while it is made, and how often to look, in seconds.
+_MADE_WITHIN: Final = 1.0
+_LOOK_EVERY: Final = 0.01
 
 
 def is_there(path: Path) -> bool:
@@ -43,8 +48,7 @@ def visit(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
         raise DBError(f"there is no data file {path}", hint="check its path")
     connection = connect(path, timeout=timeout)
     try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        application, version = _kind(connection)
     except sqlite3.Error as error:
         connection.close()
         raise DBError(f"the data file {path}: {error}", hint="use a data file of this program") from error
@@ -55,6 +59,22 @@ def visit(path: Path, *, timeout: float = 5.0) -> sqlite3.Connection:
         )
     connection.execute("PRAGMA temp_store = FILE")
     return connection
+
+
+def _kind(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Tell what a file is: the application and the version; one that its owner is just making is waited for."""
+    deadline = time.monotonic() + _MADE_WITHIN
+    while True:
+        with reading(connection):
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables_there,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        # The tables come in as many transactions as there were versions.
+        ours = application == tables.APPLICATION_ID or not (application or tables_there)
+        being_made = ours and version < tables.SCHEMA_VERSION
+        if not being_made or time.monotonic() > deadline:
+            return application, version
+        time.sleep(_LOOK_EVERY)
 
 
 @contextmanager
