@@ -283,6 +283,26 @@ def test_who_has_a_name_that_everything_was_told_with_twice_is_asked_for(copy: S
     assert run.content() == {1: C, 2: D}
 
 
+def test_who_came_below_one_that_was_deleted_and_is_back_is_asked_for(copy: Store) -> None:
+    """All are told to be gone, which is confirmed; they are there, and below one of them is who was never here."""
+    child = f"cn=1,{A}"
+    run = Run(
+        copy,
+        lambda stream: named(stream, 1, 2, KEPT, deletes=True) + phase_end(stream, deletes=True, cookie=cookie_of(2)),
+        below((1, A), (2, B), (KEPT, KEPT_DN)),
+        below((1, A), (3, child)),
+        below((2, B)),
+        below((KEPT, KEPT_DN)),
+        nothing_new,
+        below((3, child)),
+        scope=SUBTREE,
+    )
+    for _ in range(2):
+        run.step()
+
+    assert run.content() == {1: A, 2: B, 3: child}
+
+
 def test_who_was_answered_what_the_cookie_does_not_cover_has_none_until_the_copy_was_compared(store: Store) -> None:
     """If the program is killed before that, the next refresh is of everything."""
     run = Run(
