@@ -78,7 +78,7 @@ def test_a_doubt_lasts_until_the_copy_was_compared() -> None:
     meanwhile.refreshed(everything=False, received=9)
 
     assert [meanwhile.is_doubtful(quiet=quiet) for quiet in (False, True, True)] == [False, True, True]
-    meanwhile.compared(began)
+    assert not meanwhile.compared(began)
     assert meanwhile.is_doubtful(quiet=True)
-    meanwhile.compared(time.monotonic())
+    assert meanwhile.compared(time.monotonic())
     assert not meanwhile.is_doubtful(quiet=True)

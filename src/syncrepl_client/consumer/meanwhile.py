@@ -63,11 +63,15 @@ class Meanwhile:
         now = time.monotonic()
         return now >= self._doubtful_since and (quiet or now > self._doubtful_since + _LONGEST)
 
-    def compared(self, began: float) -> None:
+    def compared(self, began: float) -> bool:
         """Note that the copy was compared.
 
         Args:
             began: when that was begun, on the monotonic clock; of what came later the next comparison tells.
+
+        Returns:
+            Whether no doubt is left.
         """
         if self._doubtful_since <= began:
             self._doubtful_since = math.inf
+        return self._doubtful_since == math.inf

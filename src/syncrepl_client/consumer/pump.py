@@ -441,8 +441,7 @@ class Consumer:
         persisting = self._mode is Mode.REFRESH_AND_PERSIST and self._stream.begun and not self.finished
         began = time.monotonic()
         report = self._upkeep.verify(dialect, repair=repair, live=self._let_live if persisting else None)
-        if repair:
-            self._meanwhile.compared(began)
+        if repair and self._meanwhile.compared(began) and (report.repaired or not report.drift):
             self._ahead = False
         if persisting:
             self._upkeep.plan(dialect, resumed=False)
